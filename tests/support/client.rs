@@ -1,0 +1,290 @@
+//! Clients of both transports that read the same frames.
+
+use std::{collections::VecDeque, pin::Pin, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{SinkExt, Stream, StreamExt};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{
+        self, Message,
+        client::IntoClientRequest,
+        protocol::{CloseFrame, frame::coding::CloseCode},
+    },
+};
+
+use crate::{
+    server::{Server, USER_HEADER},
+    wait::settled,
+};
+
+/// Which transport, and whether with `v=1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Server-sent events.
+    Sse,
+    /// Server-sent events with `v=1`.
+    SseV1,
+    /// A WebSocket.
+    Ws,
+    /// A WebSocket with `v=1`.
+    WsV1,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Sse, Self::SseV1, Self::Ws, Self::WsV1];
+
+    fn path(self, groups: &str) -> String {
+        let path = if self.is_sse() { "sse" } else { "ws" };
+        let v = if matches!(self, Self::SseV1 | Self::WsV1) { "&v=1" } else { "" };
+        format!("/realtime/{path}?groups={groups}{v}")
+    }
+
+    fn is_sse(self) -> bool {
+        matches!(self, Self::Sse | Self::SseV1)
+    }
+}
+
+/// One frame, whichever transport brought it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Frame {
+    /// The group, `@user:{id}`, `@broadcast` or `@conn`.
+    #[serde(alias = "c")]
+    pub channel: String,
+    /// The event.
+    #[serde(alias = "e")]
+    pub event: String,
+    /// Its data.
+    #[serde(alias = "d")]
+    pub data: Value,
+    /// The roster's version.
+    pub v: Option<u64>,
+    /// The member's key, or keys.
+    pub k: Option<Value>,
+}
+
+/// An open stream.
+pub struct Client {
+    stream: Transport,
+    /// Frames that were read while looking for another one.
+    ahead: VecDeque<Frame>,
+}
+
+enum Transport {
+    Sse { body: Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>, buffer: Vec<u8> },
+    Ws(Box<WebSocketStream<MaybeTlsStream<TcpStream>>>),
+}
+
+impl Client {
+    /// Opens a stream as `user`, or anonymously.
+    ///
+    /// # Panics
+    ///
+    /// Where it is refused.
+    pub async fn open(server: &Server, kind: Kind, user: Option<&str>, groups: &str) -> Self {
+        match Self::try_open(server, kind, user, groups).await {
+            Ok(client) => client,
+            Err((status, body)) => panic!("refused with {status}: {body}"),
+        }
+    }
+
+    /// Opens a stream, or gives the status and the body of the refusal.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    ///
+    /// # Panics
+    ///
+    /// Where the server does not answer.
+    pub async fn try_open(
+        server: &Server,
+        kind: Kind,
+        user: Option<&str>,
+        groups: &str,
+    ) -> Result<Self, (u16, Value)> {
+        settled("the stream opens", async {
+            let path = kind.path(groups);
+            let stream = if kind.is_sse() {
+                open_sse(&server.url(&path), user).await?
+            } else {
+                open_ws(&format!("ws://{}{path}", server.address), user).await?
+            };
+            Ok(Self { stream, ahead: VecDeque::new() })
+        })
+        .await
+    }
+
+    /// The next frame; `None` where the stream has ended.
+    ///
+    /// # Panics
+    ///
+    /// Where none comes in time.
+    pub async fn next(&mut self) -> Option<Frame> {
+        if let Some(frame) = self.ahead.pop_front() {
+            return Some(frame);
+        }
+        settled("the next frame", self.stream.read()).await
+    }
+
+    /// The next frame that `wanted` says yes to. Those before it are kept.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not come in time, or the stream ends.
+    pub async fn expect(&mut self, what: &str, wanted: impl Fn(&Frame) -> bool) -> Frame {
+        if let Some(at) = self.ahead.iter().position(&wanted) {
+            return self.ahead.remove(at).expect("the position is of this queue");
+        }
+        loop {
+            let read = settled(what, self.stream.read()).await;
+            let Some(frame) = read else {
+                panic!("the stream ended before {what}; kept: {:?}", self.ahead);
+            };
+            if wanted(&frame) {
+                return frame;
+            }
+            self.ahead.push_back(frame);
+        }
+    }
+
+    /// The next frame of this event.
+    pub async fn event(&mut self, event: &str) -> Frame {
+        self.expect(event, |frame| frame.event == event).await
+    }
+
+    /// Everything that has been read or arrives within `time`.
+    pub async fn drain(&mut self, time: Duration) -> Vec<Frame> {
+        let mut frames: Vec<_> = self.ahead.drain(..).collect();
+        let deadline = tokio::time::Instant::now() + time;
+        while let Ok(Some(frame)) = tokio::time::timeout_at(deadline, self.stream.read()).await {
+            frames.push(frame);
+        }
+        frames
+    }
+
+    /// The frames up to a message that is sent now to `group`, which is therefore behind
+    /// everything that was sent before.
+    ///
+    /// # Panics
+    ///
+    /// Where the stream ends before it.
+    pub async fn frames_until_now(&mut self, server: &Server, group: &str) -> Vec<Frame> {
+        // A watcher begins with the members of now, for which the tick is ended early.
+        drop(server.presence().watch(group).expect("a valid group"));
+        let mark = uuid::Uuid::new_v4().to_string();
+        let sent = server.realtime.to_group(group).send("mark", &mark).await;
+        sent.expect("a valid group");
+        let mut frames: Vec<_> = self.ahead.drain(..).collect();
+        loop {
+            match settled("the mark", self.stream.read()).await {
+                Some(frame) if frame.event == "mark" && frame.data == json!(mark) => return frames,
+                Some(frame) => frames.push(frame),
+                None => panic!("the stream ended before the mark"),
+            }
+        }
+    }
+
+    /// Sends a text over a WebSocket.
+    ///
+    /// # Panics
+    ///
+    /// On an event stream, or where the connection is gone.
+    pub async fn send(&mut self, text: &Value) {
+        let Transport::Ws(socket) = &mut self.stream else {
+            panic!("an event stream goes one way");
+        };
+        let message = Message::text(text.to_string());
+        socket.send(message).await.expect("an open connection");
+    }
+
+    /// Closes a WebSocket with a code and waits for the answer; just ends an event stream.
+    pub async fn close(self, code: u16) {
+        if let Transport::Ws(mut socket) = self.stream {
+            let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
+            // The server may have gone first.
+            let _ = socket.send(Message::Close(Some(frame))).await;
+            let _ = timeout(Duration::from_secs(5), async {
+                while let Some(Ok(_)) = socket.next().await {}
+            })
+            .await;
+        }
+    }
+
+    /// The token of a stream with `v=1`, from its first frame.
+    ///
+    /// # Panics
+    ///
+    /// Where there is none.
+    pub async fn token(&mut self) -> String {
+        let hello = self.event("@hello").await;
+        hello.data["conn"].as_str().expect("a token").to_owned()
+    }
+}
+
+impl Transport {
+    async fn read(&mut self) -> Option<Frame> {
+        match self {
+            Self::Sse { body, buffer } => loop {
+                if let Some(frame) = take_event(buffer) {
+                    return Some(frame);
+                }
+                buffer.extend_from_slice(&body.next().await?.ok()?);
+            },
+            Self::Ws(socket) => loop {
+                if let Message::Text(text) = socket.next().await?.ok()? {
+                    return Some(serde_json::from_str(&text).expect("a frame"));
+                }
+            },
+        }
+    }
+}
+
+/// The first whole event of the buffer that is not a ping.
+fn take_event(buffer: &mut Vec<u8>) -> Option<Frame> {
+    loop {
+        let end = buffer.windows(2).position(|pair| pair == b"\n\n")?;
+        let event: Vec<u8> = buffer.drain(..end + 2).collect();
+        let event = String::from_utf8(event).expect("a stream of UTF-8");
+        if event.starts_with("event: u\nid: ") {
+            let data = event.lines().nth(2).and_then(|line| line.strip_prefix("data: "));
+            return Some(serde_json::from_str(data.expect("data")).expect("a frame"));
+        }
+        assert_eq!(event, "event: ping\ndata: {}\n\n");
+    }
+}
+
+async fn open_sse(url: &str, user: Option<&str>) -> Result<Transport, (u16, Value)> {
+    let mut request = reqwest::Client::new().get(url);
+    if let Some(user) = user {
+        request = request.header(USER_HEADER, user);
+    }
+    let response = request.send().await.expect("a server");
+    let status = response.status().as_u16();
+    if status != 200 {
+        return Err((status, response.json().await.unwrap_or_default()));
+    }
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    Ok(Transport::Sse { body: Box::pin(response.bytes_stream()), buffer: Vec::new() })
+}
+
+async fn open_ws(url: &str, user: Option<&str>) -> Result<Transport, (u16, Value)> {
+    let mut request = url.into_client_request().expect("a URL");
+    if let Some(user) = user {
+        let user = user.parse().expect("a header's value");
+        request.headers_mut().insert(USER_HEADER, user);
+    }
+    match connect_async(request).await {
+        Ok((socket, _)) => Ok(Transport::Ws(Box::new(socket))),
+        Err(tungstenite::Error::Http(response)) => {
+            let body = response.body().as_deref().unwrap_or_default();
+            let body = serde_json::from_slice(body).unwrap_or_default();
+            Err((response.status().as_u16(), body))
+        }
+        Err(error) => panic!("no server: {error}"),
+    }
+}

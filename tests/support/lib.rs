@@ -1,0 +1,16 @@
+//! What the integration tests share: a server on loopback, clients of both transports, and
+//! a roster folded from frames that contradicts whoever contradicts it.
+
+mod client;
+mod fold;
+mod random;
+mod server;
+mod wait;
+
+pub use self::{
+    client::{Client, Frame, Kind},
+    fold::Fold,
+    random::Random,
+    server::{Server, USER_HEADER},
+    wait::{DEADLINE, eventually, settled},
+};

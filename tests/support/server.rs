@@ -1,0 +1,87 @@
+//! A real server on loopback.
+
+use std::{net::SocketAddr, time::Duration};
+
+use http::request::Parts;
+use tokio::{net::TcpListener, task::JoinHandle};
+use umbral_presence::{Presence, PresenceSpec, Realtime, RealtimePlugin};
+
+use crate::wait::eventually;
+
+/// The tests' session layer: who says so is signed in.
+pub const USER_HEADER: &str = "x-user";
+
+/// A server that stops when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it serves.
+    pub realtime: Realtime,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Serves a plugin.
+    ///
+    /// # Panics
+    ///
+    /// Where the plugin cannot be built or loopback is not there.
+    pub async fn start(plugin: RealtimePlugin) -> Self {
+        let realtime = plugin.build().expect("a plugin that can be built");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let address = listener.local_addr().expect("an address");
+        let router = realtime.router();
+        let task = tokio::spawn(async move {
+            axum::serve(listener, router).await.expect("serving does not end");
+        });
+        Self { address, realtime, task }
+    }
+
+    /// What most tests need: presence for `room:*` and `public:lobby` with a grace of
+    /// `grace`, users by header, and everybody may join but `room:private*`.
+    pub async fn with_rooms(grace: Duration) -> Self {
+        let specs = PresenceSpec::prefixes(["room:", "public:lobby"]).grace(grace);
+        Self::start(Self::plugin().with_presence(specs)).await
+    }
+
+    /// Users by header, everybody may join but `room:private*`; no presence.
+    pub fn plugin() -> RealtimePlugin {
+        RealtimePlugin::new()
+            .without_declared()
+            .identity_resolver(|parts: Parts| async move {
+                let id = parts.headers.get(USER_HEADER)?;
+                id.to_str().ok().map(str::to_owned)
+            })
+            .group_policy_fn(|_, group| !group.starts_with("room:private"))
+    }
+
+    /// Who is present.
+    pub fn presence(&self) -> Presence {
+        self.realtime.presence()
+    }
+
+    /// `http://127.0.0.1:port{path}`
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Waits until nothing is left: no connection, group or user.
+    ///
+    /// # Panics
+    ///
+    /// Where something stays.
+    pub async fn is_empty(&self) {
+        eventually("nothing is left behind", || async {
+            let health = self.realtime.health();
+            (health.connections, health.groups, health.users) == (0, 0, 0)
+        })
+        .await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

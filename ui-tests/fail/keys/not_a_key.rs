@@ -1,0 +1,6 @@
+use umbral_presence::presence;
+
+#[presence("room:")]
+pub struct Room;
+
+fn main() {}

@@ -1,0 +1,9 @@
+use umbral_presence::presence;
+
+#[presence(pattern = "doc:{a}{b}")]
+pub struct Doc {
+    pub a: u64,
+    pub b: u64,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use umbral_presence::presence;
+
+#[presence(pattern = "{id}:doc")]
+pub struct Doc {
+    pub id: u64,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use umbral_presence::presence;
+
+#[presence(prefix = "room:")]
+pub fn room() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use umbral_presence::presence;
+
+#[presence(pattern = "doc:{id}")]
+pub struct Doc;
+
+fn main() {}

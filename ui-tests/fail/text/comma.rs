@@ -1,0 +1,6 @@
+use umbral_presence::presence;
+
+#[presence(exact = ["lobby", "a,b"])]
+pub struct Lobby;
+
+fn main() {}

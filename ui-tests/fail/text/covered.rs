@@ -1,0 +1,6 @@
+use umbral_presence::presence;
+
+#[presence(prefix = ["room:", "room:vip:"])]
+pub struct Room;
+
+fn main() {}

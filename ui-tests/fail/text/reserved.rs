@@ -1,0 +1,6 @@
+use umbral_presence::presence;
+
+#[presence(prefix = "@user:")]
+pub struct User;
+
+fn main() {}

@@ -1,0 +1,72 @@
+//! Every form that the attribute takes.
+
+use serde_json::{Value, json};
+use umbral_presence::{DeclaredMatcher, Group, GroupName, declared, presence};
+
+const TABLE: &str = "table:";
+
+fn display(id: &str) -> Value {
+    json!({ "id": id })
+}
+
+fn is_long(name: &str) -> bool {
+    name.len() > 100
+}
+
+/// The people in a chat room.
+///
+/// There may be many.
+#[presence(prefix = "room:", resolver = display, grace = "500ms")]
+#[derive(Debug, PartialEq)]
+struct Room(u64);
+
+#[presence(prefix = TABLE)]
+struct Table;
+
+#[presence(prefix = ["a:", "b:"])]
+struct Several;
+
+#[presence(exact = "lobby", grace = "0s")]
+struct Lobby;
+
+#[presence(exact = ["hall", "yard"], grace = "10m")]
+struct Places;
+
+#[presence(pattern = "org:{org}:doc:{doc}", grace = "1m")]
+#[derive(Debug, PartialEq)]
+struct Doc {
+    doc: String,
+    org: i32,
+}
+
+#[presence(matching = is_long, crate = umbral_presence)]
+struct Long;
+
+fn main() {
+    let name = |group: &dyn Group| group.group_name().map(|name| name.to_string()).ok();
+    assert_eq!(name(&Room(42)).as_deref(), Some("room:42"));
+    assert_eq!("room:42".parse(), Ok(Room(42)));
+    for foreign in ["room:x", "room:042", "room:+42", "room:", "table:42", "room:4 2"] {
+        assert!(foreign.parse::<Room>().is_err(), "{foreign}");
+    }
+    assert_eq!(Table::group(7).as_ref().map(GroupName::as_str), Ok("table:7"));
+    assert!(Table::group("a b").is_err());
+    assert_eq!(name(&Lobby).as_deref(), Some("lobby"));
+
+    let doc = Doc { org: -7, doc: "a:doc:b".to_owned() };
+    assert_eq!(name(&doc).as_deref(), Some("org:-7:doc:a:doc:b"));
+    assert_eq!("org:-7:doc:a:doc:b".parse(), Ok(doc));
+    assert!("org:x:doc:b".parse::<Doc>().is_err());
+    assert_eq!(name(&Doc { org: 1, doc: String::new() }), None);
+    let error = Doc { org: 1, doc: String::new() }.group_name().unwrap_err().to_string();
+    assert!(error.contains("`{doc}` is empty"), "{error}");
+
+    let all = declared();
+    let types: Vec<_> = all.iter().map(|declaration| declaration.type_name).collect();
+    assert_eq!(types, ["Room", "Table", "Several", "Lobby", "Places", "Doc", "Long"]);
+    assert_eq!(all[0].docs, "The people in a chat room.\n\nThere may be many.");
+    assert!(all[0].file.ends_with("forms.rs") && all[0].line == 19, "{}", all[0].line);
+    assert!(matches!(all[1].matcher, DeclaredMatcher::Prefixes(["table:"])));
+    let accepts = all[0].accepts.expect("a typed group");
+    assert!(accepts("room:1") && !accepts("room:x"));
+}

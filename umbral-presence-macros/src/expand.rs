@@ -1,0 +1,323 @@
+//! From a declaration to code. Everything is named by its full path, so that nothing in
+//! the user's scope can be taken for it.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::{DeriveInput, Ident, Meta, Type, spanned::Spanned};
+
+use crate::{
+    args::Args,
+    diag::Problems,
+    model::{Declaration, Matcher, Pattern, Shape, Target, runtime},
+};
+
+/// The item as it was, and behind it either the declaration or the errors.
+pub(crate) fn presence(attribute: TokenStream, item: &TokenStream) -> TokenStream {
+    let mut problems = Problems::new();
+    let args = Args::read(attribute, &mut problems);
+    let private = {
+        let runtime = runtime(&args);
+        quote!(#runtime::__private)
+    };
+    let Ok(mut parsed) = syn::parse2::<DeriveInput>(item.clone()) else {
+        let message = "`#[presence(..)]` goes on a struct, which names the group";
+        problems.at(item, message);
+        let errors = problems.report();
+        return quote!(#item #errors);
+    };
+    only_one(&mut parsed, &mut problems);
+    let Some(target) = Target::read(&parsed, &mut problems) else {
+        let errors = problems.report();
+        return quote!(#parsed #errors);
+    };
+    let stand_in = stand_in(&target, &private);
+    let is_plain = parsed.generics.params.is_empty();
+    let declaration = Declaration::new(target, args, &mut problems);
+    let errors = problems.report();
+    match declaration {
+        Some(declaration) if errors.is_empty() => {
+            let code = declared(&declaration, &private);
+            quote!(#parsed #code)
+        }
+        // Code that uses the group still compiles, so that the mistake stands alone.
+        _ if is_plain => quote!(#parsed #errors #stand_in),
+        _ => quote!(#parsed #errors),
+    }
+}
+
+/// A second `#[presence(..)]` would be a second declaration of the same type.
+fn only_one(item: &mut DeriveInput, problems: &mut Problems) {
+    item.attrs.retain(|attribute| {
+        let path = match &attribute.meta {
+            Meta::Path(path) => path,
+            Meta::List(list) => &list.path,
+            Meta::NameValue(value) => &value.path,
+        };
+        let again = path.segments.last().is_some_and(|last| last.ident == "presence");
+        if again {
+            problems.at(attribute, "`#[presence(..)]` is given twice; give one, on one struct");
+        }
+        !again
+    });
+}
+
+fn declared(declaration: &Declaration, private: &TokenStream) -> TokenStream {
+    let Declaration { target, matcher, resolver, grace } = declaration;
+    let Target { ident, docs, .. } = target;
+    let impls = impls(target, matcher, private);
+    let accepts = if is_typed(target) {
+        quote!(::core::option::Option::Some(|name| {
+            <#ident as ::core::str::FromStr>::from_str(name).is_ok()
+        }))
+    } else {
+        quote!(::core::option::Option::None)
+    };
+    let matcher = match matcher {
+        Matcher::Prefixes(prefixes) => quote!(Prefixes(&[#(#prefixes),*])),
+        Matcher::Exact(names) => quote!(Exact(&[#(#names),*])),
+        Matcher::Pattern(pattern) => {
+            let pattern = pattern_value(pattern, private);
+            quote!(Pattern(#pattern))
+        }
+        Matcher::Matching(path) => quote!(Matching(#path)),
+    };
+    let resolver = option(resolver.as_ref().map(|path| quote!(#path)));
+    let grace = option(grace.map(|grace| {
+        // At most ten minutes, which is far below what the type holds.
+        let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        quote!(::core::time::Duration::from_millis(#millis))
+    }));
+    quote! {
+        #[allow(unused_qualifications)]
+        const _: () = {
+            #private::inventory::submit! {
+                #private::Declaration {
+                    matcher: #private::DeclaredMatcher::#matcher,
+                    accepts: #accepts,
+                    resolver: #resolver,
+                    grace: #grace,
+                    type_name: ::core::stringify!(#ident),
+                    module_path: ::core::module_path!(),
+                    docs: #docs,
+                    file: ::core::file!(),
+                    line: ::core::line!(),
+                    column: ::core::column!(),
+                }
+            }
+            #impls
+        };
+    }
+}
+
+/// Whether names are read as values of the struct.
+fn is_typed(target: &Target) -> bool {
+    !matches!(target.shape, Shape::Unit)
+}
+
+/// What the struct gives, by its shape and its matcher.
+fn impls(target: &Target, matcher: &Matcher, private: &TokenStream) -> TokenStream {
+    let Target { ident, visibility, shape, .. } = target;
+    match (shape, matcher) {
+        (Shape::Unit, Matcher::Prefixes(prefixes)) => {
+            let function = match prefixes.as_slice() {
+                [prefix] => quote! {
+                    impl #ident {
+                        /// The name of the group with this tail behind the prefix.
+                        ///
+                        /// # Errors
+                        ///
+                        /// Where the two together are no valid group name.
+                        #[allow(dead_code)]
+                        #visibility fn group(
+                            tail: impl ::core::fmt::Display,
+                        ) -> ::core::result::Result<#private::GroupName, #private::InvalidGroupName> {
+                            #private::prefixed(#prefix, &tail)
+                        }
+                    }
+                },
+                _ => TokenStream::new(),
+            };
+            let used = used(ident);
+            quote!(#function #used)
+        }
+        (Shape::Unit, Matcher::Exact(names)) => {
+            let group = match names.as_slice() {
+                [name] => {
+                    let body = quote!(#private::GroupName::new(#name));
+                    group(ident, &body, private)
+                }
+                _ => TokenStream::new(),
+            };
+            let used = used(ident);
+            quote!(#group #used)
+        }
+        (Shape::Tuple(types), Matcher::Prefixes(prefixes)) => match (&types[..], &prefixes[..]) {
+            ([field], [prefix]) => tuple(ident, field, prefix, private),
+            _ => TokenStream::new(),
+        },
+        (Shape::Named(fields), Matcher::Pattern(pattern)) => named(ident, fields, pattern, private),
+        _ => used(ident),
+    }
+}
+
+/// `Room(42)` and `room:42`, both ways.
+fn tuple(ident: &Ident, field: &Type, prefix: &TokenStream, private: &TokenStream) -> TokenStream {
+    let expected = format!("the prefix of `{ident}` and a valid value behind it");
+    let value = quote_spanned!(field.span()=> &self.0);
+    let read = read_field(field, &quote!(tail), &expected, private);
+    let group = group(ident, &quote!(#private::prefixed(#prefix, #value)), private);
+    let parse = quote! {
+        let tail = #private::tail(name, #prefix, #expected)?;
+        let value = Self(#read);
+    };
+    let from_str = from_str(ident, &parse, &expected, private);
+    quote!(#group #from_str)
+}
+
+/// `Doc { org: 7, .. }` and `org:7:..`, both ways.
+fn named(
+    ident: &Ident,
+    fields: &[(Ident, Type)],
+    pattern: &Pattern,
+    private: &TokenStream,
+) -> TokenStream {
+    let source = pattern.source.value();
+    let expected = format!("a name of the form {source}, with valid values");
+    let cut = pattern_value(pattern, private);
+    // In the order of the placeholders, which need not be that of the fields.
+    let placed = pattern.fields.iter().enumerate().filter_map(|(i, placeholder)| {
+        let (name, ty) = fields.iter().find(|(name, _)| name == placeholder)?;
+        Some((format_ident!("part_{i}"), name, ty))
+    });
+    let placed: Vec<_> = placed.collect();
+    let values = placed.iter().map(|(_, name, ty)| quote_spanned!(ty.span()=> &self.#name));
+    let group = group(ident, &quote!(#private::assembled(&#cut, &[#(#values),*])), private);
+    let parts = placed.iter().map(|(part, ..)| part);
+    let reads = placed.iter().map(|(part, name, ty)| {
+        let read = read_field(ty, &quote!(#part), &expected, private);
+        quote!(#name: #read)
+    });
+    let parse = quote! {
+        let parts = #private::parts(name, &#cut)?;
+        let [#(#parts),*] = parts[..] else {
+            return ::core::result::Result::Err(#private::foreign(name, #expected));
+        };
+        let value = Self { #(#reads),* };
+    };
+    let from_str = from_str(ident, &parse, &expected, private);
+    quote!(#group #from_str)
+}
+
+fn read_field(
+    field: &Type,
+    part: &TokenStream,
+    expected: &str,
+    private: &TokenStream,
+) -> TokenStream {
+    let parse = quote_spanned!(field.span()=> <#field as ::core::str::FromStr>::from_str);
+    quote! {
+        match #parse(#part) {
+            ::core::result::Result::Ok(value) => value,
+            ::core::result::Result::Err(_) => {
+                return ::core::result::Result::Err(#private::foreign(name, #expected));
+            }
+        }
+    }
+}
+
+fn group(ident: &Ident, body: &TokenStream, private: &TokenStream) -> TokenStream {
+    quote! {
+        #[automatically_derived]
+        impl #private::Group for #ident {
+            fn group_name(
+                &self,
+            ) -> ::core::result::Result<#private::GroupName, #private::InvalidGroupName> {
+                #body
+            }
+        }
+    }
+}
+
+fn from_str(
+    ident: &Ident,
+    parse: &TokenStream,
+    expected: &str,
+    private: &TokenStream,
+) -> TokenStream {
+    quote! {
+        #[automatically_derived]
+        impl ::core::str::FromStr for #ident {
+            type Err = #private::InvalidGroupName;
+
+            fn from_str(
+                name: &::core::primitive::str,
+            ) -> ::core::result::Result<Self, #private::InvalidGroupName> {
+                #parse
+                #private::canonical(name, &value, #expected)?;
+                ::core::result::Result::Ok(value)
+            }
+        }
+    }
+}
+
+fn pattern_value(pattern: &Pattern, private: &TokenStream) -> TokenStream {
+    let Pattern { source, literals, fields } = pattern;
+    quote! {
+        #private::Pattern {
+            source: #source,
+            literals: &[#(#literals),*],
+            fields: &[#(#fields),*],
+        }
+    }
+}
+
+/// A unit struct may be there for its declaration alone, which is a use of it.
+fn used(ident: &Ident) -> TokenStream {
+    quote!(const _: fn() -> #ident = || #ident;)
+}
+
+fn option(value: Option<TokenStream>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}
+
+/// What users of the struct need in order to compile, where the declaration is wrong.
+fn stand_in(target: &Target, private: &TokenStream) -> TokenStream {
+    let Target { ident, visibility, .. } = target;
+    let wrong = quote!(::core::result::Result::Err(#private::foreign("", "")));
+    let group = group(ident, &wrong, private);
+    let more = if is_typed(target) {
+        quote! {
+            #[automatically_derived]
+            impl ::core::str::FromStr for #ident {
+                type Err = #private::InvalidGroupName;
+
+                fn from_str(
+                    _: &::core::primitive::str,
+                ) -> ::core::result::Result<Self, #private::InvalidGroupName> {
+                    #wrong
+                }
+            }
+        }
+    } else {
+        quote! {
+            impl #ident {
+                #[allow(dead_code, missing_docs)]
+                #visibility fn group(
+                    _: impl ::core::fmt::Display,
+                ) -> ::core::result::Result<#private::GroupName, #private::InvalidGroupName> {
+                    #wrong
+                }
+            }
+        }
+    };
+    quote! {
+        #[allow(unused_qualifications)]
+        const _: () = {
+            #group
+            #more
+        };
+    }
+}

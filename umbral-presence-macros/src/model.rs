@@ -1,0 +1,152 @@
+//! The attribute and the struct together: one declaration.
+
+use std::time::Duration;
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{
+    Attribute, Data, DataStruct, DeriveInput, Expr, ExprLit, Fields, Ident, Lit, LitStr, Meta,
+    Path, Type, Visibility,
+};
+
+use crate::{
+    args::{Args, Texts},
+    diag::Problems,
+    validate,
+};
+
+/// What the expansion is made of.
+pub(crate) struct Declaration {
+    pub(crate) target: Target,
+    pub(crate) matcher: Matcher,
+    pub(crate) resolver: Option<Path>,
+    pub(crate) grace: Option<Duration>,
+}
+
+/// The struct that is annotated.
+pub(crate) struct Target {
+    pub(crate) ident: Ident,
+    pub(crate) visibility: Visibility,
+    pub(crate) shape: Shape,
+    pub(crate) docs: String,
+}
+
+pub(crate) enum Shape {
+    Unit,
+    Tuple(Vec<Type>),
+    Named(Vec<(Ident, Type)>),
+}
+
+pub(crate) enum Matcher {
+    /// The texts as expressions, since a constant is one too.
+    Prefixes(Vec<TokenStream>),
+    Exact(Vec<TokenStream>),
+    Pattern(Pattern),
+    Matching(Path),
+}
+
+/// A pattern that has been cut at its placeholders.
+pub(crate) struct Pattern {
+    pub(crate) source: LitStr,
+    pub(crate) literals: Vec<String>,
+    pub(crate) fields: Vec<String>,
+}
+
+impl Target {
+    /// The struct, where it is one that can stand for a group.
+    pub(crate) fn read(item: &DeriveInput, problems: &mut Problems) -> Option<Self> {
+        let Data::Struct(DataStruct { fields, .. }) = &item.data else {
+            problems.at(&item.ident, "`#[presence(..)]` goes on a struct, which names the group");
+            return None;
+        };
+        validate::no_generics(item, problems);
+        let shape = match fields {
+            Fields::Unit => Shape::Unit,
+            Fields::Unnamed(fields) => {
+                Shape::Tuple(fields.unnamed.iter().map(|field| field.ty.clone()).collect())
+            }
+            Fields::Named(fields) => {
+                let named = fields.named.iter();
+                Shape::Named(named.filter_map(|f| Some((f.ident.clone()?, f.ty.clone()))).collect())
+            }
+        };
+        Some(Self {
+            ident: item.ident.clone(),
+            visibility: item.vis.clone(),
+            shape,
+            docs: docs(&item.attrs),
+        })
+    }
+}
+
+impl Declaration {
+    /// Puts the two together; `None` where something is wrong.
+    pub(crate) fn new(target: Target, args: Args, problems: &mut Problems) -> Option<Self> {
+        let grace = args.grace.and_then(|grace| validate::grace(&grace.value, problems));
+        let matchers = [
+            args.prefix.as_ref().map(|given| &given.key),
+            args.exact.as_ref().map(|given| &given.key),
+            args.pattern.as_ref().map(|given| &given.key),
+            args.matching.as_ref().map(|given| &given.key),
+        ];
+        validate::one_matcher(matchers.into_iter().flatten(), &target.ident, problems);
+        if let Some(prefix) = &args.prefix {
+            validate::prefixes(&prefix.value, problems);
+        }
+        if let Some(exact) = &args.exact {
+            validate::names(&exact.value, problems);
+        }
+        let pattern = args.pattern.and_then(|given| validate::pattern(given.value, problems));
+        let matcher = match (args.prefix, args.exact, pattern, args.matching) {
+            (Some(prefix), ..) => Matcher::Prefixes(expressions(&prefix.value)),
+            (_, Some(exact), ..) => Matcher::Exact(expressions(&exact.value)),
+            (.., Some(pattern), _) => Matcher::Pattern(pattern),
+            (.., Some(matching)) => Matcher::Matching(matching.value),
+            _ => return None,
+        };
+        validate::shape(&target, &matcher, problems);
+        problems.is_empty().then(|| Self {
+            target,
+            matcher,
+            resolver: args.resolver.map(|given| given.value),
+            grace,
+        })
+    }
+}
+
+fn expressions(texts: &Texts) -> Vec<TokenStream> {
+    match texts {
+        Texts::Const(path) => vec![path.to_token_stream()],
+        texts => texts.literals().iter().map(ToTokens::to_token_stream).collect(),
+    }
+}
+
+/// The runtime crate, as the user's crate calls it.
+pub(crate) fn runtime(args: &Args) -> TokenStream {
+    match &args.runtime {
+        Some(path) => path.value.to_token_stream(),
+        None => quote!(::umbral_presence),
+    }
+}
+
+/// The doc comment, one leading space of each line taken off.
+fn docs(attributes: &[Attribute]) -> String {
+    let line = |attribute: &Attribute| {
+        let Meta::NameValue(doc) = &attribute.meta else {
+            return None;
+        };
+        match &doc.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if doc.path.is_ident("doc") => {
+                let text = text.value();
+                Some(text.strip_prefix(' ').map_or_else(|| text.clone(), str::to_owned))
+            }
+            _ => None,
+        }
+    };
+    attributes.iter().filter_map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Where the attribute stands, for errors that concern all of it.
+pub(crate) fn whole() -> Span {
+    Span::call_site()
+}

@@ -1,0 +1,126 @@
+//! What can go wrong before the first request, and on sending.
+
+use std::{fmt, time::Duration};
+
+use crate::{
+    group::InvalidGroupName,
+    spec::{MAX_GRACE, PresenceSpec, declared::Place},
+};
+
+/// Everything that is wrong with a [`RealtimePlugin`](crate::RealtimePlugin), found by
+/// [`build`](crate::RealtimePlugin::build) in one go.
+#[derive(Debug)]
+pub struct BuildError {
+    problems: Vec<BuildProblem>,
+}
+
+impl BuildError {
+    /// Sorted, so that the message does not depend on the order of linking.
+    pub(crate) fn new(problems: Vec<BuildProblem>) -> Self {
+        let mut problems = problems;
+        problems.sort_by_key(ToString::to_string);
+        Self { problems }
+    }
+
+    /// One message per problem.
+    pub fn messages(&self) -> impl Iterator<Item = String> + '_ {
+        self.problems.iter().map(ToString::to_string)
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.problems.as_slice() {
+            [problem] => problem.fmt(f),
+            problems => {
+                write!(f, "{} problems:", problems.len())?;
+                problems.iter().try_for_each(|p| write!(f, "\n- {p}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// One thing that is wrong with a plugin.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BuildProblem {
+    #[error(
+        "the {kind} {text:?} is declared twice: at {first} and at {second}; give it up in one of them"
+    )]
+    Duplicate { kind: &'static str, text: String, first: Place, second: Place },
+    #[error(
+        "the patterns {first:?} at {first_place} and {second:?} at {second_place} can match the same name; make the text before the first placeholder differ"
+    )]
+    Overlap { first: &'static str, first_place: Place, second: &'static str, second_place: Place },
+    #[error("the prefix {prefix:?} at {place} is not usable: {fault}")]
+    Prefix { prefix: String, fault: String, place: Place },
+    #[error("{error} (at {place})")]
+    Name { error: InvalidGroupName, place: Place },
+    #[error("the spec at {place} has no {kind}, so it would match no group; name at least one")]
+    NoText { kind: &'static str, place: Place },
+    #[error("the grace of {grace:?} at {place} is too long; at most {MAX_GRACE:?}")]
+    Grace { grace: Duration, place: Place },
+    #[error(
+        "no declaration for {text:?} is linked into this program; if it is in a dependency that the source never names, `use that_crate as _;` links it"
+    )]
+    NotDeclared { text: String },
+    #[error(
+        "the base path {path:?} is not usable: it starts with '/', does not end with one, and holds no '{{', '*', '?', '#' or whitespace; \"/realtime\" is an example"
+    )]
+    BasePath { path: String },
+    #[error(
+        "the allowed origin {origin:?} is none: an origin is scheme and host, with the port if it is not the scheme's own, such as \"https://example.com\""
+    )]
+    AllowedOrigin { origin: String },
+    #[error("the limit {limit} is 0, so that nothing could be served; the default is {default}")]
+    ZeroLimit { limit: &'static str, default: String },
+}
+
+impl BuildProblem {
+    pub(crate) fn duplicate(
+        kind: &'static str,
+        text: &str,
+        first: &PresenceSpec,
+        second: &PresenceSpec,
+    ) -> Self {
+        Self::Duplicate {
+            kind,
+            text: text.to_owned(),
+            first: first.place(),
+            second: second.place(),
+        }
+    }
+}
+
+/// Why a message was not sent. Nothing has been sent then, to nobody.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The group is none.
+    #[error(transparent)]
+    Group(#[from] InvalidGroupName),
+    /// The user id is none.
+    #[error(transparent)]
+    User(#[from] crate::user::InvalidUserId),
+    /// The event's name is not for applications.
+    #[error(
+        "{0:?} is not an event name for a message: it has 1 to 200 bytes without control characters, and starts neither with \"presence:\" nor with '@', which are the library's own"
+    )]
+    Event(String),
+    /// The data has no JSON form.
+    #[error("the data of {event:?} cannot be written as JSON: {source}")]
+    Data {
+        /// The event that was to be sent.
+        event: String,
+        /// What the serializer said.
+        source: serde_json::Error,
+    },
+    /// The policy does not let this user send to this group.
+    #[error("the policy does not let this user send to {0:?}")]
+    Denied(String),
+    /// The policy did not answer: it panicked, or took longer than
+    /// [`Limits::policy_timeout`](crate::Limits::policy_timeout).
+    #[error("the policy gave no answer for {0:?}")]
+    Unanswered(String),
+}

@@ -1,0 +1,94 @@
+//! What clients send over a WebSocket.
+
+use std::{future::Future, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+
+use crate::{
+    ask::ask, connection::Connection, error::SendError, group::Group, realtime::App,
+    target::Target, user::UserId,
+};
+
+/// Takes the texts that clients send over a WebSocket, those aside by which they join and
+/// leave groups.
+///
+/// The messages of one connection are handled one after the other. A handler that panics
+/// loses that message and nothing else; an error is logged.
+///
+/// ```
+/// use umbral_presence::{MessageContext, MessageHandler};
+///
+/// struct Chat;
+///
+/// impl MessageHandler for Chat {
+///     async fn on_message(&self, context: &MessageContext, text: &str) {
+///         // A group that this user may not send to is refused by the policy.
+///         if let Err(error) = context.publish("room:42", "chat", &text).await {
+///             eprintln!("not sent: {error}");
+///         }
+///     }
+/// }
+/// ```
+pub trait MessageHandler: Send + Sync + 'static {
+    /// Handles one text.
+    fn on_message(&self, context: &MessageContext, text: &str) -> impl Future<Output = ()> + Send;
+}
+
+/// Who sent a message, and the way to pass it on.
+#[derive(Clone, Debug)]
+pub struct MessageContext {
+    app: Arc<App>,
+    connection: Arc<Connection>,
+}
+
+impl MessageContext {
+    pub(crate) fn new(app: Arc<App>, connection: Arc<Connection>) -> Self {
+        Self { app, connection }
+    }
+
+    /// The signed-in user who sent it; `None` for an anonymous visitor.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&UserId> {
+        self.connection.user.as_ref()
+    }
+
+    /// Sends `event` to everybody in `group`, the sender included if it is there, provided
+    /// that the policy's [`can_send`](crate::GroupPolicy::can_send) allows it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] where the policy says no or gives no answer, and for a bad group name,
+    /// event name or data. Nothing is sent then.
+    pub async fn publish(
+        &self,
+        group: impl Group,
+        event: &str,
+        data: &impl Serialize,
+    ) -> Result<(), SendError> {
+        let name = group.group_name()?;
+        let user = self.user_id().map(UserId::as_str);
+        let allowed = ask(self.app.hub.limits.policy_timeout, || {
+            self.app.policy.can_send(user, name.as_str())
+        });
+        match allowed.await {
+            Ok(true) => Target::group(self.app.hub.clone(), Ok(name)).send(event, data).await,
+            Ok(false) => Err(SendError::Denied(name.to_string())),
+            Err(error) => {
+                tracing::error!(group = %name, %error, "the policy gave no answer");
+                Err(SendError::Unanswered(name.to_string()))
+            }
+        }
+    }
+}
+
+/// [`MessageHandler`] as an object.
+pub(crate) trait AnyHandler: Send + Sync {
+    fn on_message<'a>(&'a self, context: &'a MessageContext, text: &'a str) -> BoxFuture<'a, ()>;
+}
+
+impl<H: MessageHandler> AnyHandler for H {
+    fn on_message<'a>(&'a self, context: &'a MessageContext, text: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(MessageHandler::on_message(self, context, text))
+    }
+}

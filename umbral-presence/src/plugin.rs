@@ -1,0 +1,246 @@
+//! The builder.
+
+use std::future::Future;
+
+use http::request::Parts;
+
+use crate::{
+    error::{BuildError, BuildProblem},
+    hub::Hub,
+    identity::IdentityResolver,
+    limits::Limits,
+    message::{AnyHandler, MessageHandler},
+    origin::AllowedOrigins,
+    policy::{AnyPolicy, GroupPolicy, PolicyAsyncFn, PolicyFn, PublicGroupsOnly},
+    realtime::{App, Realtime},
+    spec::{
+        PresenceSpec,
+        declared::{Declaration, declared},
+        matcher::Matcher,
+    },
+};
+
+/// Puts a [`Realtime`] together.
+///
+/// Safe by default: no group has presence until it is declared, a member is shown by id
+/// only, nobody is signed in until there is an [identity
+/// resolver](Self::identity_resolver), and only `public:*` may be joined until there is a
+/// [policy](Self::group_policy).
+///
+/// ```
+/// use umbral_presence::{PresenceSpec, RealtimePlugin};
+///
+/// # async fn user_id_of(_: &http::request::Parts) -> Option<String> { None }
+/// let realtime = RealtimePlugin::new()
+///     .with_presence(PresenceSpec::prefixes(["table:"]))
+///     .identity_resolver(|parts: http::request::Parts| async move { user_id_of(&parts).await })
+///     .group_policy_fn(|user: Option<&str>, group: &str| {
+///         user.is_some() || group.starts_with("public:")
+///     })
+///     .build()?;
+/// let app: axum::Router = axum::Router::new().merge(realtime.router());
+/// # Ok::<(), umbral_presence::BuildError>(())
+/// ```
+#[must_use = "nothing is served until `build` is called"]
+pub struct RealtimePlugin {
+    use_declared: bool,
+    expected: Vec<String>,
+    specs: Vec<PresenceSpec>,
+    identity: IdentityResolver,
+    policy: Box<dyn AnyPolicy>,
+    handler: Option<Box<dyn AnyHandler>>,
+    origins: AllowedOrigins,
+    limits: Limits,
+    base: String,
+    problems: Vec<BuildProblem>,
+}
+
+impl Default for RealtimePlugin {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RealtimePlugin {
+    /// Every `#[presence(..)]` declaration that is linked into the program, and nothing
+    /// else.
+    pub fn new() -> Self {
+        Self {
+            use_declared: true,
+            expected: Vec::new(),
+            specs: Vec::new(),
+            identity: IdentityResolver::ANONYMOUS,
+            policy: Box::new(PublicGroupsOnly),
+            handler: None,
+            origins: AllowedOrigins::default(),
+            limits: Limits::default(),
+            base: "/realtime".to_owned(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Ignores the `#[presence(..)]` declarations.
+    pub fn without_declared(mut self) -> Self {
+        self.use_declared = false;
+        self
+    }
+
+    /// Has [`build`](Self::build) fail where one of these prefixes, names or patterns is
+    /// not declared, which happens when the crate that declares it is not linked.
+    pub fn expect_declared<T: Into<String>>(mut self, texts: impl IntoIterator<Item = T>) -> Self {
+        self.expected.extend(texts.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds a spec to those that are declared. May be called again.
+    pub fn with_presence(mut self, spec: PresenceSpec) -> Self {
+        self.specs.push(spec);
+        self
+    }
+
+    /// Says who a request comes from: the signed-in user's primary key as text, or `None`.
+    ///
+    /// It gets the head of the request with its extensions, so that what a session layer
+    /// has put there can be used.
+    pub fn identity_resolver<F, Fut>(mut self, resolve: F) -> Self
+    where
+        F: Fn(Parts) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Option<String>> + Send + 'static,
+    {
+        self.identity = IdentityResolver::new(resolve);
+        self
+    }
+
+    /// Decides who may join a group, and so see it.
+    pub fn group_policy(mut self, policy: impl GroupPolicy) -> Self {
+        self.policy = Box::new(policy);
+        self
+    }
+
+    /// [`group_policy`](Self::group_policy) from a function.
+    pub fn group_policy_fn(
+        self,
+        can_join: impl Fn(Option<&str>, &str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.group_policy(PolicyFn(can_join))
+    }
+
+    /// [`group_policy`](Self::group_policy) from a function that has to wait for something.
+    ///
+    /// ```
+    /// # use umbral_presence::RealtimePlugin;
+    /// # async fn is_friend(_: &str, _: &str) -> bool { true }
+    /// let plugin = RealtimePlugin::new().group_policy_async_fn(|user, group| async move {
+    ///     match user {
+    ///         Some(user) => is_friend(&user, &group).await,
+    ///         None => false,
+    ///     }
+    /// });
+    /// # let _ = plugin;
+    /// ```
+    pub fn group_policy_async_fn<F, Fut>(self, can_join: F) -> Self
+    where
+        F: Fn(Option<String>, String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = bool> + Send + 'static,
+    {
+        self.group_policy(PolicyAsyncFn(can_join))
+    }
+
+    /// Takes what clients send over a WebSocket. Without a handler it is ignored.
+    pub fn message_handler(mut self, handler: impl MessageHandler) -> Self {
+        self.handler = Some(Box::new(handler));
+        self
+    }
+
+    /// Lets pages of these origins (`"https://app.example.com"`) connect, besides the
+    /// server's own.
+    ///
+    /// Name the public origin here too where a proxy changes the `Host` header on the way.
+    pub fn allowed_origins<O: AsRef<str>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
+        for origin in origins {
+            if let Err(origin) = self.origins.insert(origin.as_ref()) {
+                self.problems.push(BuildProblem::AllowedOrigin { origin });
+            }
+        }
+        self
+    }
+
+    /// Serves everything under another path than `/realtime`.
+    pub fn at(mut self, base: impl Into<String>) -> Self {
+        self.base = base.into();
+        self
+    }
+
+    /// Changes how much one client may ask for.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Checks everything and builds the handle. Every declaration is logged with its place.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] with all that is wrong at once: what is declared twice or overlaps
+    /// at equal rank (with both places), names and prefixes that no group can have, what
+    /// was expected and is not linked, a path, origin or limit that cannot be.
+    pub fn build(mut self) -> Result<Realtime, BuildError> {
+        let declarations = if self.use_declared { declared() } else { Vec::new() };
+        tracing::info!(count = declarations.len(), "presence declarations");
+        for declaration in &declarations {
+            log(declaration);
+        }
+        let specs = declarations.into_iter().map(PresenceSpec::declared);
+        let matcher = Matcher::new(specs.chain(self.specs).collect());
+
+        let mut problems = std::mem::take(&mut self.problems);
+        problems.extend(self.limits.problems());
+        if !is_base_path(&self.base) {
+            problems.push(BuildProblem::BasePath { path: self.base.clone() });
+        }
+        let matcher = match matcher {
+            Ok(matcher) => {
+                let missing = self.expected.into_iter().filter(|text| !matcher.declares(text));
+                problems.extend(missing.map(|text| BuildProblem::NotDeclared { text }));
+                matcher
+            }
+            Err(more) => {
+                problems.extend(more);
+                Matcher::default()
+            }
+        };
+        if !problems.is_empty() {
+            return Err(BuildError::new(problems));
+        }
+        if self.identity.is_anonymous() && !matcher.is_empty() {
+            tracing::warn!(
+                "presence is declared and there is no identity resolver: \
+                 everybody is anonymous, so nobody will ever be shown"
+            );
+        }
+        Ok(Realtime::new(App {
+            hub: Hub::new(matcher, self.limits),
+            identity: self.identity,
+            policy: self.policy,
+            handler: self.handler,
+            origins: self.origins,
+            base: self.base,
+        }))
+    }
+}
+
+fn log(declaration: &Declaration) {
+    tracing::info!(
+        groups = ?declaration.matcher,
+        "{}::{} has presence, declared at {}",
+        declaration.module_path,
+        declaration.type_name,
+        declaration.place(),
+    );
+}
+
+/// Whether axum can serve below `path` as it is written.
+fn is_base_path(path: &str) -> bool {
+    let bad = |c: char| c.is_whitespace() || c.is_control() || "{}*?#:".contains(c);
+    path.starts_with('/') && !path.ends_with('/') && !path.contains("//") && !path.contains(bad)
+}

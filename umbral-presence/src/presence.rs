@@ -1,0 +1,107 @@
+//! Asking who is present, from inside the application.
+
+use std::{fmt::Display, sync::Arc};
+
+use crate::{
+    group::{Group, GroupName, InvalidGroupName},
+    hub::Hub,
+    roster::Member,
+    user::UserId,
+    watch::Watch,
+};
+
+/// Who is present. A cheap handle; clones see the same groups.
+///
+/// What it says is the truth of the moment of the call. A group without presence has no
+/// members, whoever is subscribed to it.
+///
+/// ```
+/// # async fn example(presence: umbral_presence::Presence) -> Result<(), umbral_presence::InvalidGroupName> {
+/// let names: Vec<String> = presence
+///     .members("room:42")
+///     .await?
+///     .iter()
+///     .map(|member| member.id().to_string())
+///     .collect();
+/// assert_eq!(presence.count("room:42").await?, names.len());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Presence {
+    hub: Arc<Hub>,
+}
+
+// Asynchronous although one node need not wait: a store between nodes does.
+#[allow(clippy::unused_async)]
+impl Presence {
+    pub(crate) fn new(hub: Arc<Hub>) -> Self {
+        Self { hub }
+    }
+
+    /// Everybody who is present in a group, in order of joining.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidGroupName`] where `group` names none.
+    pub async fn members(&self, group: impl Group) -> Result<Vec<Member>, InvalidGroupName> {
+        Ok(self.hub.members(&group.group_name()?))
+    }
+
+    /// How many are present in a group.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidGroupName`] where `group` names none.
+    pub async fn count(&self, group: impl Group) -> Result<usize, InvalidGroupName> {
+        Ok(self.hub.count(&group.group_name()?))
+    }
+
+    /// Whether the user with this id is present in a group.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidGroupName`] where `group` names none.
+    pub async fn contains(
+        &self,
+        group: impl Group,
+        user_id: impl Display,
+    ) -> Result<bool, InvalidGroupName> {
+        let group = group.group_name()?;
+        let user = UserId::new(user_id.to_string());
+        Ok(user.is_ok_and(|user| self.hub.contains(&group, &user)))
+    }
+
+    /// The groups where the user with this id is present, sorted.
+    pub async fn groups_of(&self, user_id: impl Display) -> Vec<GroupName> {
+        let user = UserId::new(user_id.to_string());
+        user.map_or_else(|_| Vec::new(), |user| self.hub.groups_of(&user))
+    }
+
+    /// The transitions of a group as a stream, beginning with the members of now.
+    ///
+    /// ```
+    /// # async fn example(presence: umbral_presence::Presence) -> Result<(), umbral_presence::InvalidGroupName> {
+    /// use futures_util::StreamExt;
+    /// use umbral_presence::Transition;
+    ///
+    /// let mut transitions = presence.watch("room:42")?;
+    /// while let Some(transition) = transitions.next().await {
+    ///     match transition {
+    ///         Transition::Sync(members) => println!("{} are here", members.len()),
+    ///         Transition::Join(member) => println!("{} came", member.id()),
+    ///         Transition::Leave(member) => println!("{} went", member.id()),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidGroupName`] where `group` names none.
+    pub fn watch(&self, group: impl Group) -> Result<Watch, InvalidGroupName> {
+        Ok(Watch::new(self.hub.clone(), &group.group_name()?))
+    }
+}

@@ -1,0 +1,101 @@
+//! What the expansion of `#[presence(..)]` refers to. Not for use by hand: it changes
+//! together with the attribute, without notice.
+
+use std::fmt::Display;
+
+pub use inventory;
+pub use serde_json::Value;
+
+use crate::group::NameFault;
+pub use crate::{
+    group::{Group, GroupName, InvalidGroupName},
+    spec::{
+        declared::{Declaration, DeclaredMatcher},
+        pattern::Pattern,
+    },
+};
+
+/// The name of a group that is a prefix and a tail.
+///
+/// # Errors
+///
+/// [`InvalidGroupName`] where prefix and tail together are no group name.
+pub fn prefixed(prefix: &str, tail: &dyn Display) -> Result<GroupName, InvalidGroupName> {
+    GroupName::new(format!("{prefix}{tail}"))
+}
+
+/// The tail of a name that starts with `prefix`.
+///
+/// # Errors
+///
+/// [`InvalidGroupName`] where the name is none, or does not start with `prefix`.
+pub fn tail<'n>(
+    name: &'n str,
+    prefix: &str,
+    expected: &'static str,
+) -> Result<&'n str, InvalidGroupName> {
+    GroupName::new(name)?;
+    name.strip_prefix(prefix).ok_or_else(|| foreign(name, expected))
+}
+
+/// The name that a pattern gives with these values for its placeholders.
+///
+/// # Errors
+///
+/// [`InvalidGroupName`] where the whole is no group name, or where a value could not be
+/// read back from it: it is empty, or holds the text that ends its placeholder.
+pub fn assembled(
+    pattern: &Pattern,
+    values: &[&dyn Display],
+) -> Result<GroupName, InvalidGroupName> {
+    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+    let mut name = String::from(pattern.head());
+    for (value, literal) in values.iter().zip(pattern.literals.iter().skip(1)) {
+        name.push_str(value);
+        name.push_str(literal);
+    }
+    if let Some(i) = values.iter().position(String::is_empty) {
+        return Err(part_fault(&name, pattern, i, "is empty"));
+    }
+    let read = pattern.parts(&name).unwrap_or_default();
+    if let Some(i) = (0..values.len()).find(|&i| read.get(i) != Some(&values[i].as_str())) {
+        let why = "holds the text that ends it, so that it could not be read back";
+        return Err(part_fault(&name, pattern, i, why));
+    }
+    GroupName::new(name)
+}
+
+/// The parts of a name of the pattern's form.
+///
+/// # Errors
+///
+/// [`InvalidGroupName`] where the name is none, or does not match.
+pub fn parts<'n>(name: &'n str, pattern: &Pattern) -> Result<Vec<&'n str>, InvalidGroupName> {
+    GroupName::new(name)?;
+    pattern.parts(name).ok_or_else(|| foreign(name, pattern.source))
+}
+
+/// Refuses a name that reads as a value whose own name is another one, such as
+/// `room:007` for `Room(7)`: a group has one name only.
+///
+/// # Errors
+///
+/// [`InvalidGroupName`] where the two differ.
+pub fn canonical(
+    name: &str,
+    value: &dyn Group,
+    expected: &'static str,
+) -> Result<(), InvalidGroupName> {
+    if value.group_name()?.as_str() == name { Ok(()) } else { Err(foreign(name, expected)) }
+}
+
+/// The error for a name that is not in the family `expected` (`"room:…"`).
+#[must_use]
+pub fn foreign(name: &str, expected: &'static str) -> InvalidGroupName {
+    InvalidGroupName::new(name, NameFault::Family { expected })
+}
+
+fn part_fault(name: &str, pattern: &Pattern, i: usize, why: &'static str) -> InvalidGroupName {
+    let field = pattern.fields.get(i).copied().unwrap_or_default();
+    InvalidGroupName::new(name, NameFault::Part { field, why })
+}

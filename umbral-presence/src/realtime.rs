@@ -1,0 +1,205 @@
+//! The handle that an application holds.
+
+use std::{fmt, fmt::Display, sync::Arc, time::Duration};
+
+use http::request::Parts;
+use serde_json::json;
+
+use crate::{
+    ask::{Unanswered, ask},
+    group::{Group, GroupName},
+    hub::Hub,
+    identity::IdentityResolver,
+    message::AnyHandler,
+    origin::AllowedOrigins,
+    outbox::End,
+    policy::AnyPolicy,
+    presence::Presence,
+    target::Target,
+    transport,
+    user::UserId,
+};
+
+/// How long a draining server waits for its clients to go by themselves.
+const DRAIN_WINDOW: Duration = Duration::from_secs(5);
+
+/// Presence and messages, as built by
+/// [`RealtimePlugin::build`](crate::RealtimePlugin::build). A cheap handle; clones are the
+/// same `Realtime`. Several of them in one process do not see each other.
+#[derive(Clone, Debug)]
+pub struct Realtime {
+    app: Arc<App>,
+}
+
+/// Everything that a request needs.
+pub(crate) struct App {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) identity: IdentityResolver,
+    pub(crate) policy: Box<dyn AnyPolicy>,
+    pub(crate) handler: Option<Box<dyn AnyHandler>>,
+    pub(crate) origins: AllowedOrigins,
+    /// The path that everything is served under.
+    pub(crate) base: String,
+}
+
+/// What a `Realtime` holds at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// Open connections, on both transports.
+    pub connections: usize,
+    /// Groups that somebody is subscribed to or present in.
+    pub groups: usize,
+    /// Users who are connected, or whose grace runs.
+    pub users: usize,
+    /// Whether [`Realtime::drain`] has been called.
+    pub draining: bool,
+}
+
+impl Realtime {
+    pub(crate) fn new(app: App) -> Self {
+        Self { app: Arc::new(app) }
+    }
+
+    /// The routes: `sse`, `ws`, `control`, `members` and the client's scripts, under
+    /// `/realtime` unless [`at`](crate::RealtimePlugin::at) says otherwise.
+    ///
+    /// Merge it into the application's router after `with_state`, so that a session layer
+    /// around both sees these requests too.
+    pub fn router(&self) -> axum::Router {
+        transport::router(self.app.clone())
+    }
+
+    /// Who is present.
+    #[must_use]
+    pub fn presence(&self) -> Presence {
+        Presence::new(self.app.hub.clone())
+    }
+
+    /// Every connection of the user with this id.
+    ///
+    /// ```
+    /// # async fn example(realtime: umbral_presence::Realtime) -> Result<(), umbral_presence::SendError> {
+    /// realtime.to_user(7).send("mail", &serde_json::json!({ "unread": 3 })).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn to_user(&self, id: impl Display) -> Target {
+        Target::user(self.app.hub.clone(), id)
+    }
+
+    /// Every connection that is subscribed to `group`.
+    pub fn to_group(&self, group: impl Group) -> Target {
+        Target::group(self.app.hub.clone(), group.group_name())
+    }
+
+    /// Every connection.
+    pub fn broadcast(&self) -> Target {
+        Target::everybody(self.app.hub.clone())
+    }
+
+    /// Ends every connection of a user, who leaves all groups at once. A client that
+    /// reconnects is asked for its identity anew.
+    pub fn disconnect_user(&self, id: impl Display) {
+        let Ok(user) = UserId::new(id.to_string()) else {
+            return;
+        };
+        for connection in self.app.hub.connections_of(&user) {
+            self.app.hub.expel(&connection, End::Disconnected);
+        }
+    }
+
+    /// Asks the policy again for every group that a user's connections are in. Where it
+    /// says no, or nothing, they get `@denied`, nothing after it, and the user leaves.
+    pub async fn recheck_policy(&self, id: impl Display) {
+        let Ok(user) = UserId::new(id.to_string()) else {
+            return;
+        };
+        for connection in self.app.hub.connections_of(&user) {
+            for group in connection.groups() {
+                let allowed = self.app.may_join(Some(&user), std::slice::from_ref(&group)).await;
+                if allowed.is_ok_and(|allowed| allowed == [true]) {
+                    continue;
+                }
+                self.app.hub.unsubscribe(&connection, std::slice::from_ref(&group));
+                self.app.hub.tell(&connection, "@denied", &json!({ "group": group }));
+            }
+        }
+    }
+
+    /// Refuses new connections with `503`, tells open ones to go elsewhere (`@drain`), and
+    /// ends those that are still there after five seconds.
+    ///
+    /// Call it before the server's own graceful shutdown, which waits for open streams.
+    pub async fn drain(&self) {
+        let hub = &self.app.hub;
+        hub.begin_draining();
+        let within = json!({ "within": DRAIN_WINDOW.as_secs() });
+        for connection in hub.all_connections() {
+            hub.tell(&connection, "@drain", &within);
+        }
+        let everybody_gone = async {
+            let mut look = tokio::time::interval(Duration::from_millis(50));
+            while hub.open_connections() > 0 {
+                look.tick().await;
+            }
+        };
+        if tokio::time::timeout(DRAIN_WINDOW, everybody_gone).await.is_err() {
+            hub.end_all();
+        }
+    }
+
+    /// What is held at the moment.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health {
+            connections: self.app.hub.open_connections(),
+            groups: self.app.hub.group_count(),
+            users: self.app.hub.user_count(),
+            draining: self.app.hub.is_draining(),
+        }
+    }
+}
+
+/// Why it is not known who asks.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IdentityError {
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+    #[error(transparent)]
+    Invalid(#[from] crate::user::InvalidUserId),
+}
+
+impl App {
+    /// The signed-in user of a request.
+    pub(crate) async fn identify(&self, parts: &Parts) -> Result<Option<UserId>, IdentityError> {
+        let timeout = self.hub.limits.policy_timeout;
+        let id = ask(timeout, || self.identity.resolve(parts)).await?;
+        Ok(id.map(UserId::new).transpose()?)
+    }
+
+    /// For each group whether the policy lets this user join.
+    pub(crate) async fn may_join(
+        &self,
+        user: Option<&UserId>,
+        groups: &[GroupName],
+    ) -> Result<Vec<bool>, Unanswered> {
+        let user = user.map(UserId::as_str);
+        let answers = ask(self.hub.limits.policy_timeout, || async {
+            let mut answers = Vec::with_capacity(groups.len());
+            for group in groups {
+                answers.push(self.policy.can_join(user, group.as_str()).await);
+            }
+            answers
+        });
+        answers.await.inspect_err(|error| {
+            tracing::error!(?groups, %error, "the policy gave no answer");
+        })
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("base", &self.base).finish_non_exhaustive()
+    }
+}

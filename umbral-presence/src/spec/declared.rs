@@ -1,0 +1,101 @@
+//! The declarations that `#[presence(..)]` leaves in the binary.
+
+use std::{fmt, time::Duration};
+
+use serde_json::Value;
+
+use super::pattern::Pattern;
+
+/// One `#[presence(..)]` declaration, as the attribute submits it at link time.
+#[derive(Clone, Copy, Debug)]
+pub struct Declaration {
+    /// Which groups it is for.
+    pub matcher: DeclaredMatcher,
+    /// Whether a name that fits the matcher is in the family: its parts parse as the
+    /// types of the struct's fields. `None` where every name is.
+    pub accepts: Option<fn(&str) -> bool>,
+    /// What is broadcast of a member; `None` stands for `{"id": ..}`.
+    pub resolver: Option<fn(&str) -> Value>,
+    /// How long a lost connection keeps its user present; `None` stands for the default.
+    pub grace: Option<Duration>,
+    /// The name of the annotated struct.
+    pub type_name: &'static str,
+    /// The module of the struct.
+    pub module_path: &'static str,
+    /// The struct's doc comment.
+    pub docs: &'static str,
+    /// The file of the attribute.
+    pub file: &'static str,
+    /// The line of the attribute, from 1.
+    pub line: u32,
+    /// The column of the attribute, from 1.
+    pub column: u32,
+}
+
+/// Which groups a declaration is for.
+#[derive(Clone, Copy, Debug)]
+pub enum DeclaredMatcher {
+    /// Names that start with one of these.
+    Prefixes(&'static [&'static str]),
+    /// Exactly these names.
+    Exact(&'static [&'static str]),
+    /// Names of this form.
+    Pattern(Pattern),
+    /// Names for which the function says yes.
+    Matching(fn(&str) -> bool),
+}
+
+impl Declaration {
+    /// Where the attribute stands.
+    pub(crate) fn place(&self) -> Place {
+        Place { file: self.file, line: self.line, column: self.column }
+    }
+}
+
+inventory::collect!(Declaration);
+
+/// Every `#[presence(..)]` declaration that is linked into this binary, sorted by module
+/// path and line, so that nothing depends on the order of linking.
+///
+/// A dependency that is listed in `Cargo.toml` but never named in the source is not
+/// linked, and its declarations are missing here; `use that_crate as _;` brings them in.
+///
+/// ```standalone_crate
+/// use umbral_presence::{declared, presence};
+///
+/// /// The people in a chat room.
+/// #[presence(prefix = "room:")]
+/// pub struct Room(pub u64);
+///
+/// let names: Vec<_> = declared().iter().map(|d| d.type_name).collect();
+/// assert_eq!(names, ["Room"]);
+/// ```
+#[must_use]
+pub fn declared() -> Vec<&'static Declaration> {
+    let mut all: Vec<_> = inventory::iter::<Declaration>.into_iter().collect();
+    all.sort_by_key(|d| (d.module_path, d.line, d.column, d.file));
+    all
+}
+
+/// A place in the source of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    file: &'static str,
+    line: u32,
+    column: u32,
+}
+
+impl Place {
+    /// The place of the caller that is marked with `#[track_caller]`.
+    #[track_caller]
+    pub(crate) fn caller() -> Self {
+        let caller = std::panic::Location::caller();
+        Self { file: caller.file(), line: caller.line(), column: caller.column() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}

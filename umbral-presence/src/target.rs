@@ -1,0 +1,92 @@
+//! Sending an event to a user, a group or everybody.
+
+use std::{fmt::Display, sync::Arc};
+
+use serde::Serialize;
+
+use crate::{
+    error::SendError,
+    frame::{BROADCAST_CHANNEL, Encoded, encode_data},
+    group::{GroupName, InvalidGroupName},
+    hub::Hub,
+    user::{InvalidUserId, UserId},
+};
+
+/// The longest event name, in bytes.
+const MAX_EVENT_BYTES: usize = 200;
+
+/// Whom an event goes to. Made by [`Realtime::to_user`](crate::Realtime::to_user),
+/// [`to_group`](crate::Realtime::to_group) and
+/// [`broadcast`](crate::Realtime::broadcast).
+#[derive(Debug)]
+#[must_use = "nothing is sent until `send` is called"]
+pub struct Target {
+    hub: Arc<Hub>,
+    whom: Whom,
+}
+
+#[derive(Debug)]
+enum Whom {
+    User(Result<UserId, InvalidUserId>),
+    Group(Result<GroupName, InvalidGroupName>),
+    Everybody,
+}
+
+impl Target {
+    pub(crate) fn user(hub: Arc<Hub>, id: impl Display) -> Self {
+        let whom = Whom::User(UserId::new(id.to_string()));
+        Self { hub, whom }
+    }
+
+    pub(crate) fn group(hub: Arc<Hub>, group: Result<GroupName, InvalidGroupName>) -> Self {
+        let whom = Whom::Group(group);
+        Self { hub, whom }
+    }
+
+    pub(crate) fn everybody(hub: Arc<Hub>) -> Self {
+        let whom = Whom::Everybody;
+        Self { hub, whom }
+    }
+
+    /// Queues `event` with `data` for every connection of the target. It is encoded once.
+    ///
+    /// It returns once the event is queued; whoever is not connected does not get it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] where the user id, the group or the event name is not valid, or `data`
+    /// has no JSON form. Nothing is sent then.
+    // Asynchronous although one node need not wait: a store between nodes does.
+    #[allow(clippy::unused_async)]
+    pub async fn send(self, event: &str, data: &impl Serialize) -> Result<(), SendError> {
+        let reserved = event.starts_with("presence:") || event.starts_with('@');
+        let long = event.is_empty() || event.len() > MAX_EVENT_BYTES;
+        if reserved || long || event.contains(char::is_control) {
+            let end = event.floor_char_boundary(MAX_EVENT_BYTES);
+            return Err(SendError::Event(event[..end].to_owned()));
+        }
+        let data = encode_data(data)
+            .map_err(|source| SendError::Data { event: event.to_owned(), source })?;
+        let encoder = &self.hub.encoder;
+        let (channel, connections) = match self.whom {
+            Whom::Group(group) => {
+                let group = group?;
+                self.hub
+                    .send(&group, |dialect| encoder.message(dialect, group.as_str(), event, &data));
+                return Ok(());
+            }
+            Whom::User(user) => {
+                let user = user?;
+                (format!("@user:{user}"), self.hub.connections_of(&user))
+            }
+            Whom::Everybody => (BROADCAST_CHANNEL.to_owned(), self.hub.all_connections()),
+        };
+        let message = Encoded::default();
+        for connection in connections {
+            connection.outbox.push(message.get(connection.dialect, |dialect| {
+                encoder.message(dialect, &channel, event, &data)
+            }));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! From a request to an open session: origin, query, identity, policy, limits.
+
+use std::sync::Arc;
+
+use axum::extract::Query;
+use http::{Uri, request::Parts};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
+
+use super::{HEARTBEAT, refusal::Refusal};
+use crate::{
+    connection::Token,
+    frame::{Dialect, Transport},
+    group::GroupName,
+    realtime::App,
+    session::Session,
+    user::UserId,
+};
+
+/// `?groups=a,b&v=1`
+#[derive(Debug, Deserialize)]
+pub(super) struct StreamQuery {
+    #[serde(default)]
+    groups: String,
+    v: Option<String>,
+}
+
+/// Reads a query; what does not fit is named.
+pub(super) fn query<Q: DeserializeOwned>(uri: &Uri) -> Result<Q, Refusal> {
+    Query::try_from_uri(uri)
+        .map(|Query(query)| query)
+        .map_err(|error| Refusal::bad_request("bad_query", error.body_text()))
+}
+
+/// Refuses pages of foreign origins.
+pub(super) fn check_origin(app: &App, parts: &Parts) -> Result<(), Refusal> {
+    if app.origins.allow(parts) { Ok(()) } else { Err(Refusal::origin()) }
+}
+
+/// Who asks.
+pub(super) async fn identify(app: &App, parts: &Parts) -> Result<Option<UserId>, Refusal> {
+    app.identify(parts).await.map_err(|e| Refusal::identity(&e))
+}
+
+/// Group names, each once.
+pub(super) fn group_names<'a>(
+    app: &App,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<GroupName>, Refusal> {
+    let mut groups = Vec::new();
+    for name in names {
+        let name = GroupName::new(name)
+            .map_err(|error| Refusal::bad_request("bad_group", error.to_string()))?;
+        if !groups.contains(&name) {
+            groups.push(name);
+        }
+        let most = app.hub.limits.groups_per_connection;
+        if groups.len() > most {
+            return Err(Refusal::too_many_groups(most));
+        }
+    }
+    Ok(groups)
+}
+
+/// The groups that the policy lets this user join, and the others.
+pub(super) async fn sort_out(
+    app: &App,
+    user: Option<&UserId>,
+    groups: Vec<GroupName>,
+) -> Result<(Vec<GroupName>, Vec<GroupName>), Refusal> {
+    let answers = app.may_join(user, &groups).await.map_err(Refusal::policy)?;
+    let (mut allowed, mut denied) = (Vec::new(), Vec::new());
+    for (group, may_join) in groups.into_iter().zip(answers) {
+        if may_join { &mut allowed } else { &mut denied }.push(group);
+    }
+    Ok((allowed, denied))
+}
+
+/// Opens a session in the groups that the request names.
+///
+/// Without `v=1` one denied group refuses the whole request; with it `@hello` says so.
+pub(super) async fn admit(
+    app: &Arc<App>,
+    parts: &Parts,
+    transport: Transport,
+) -> Result<Session, Refusal> {
+    check_origin(app, parts)?;
+    let query: StreamQuery = query(&parts.uri)?;
+    let v1 = match query.v.as_deref() {
+        None => false,
+        Some("1") => true,
+        Some(other) => {
+            let message = format!("v={other:?} is no version of the protocol; v=1 is");
+            return Err(Refusal::bad_request("bad_version", message));
+        }
+    };
+    let names = query.groups.split(',').filter(|_| !query.groups.is_empty());
+    let groups = group_names(app, names)?;
+    let user = identify(app, parts).await?;
+    let (allowed, denied) = sort_out(app, user.as_ref(), groups).await?;
+    if !v1 && !denied.is_empty() {
+        return Err(Refusal::denied(&denied));
+    }
+
+    // Nothing is awaited from here on: the session is there or it is not.
+    let token =
+        (v1 && transport == Transport::Sse).then(Token::random).transpose().map_err(|error| {
+            tracing::error!(%error, "no randomness for a token");
+            Refusal::failed("token")
+        })?;
+    let dialect = Dialect { transport, v1 };
+    let session = Session::open(&app.hub, user, dialect, token)?;
+    if v1 {
+        let hello = json!({
+            "conn": token.map(|token| token.to_string()),
+            "me": session.connection().user,
+            "denied": denied,
+            "heartbeat": HEARTBEAT.as_secs(),
+        });
+        session.tell("@hello", &hello);
+    }
+    session.subscribe(&allowed);
+    Ok(session)
+}

@@ -1,0 +1,85 @@
+//! `POST {base}/control`: changes the groups of a live event stream, and shows that its
+//! client is there.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{FromRequest, Request, State, rejection::JsonRejection},
+};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    admission::{check_origin, group_names, identify, sort_out},
+    refusal::Refusal,
+};
+use crate::{connection::Token, group::GroupName, hub::now, outbox::End, realtime::App};
+
+/// The full set of groups, so that the call can be repeated; `n` grows, so that a late one
+/// does not undo a newer one.
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    conn: String,
+    n: u64,
+    groups: Vec<String>,
+}
+
+/// What has come of it. `n` is the newest call's, which may be a later one.
+#[derive(Debug, Serialize)]
+pub(super) struct Changed {
+    n: u64,
+    joined: Vec<GroupName>,
+    left: Vec<GroupName>,
+    denied: Vec<GroupName>,
+}
+
+pub(super) async fn replace(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Json<Changed>, Refusal> {
+    let (parts, body) = request.into_parts();
+    check_origin(&app, &parts)?;
+    let request = Request::from_parts(parts.clone(), body);
+    let Json(wanted) = Json::<Wanted>::from_request(request, &())
+        .await
+        .map_err(|rejection| unreadable(&rejection))?;
+    let groups = group_names(&app, wanted.groups.iter().map(String::as_str))?;
+
+    let token: Option<Token> = wanted.conn.parse().ok();
+    let connection = token.and_then(|t| app.hub.by_token(t)).ok_or_else(unknown)?;
+    let user = identify(&app, &parts).await?;
+    if user != connection.user {
+        app.hub.expel(&connection, End::IdentityChanged);
+        let message = "the stream was opened by somebody else; it has been ended";
+        return Err(Refusal::new(StatusCode::CONFLICT, "identity_changed", message));
+    }
+    connection.prove_life(now());
+
+    // The policy has allowed those that the connection is in.
+    let (held, new): (Vec<_>, Vec<_>) =
+        groups.into_iter().partition(|group| connection.is_in(group));
+    let (mut allowed, denied) = sort_out(&app, user.as_ref(), new).await?;
+    allowed.extend(held);
+    let changed = app.hub.replace(&connection, wanted.n, &allowed).ok_or_else(unknown)?;
+    Ok(Json(Changed { n: changed.number, joined: changed.joined, left: changed.left, denied }))
+}
+
+fn unknown() -> Refusal {
+    let message = "no open stream has this token; open a new one";
+    Refusal::new(StatusCode::NOT_FOUND, "unknown_connection", message)
+}
+
+fn unreadable(rejection: &JsonRejection) -> Refusal {
+    let code = match rejection.status() {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "not_json",
+        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+        _ => "bad_json",
+    };
+    // A value of the wrong type is a bad request like any other.
+    let status = match rejection.status() {
+        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+        status => status,
+    };
+    Refusal::new(status, code, rejection.body_text())
+}

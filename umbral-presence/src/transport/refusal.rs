@@ -1,0 +1,118 @@
+//! Refused requests: a status, and a JSON body that says why.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::{ask::Unanswered, group::GroupName, hub::Full, realtime::IdentityError};
+
+/// Why a request is refused. The body is `{"error": {"code", "message"}}`.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    /// Seconds after which the same request may succeed.
+    retry_after: Option<u16>,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), retry_after: None }
+    }
+
+    /// `{"error": {"code", "message"}}`
+    pub(super) fn body(&self) -> Value {
+        json!({ "error": { "code": self.code, "message": self.message } })
+    }
+
+    fn retry_after(mut self, seconds: u16) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    pub(super) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    pub(super) fn too_many_groups(most: usize) -> Self {
+        let message = format!("a connection has at most {most} groups");
+        Self::bad_request("too_many_groups", message)
+    }
+
+    pub(super) fn denied(groups: &[GroupName]) -> Self {
+        let names: Vec<_> = groups.iter().map(GroupName::as_str).collect();
+        let message = format!("you may not join {}", names.join(", "));
+        Self::new(StatusCode::FORBIDDEN, "denied", message)
+    }
+
+    pub(super) fn origin() -> Self {
+        let message = "pages of this origin may not connect; the server can allow it by name";
+        Self::new(StatusCode::FORBIDDEN, "origin", message)
+    }
+
+    pub(super) fn identity(error: &IdentityError) -> Self {
+        tracing::error!(%error, "the identity resolver gave no usable answer");
+        match error {
+            IdentityError::Unanswered(Unanswered::TimedOut) => Self::busy("identity"),
+            IdentityError::Unanswered(Unanswered::Panicked) | IdentityError::Invalid(_) => {
+                Self::failed("identity")
+            }
+        }
+    }
+
+    /// The policy gave no answer; it has been logged.
+    pub(super) fn policy(error: Unanswered) -> Self {
+        match error {
+            Unanswered::TimedOut => Self::busy("policy"),
+            Unanswered::Panicked => Self::failed("policy"),
+        }
+    }
+
+    fn busy(code: &'static str) -> Self {
+        let message = "the server could not decide in time; try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(1)
+    }
+
+    /// Says nothing about what went wrong inside; that is in the log.
+    pub(super) fn failed(code: &'static str) -> Self {
+        let message = "the server could not decide; the cause is in its log";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, message)
+    }
+}
+
+impl From<Full> for Refusal {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Connections => {
+                let message = "the server has as many connections as it takes";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "full", message).retry_after(5)
+            }
+            Full::ConnectionsOfUser => {
+                let message = "you have as many connections as one user may have";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", message)
+                    .retry_after(5)
+            }
+            Full::Draining => {
+                let message = "the server is going down; try again";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).retry_after(1)
+            }
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body())).into_response();
+        let headers = response.headers_mut();
+        // A refusal is of this moment and of this visitor.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}

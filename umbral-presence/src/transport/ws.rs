@@ -1,0 +1,211 @@
+//! `GET {base}/ws`: a WebSocket per connection.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{
+        FromRequestParts, State, WebSocketUpgrade,
+        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
+    },
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::{FutureExt, SinkExt};
+use http::request::Parts;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+
+use super::{
+    HEARTBEAT,
+    admission::{admit, group_names, sort_out},
+    refusal::Refusal,
+};
+use crate::{
+    ask::ask, connection::Connection, frame::Transport, message::MessageContext, outbox::End,
+    realtime::App, session::Session,
+};
+
+/// A peer that does not answer a ping for so long is gone.
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+
+/// A peer that takes nothing for so long is gone.
+const WRITE_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long the peer may take to close from its side.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+/// An idle connection holds its read buffer; frames from clients are small.
+const READ_BUFFER: usize = 1024;
+
+pub(super) async fn open(
+    State(app): State<Arc<App>>,
+    mut parts: Parts,
+) -> Result<Response, Response> {
+    let upgrade =
+        WebSocketUpgrade::from_request_parts(&mut parts, &()).await.map_err(|rejection| {
+            Refusal::new(rejection.status(), "no_websocket", rejection.body_text()).into_response()
+        })?;
+    let session =
+        admit(&app, &parts, Transport::WebSocket).await.map_err(IntoResponse::into_response)?;
+    let most = app.hub.limits.message_bytes;
+    Ok(upgrade
+        .read_buffer_size(READ_BUFFER)
+        .max_message_size(most)
+        .max_frame_size(most)
+        // The closure owns the session: an upgrade that fails drops both.
+        .on_upgrade(move |socket| serve(socket, session, app)))
+}
+
+/// What a client asks for; other texts are the application's.
+#[derive(Debug, Deserialize)]
+struct Operation {
+    op: Verb,
+    groups: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Verb {
+    Join,
+    Leave,
+}
+
+/// A message of the client that is being handled. The next one is read when it is done,
+/// so that they are handled in order.
+type Handling = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn serve(mut socket: WebSocket, mut session: Session, app: Arc<App>) {
+    let end = run(&mut socket, &mut session, &app).await;
+    // The goodbye comes first: others need not wait for the peer's answer.
+    drop(session);
+    if let Some(end) = end {
+        let (code, reason) = match end {
+            End::Overflow => (close_code::AGAIN, "too slow"),
+            End::Disconnected => (close_code::POLICY, "disconnected"),
+            End::IdentityChanged => (close_code::POLICY, "another identity"),
+            End::Draining => (close_code::RESTART, "restart"),
+        };
+        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+        // Whether the peer takes it makes no difference any more.
+        let _ = timeout(CLOSE_WITHIN, socket.send(Message::Close(Some(frame)))).await;
+    }
+    let peer_closes = async { while let Some(Ok(_)) = socket.recv().await {} };
+    let _ = timeout(CLOSE_WITHIN, peer_closes).await;
+}
+
+/// Serves the connection until one side ends it; gives why this side does.
+async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> Option<End> {
+    let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pong_due: Option<Instant> = None;
+    let mut handling: Option<Handling> = None;
+    loop {
+        let far = Instant::now() + HEARTBEAT;
+        tokio::select! {
+            frame = session.next() => match frame {
+                Ok(frame) => write_all(socket, session, frame).await?,
+                Err(end) => return Some(end),
+            },
+            () = handled(&mut handling), if handling.is_some() => handling = None,
+            message = socket.recv(), if handling.is_none() => {
+                pong_due = None;
+                match message?.ok()? {
+                    Message::Text(text) => {
+                        handling = Some(Box::pin(handle(
+                            app.clone(),
+                            session.connection().clone(),
+                            text,
+                        )));
+                    }
+                    Message::Close(frame) => {
+                        // 1000 is a goodbye, and so is a `close()` without a code; a
+                        // reload or a closed tab sends 1001.
+                        if frame.is_none_or(|frame| frame.code == close_code::NORMAL) {
+                            session.say_goodbye();
+                        }
+                        return None;
+                    }
+                    Message::Binary(_) | Message::Ping(_) | Message::Pong(_) => {}
+                }
+            }
+            _ = heartbeat.tick() => {
+                pong_due.get_or_insert(Instant::now() + PONG_WITHIN);
+                write(socket.send(Message::Ping(Bytes::new()))).await?;
+            }
+            // While a message is handled nothing is read, so no pong is seen either.
+            () = sleep_until(pong_due.unwrap_or(far)), if pong_due.is_some() && handling.is_none() => {
+                return None;
+            }
+        }
+    }
+}
+
+async fn handled(handling: &mut Option<Handling>) {
+    if let Some(handling) = handling {
+        handling.await;
+    }
+}
+
+/// Writes a frame and all that wait behind it with one flush; `None` where the peer is gone.
+async fn write_all(socket: &mut WebSocket, session: &Session, frame: Bytes) -> Option<()> {
+    let mut next = Some(frame);
+    while let Some(frame) = next {
+        // What is queued here has been encoded as JSON.
+        let text = Utf8Bytes::try_from(frame).ok()?;
+        write(socket.feed(Message::Text(text))).await?;
+        next = session.next().now_or_never().and_then(Result::ok);
+    }
+    write(SinkExt::flush(socket)).await
+}
+
+async fn write(writing: impl Future<Output = Result<(), axum::Error>>) -> Option<()> {
+    timeout(WRITE_WITHIN, writing).await.ok()?.ok()
+}
+
+/// Handles one text of the client.
+async fn handle(app: Arc<App>, connection: Arc<Connection>, text: Utf8Bytes) {
+    if let Ok(operation) = serde_json::from_str::<Operation>(&text) {
+        return operate(&app, &connection, &operation).await;
+    }
+    let Some(handler) = &app.handler else {
+        tracing::debug!("a message came and there is no handler; it is ignored");
+        return;
+    };
+    let context = MessageContext::new(app.clone(), connection);
+    let handled = ask(Duration::MAX, || handler.on_message(&context, &text)).await;
+    if handled.is_err() {
+        tracing::error!(user = ?context.user_id(), "the message handler panicked");
+    }
+}
+
+async fn operate(app: &App, connection: &Arc<Connection>, operation: &Operation) {
+    let hub = &app.hub;
+    let names = match group_names(app, operation.groups.iter().map(String::as_str)) {
+        Ok(names) => names,
+        Err(refusal) => return hub.tell(connection, "@refused", &refusal.body()),
+    };
+    if let Verb::Leave = operation.op {
+        let left = hub.unsubscribe(connection, &names);
+        return hub.tell(connection, "@left", &json!({ "groups": left }));
+    }
+    let room = hub.limits.groups_per_connection;
+    let held = connection.groups().len();
+    let new = names.iter().filter(|name| !connection.is_in(name)).count();
+    if held + new > room {
+        let refusal = Refusal::too_many_groups(room);
+        return hub.tell(connection, "@refused", &refusal.body());
+    }
+    match sort_out(app, connection.user.as_ref(), names).await {
+        Ok((allowed, denied)) => {
+            hub.subscribe(connection, &allowed);
+            if !allowed.is_empty() {
+                hub.tell(connection, "@joined", &json!({ "groups": allowed }));
+            }
+            for group in denied {
+                hub.tell(connection, "@denied", &json!({ "group": group }));
+            }
+        }
+        Err(refusal) => hub.tell(connection, "@refused", &refusal.body()),
+    }
+}

@@ -1,0 +1,77 @@
+//! User ids.
+
+use std::{borrow::Borrow, fmt, sync::Arc};
+
+use serde::{Serialize, Serializer};
+
+/// The longest user id, in bytes.
+pub const MAX_USER_ID_BYTES: usize = 200;
+
+/// A signed-in user's id: the primary key as text, so that `i64`, `String` and `Uuid`
+/// keys all fit. 1 to 200 bytes without control characters.
+///
+/// Cloning is cheap: the text is shared.
+///
+/// ```
+/// use umbral_presence::UserId;
+///
+/// let id = UserId::new(7.to_string())?;
+/// assert_eq!(id.as_str(), "7");
+/// assert!(UserId::new("").is_err());
+/// # Ok::<(), umbral_presence::InvalidUserId>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId(Arc<str>);
+
+impl UserId {
+    /// Checks `id` and takes it as a user id.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUserId`] where it is empty, too long or holds a control character.
+    pub fn new(id: impl AsRef<str>) -> Result<Self, InvalidUserId> {
+        let id = id.as_ref();
+        if id.is_empty() || id.len() > MAX_USER_ID_BYTES || id.contains(char::is_control) {
+            let end = id.floor_char_boundary(MAX_USER_ID_BYTES);
+            return Err(InvalidUserId(id[..end].into()));
+        }
+        Ok(Self(id.into()))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Borrow<str> for UserId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for UserId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for UserId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// A text that is no user id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a user id: an id has 1 to {MAX_USER_ID_BYTES} bytes and no control character"
+)]
+pub struct InvalidUserId(Box<str>);
