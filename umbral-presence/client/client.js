@@ -1,1 +1,385 @@
-// pending
+// Who is online in a group, for a page: `umbral.realtime`. All tabs of a browser share one
+// connection, which a SharedWorker holds (worker.js).
+(() => {
+  /**
+   * @typedef {{sync?: (members: readonly any[]) => void, join?: (member: any) => void,
+   *   leave?: (member: any) => void, update?: (member: any) => void,
+   *   status?: (status: Status) => void}} PresenceHandlers
+   * @typedef {"connecting" | "live" | "reconnecting" | "denied" | "closed"} Status
+   * @typedef {((event: string, data: any, channel: string) => void) |
+   *   Record<string, (data: any, channel: string) => void>} EventHandlers
+   * @typedef {{postMessage(message: any): void, onmessage: ((event: any) => any) | null}} Port
+   */
+
+  /** The server writes the worker's hash here: an old worker outlives a deployment. */
+  const HASH = "__WORKER_HASH__";
+  const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);
+  let base = script?.src ? new URL(".", script.src).href : "";
+
+  /** What this tab knows of a group. */
+  class Room {
+    /** @param {string} group */
+    constructor(group) {
+      this.group = group;
+      /** @type {Map<number, any> | null} */
+      this.members = null;
+      /** @type {readonly any[]} the same array until somebody comes or goes */
+      this.list = Object.freeze([]);
+      this.denied = false;
+      /** @type {Set<Presence>} */
+      this.presences = new Set();
+      /** @type {Set<EventHandlers>} */
+      this.listeners = new Set();
+    }
+
+    /** @param {[number, any][]} members */
+    sync(members) {
+      const before = this.members;
+      this.denied = false;
+      this.members = new Map(members);
+      this.freeze();
+      if (before) for (const [event, member] of net(before, this.members)) this.emit(event, member);
+      for (const presence of this.presences) presence.start();
+    }
+
+    /** @param {any[]} changes */
+    change(changes) {
+      const members = this.members;
+      if (!members) return;
+      for (const [sign, key, payload] of changes) {
+        const member = sign === "-" ? members.get(key) : payload;
+        if (sign === "-") members.delete(key);
+        else members.set(key, payload);
+        this.freeze();
+        this.emit(sign === "+" ? "join" : sign === "-" ? "leave" : "update", member);
+      }
+    }
+
+    freeze() {
+      this.list = Object.freeze([...(this.members?.values() ?? [])]);
+    }
+
+    /** @param {string} event @param {any} member */
+    emit(event, member) {
+      for (const presence of this.presences) if (presence.synced) presence.emit(event, member);
+    }
+
+    reset() {
+      this.members = null;
+      this.list = Object.freeze([]);
+      this.denied = false;
+      for (const presence of this.presences) presence.synced = false;
+    }
+
+    get used() {
+      return this.presences.size + this.listeners.size > 0;
+    }
+  }
+
+  /** What has come and gone between two snapshots. A key is good within a connection only,
+   * so members are told apart by id, or by all that is shown of them.
+   * @param {Map<number, any>} before @param {Map<number, any>} after */
+  function net(before, after) {
+    const name = (/** @type {any} */ member) => JSON.stringify(member?.id ?? member);
+    const by = (/** @type {Map<number, any>} */ map) => new Map([...map.values()].map((m) => [name(m), m]));
+    const [old, now] = [by(before), by(after)];
+    /** @type {[string, any][]} */
+    const events = [];
+    for (const [id, member] of old) if (!now.has(id)) events.push(["leave", member]);
+    for (const [id, member] of now) {
+      if (!old.has(id)) events.push(["join", member]);
+      else if (JSON.stringify(old.get(id)) !== JSON.stringify(member)) events.push(["update", member]);
+    }
+    return events;
+  }
+
+  /** A handler that throws breaks nothing else.
+   * @param {Function | undefined} handler @param {any[]} values */
+  function call(handler, ...values) {
+    try {
+      handler?.(...values);
+    } catch (error) {
+      reportError(error);
+    }
+  }
+
+  /** A subscription to who is in a group. */
+  class Presence {
+    /** @param {Room} room @param {PresenceHandlers} handlers */
+    constructor(room, handlers) {
+      this.room = room;
+      this.synced = false;
+      this.closed = false;
+      /** @type {Map<string, Set<Function>>} */
+      this.handlers = new Map();
+      for (const [event, handler] of Object.entries(handlers)) this.on(event, handler);
+      room.presences.add(this);
+      // The room may be known from another subscription of this tab.
+      queueMicrotask(() => room.members && this.start());
+    }
+
+    /** The snapshot, before anything else. */
+    start() {
+      if (this.closed) return;
+      this.synced = true;
+      this.emit("sync", this.members);
+    }
+
+    /** @param {string} event @param {any} value */
+    emit(event, value) {
+      for (const handler of this.handlers.get(event) ?? []) if (!this.closed) call(handler, value);
+    }
+
+    /** Adds a handler of `sync`, `join`, `leave`, `update` or `status`; gives what removes it.
+     * @param {string} event @param {Function} handler */
+    on(event, handler) {
+      const handlers = this.handlers.get(event) ?? new Set();
+      this.handlers.set(event, handlers.add(handler));
+      return () => void handlers.delete(handler);
+    }
+
+    /** Everybody who is present; a frozen array, the same until somebody comes or goes. */
+    get members() {
+      return this.room.list;
+    }
+
+    get count() {
+      return this.room.list.length;
+    }
+
+    /** The signed-in user's id; `null` for an anonymous visitor. */
+    get me() {
+      return link.me ?? null;
+    }
+
+    /** @returns {Status} */
+    get status() {
+      if (this.closed) return "closed";
+      return this.room.denied || link.status === "refused" ? "denied" : /** @type {Status} */ (link.status);
+    }
+
+    /** Others see the leave at once, unless this browser is in the group by another way. */
+    unsubscribe() {
+      this.closed = true;
+      this.room.presences.delete(this);
+      plan();
+    }
+  }
+
+  /** @type {Map<string, Room>} */
+  const rooms = new Map();
+  /** @type {Set<EventHandlers>} */
+  const everywhere = new Set();
+
+  /** The way to the hub. */
+  const link = {
+    /** @type {Port | null} */
+    port: null,
+    /** @type {string} */
+    status: "connecting",
+    /** @type {string | null | undefined} */
+    me: undefined,
+    started: false,
+    planned: false,
+    /** @type {(() => void) | null} lets go of the lock that says that this tab is there */
+    release: null,
+  };
+
+  /** @param {any} message from the hub */
+  function receive(message) {
+    const room = rooms.get(message.group ?? message.c);
+    switch (message.t) {
+      case "sync":
+        return room?.sync(message.members);
+      case "diff":
+        return room?.change(message.changes);
+      case "denied":
+      case "allowed":
+        if (room) room.denied = message.t === "denied";
+        return announce();
+      case "reset":
+        return rooms.forEach((each) => each.reset());
+      case "status":
+        [link.status, link.me] = [message.status, message.me];
+        return announce();
+      case "event":
+        for (const handlers of room?.listeners ?? (message.c[0] === "@" ? everywhere : [])) {
+          const { e, d, c } = message;
+          if (typeof handlers === "function") call(handlers, e, d, c);
+          else if (Object.hasOwn(handlers, e)) call(handlers[e], d, c);
+        }
+    }
+  }
+
+  function announce() {
+    for (const room of rooms.values()) {
+      for (const presence of room.presences) presence.emit("status", presence.status);
+    }
+  }
+
+  /** Begins to talk to a hub; `again` where there was one before. */
+  async function start() {
+    link.started = true;
+    if (!base) throw new Error("umbral.realtime: call configure({base}) first");
+    const worker = shared();
+    const port = (worker && (await answers(worker))) || (await own());
+    use(port);
+  }
+
+  const url = () => `${base}worker.js?v=${HASH}`;
+
+  function shared() {
+    try {
+      return new SharedWorker(url(), { type: "module", name: `umbral-presence-${HASH}` });
+    } catch {
+      return null;
+    }
+  }
+
+  /** The worker's port once it has answered; `null` where it does not. A policy that refuses
+   * workers shows by an event, not by an exception.
+   * @param {SharedWorker} worker @returns {Promise<Port | null>} */
+  function answers(worker) {
+    return new Promise((done) => {
+      const { port } = worker;
+      const late = setTimeout(() => (detach(port), done(null)), 3000);
+      worker.onerror = () => (clearTimeout(late), done(null));
+      port.onmessage = ({ data }) => {
+        if (data.t === "ready") (clearTimeout(late), done(port), watch(port, data.lock));
+        else receive(data);
+      };
+      attach(port);
+    });
+  }
+
+  /** A hub in this tab. */
+  async function own() {
+    const { Hub } = await import(url());
+    const { port1, port2 } = new MessageChannel();
+    new Hub(base).serve(port1);
+    port2.onmessage = ({ data }) => receive(data);
+    attach(port2);
+    return port2;
+  }
+
+  /** @param {Port} port */
+  function use(port) {
+    link.port = port;
+    send();
+  }
+
+  /** Starts again when the worker has died, which its lock tells.
+   * @param {Port} port @param {string | null} lock */
+  function watch(port, lock) {
+    if (!lock) return;
+    navigator.locks.request(lock, () => {
+      if (link.port !== port) return;
+      link.port = null;
+      link.release?.();
+      start();
+    });
+  }
+
+  /** Says that this tab is there, and holds a lock for as long as it is: the hub waits for
+   * it, and so notices a tab that is closed or has crashed.
+   * @param {Port} port */
+  function attach(port) {
+    if (!navigator.locks) {
+      port.postMessage({ t: "attach", lock: null });
+      if (link.port === port) send();
+      return;
+    }
+    const lock = `umbral-presence-tab-${Math.random()}`;
+    navigator.locks.request(lock, () => {
+      port.postMessage({ t: "attach", lock });
+      if (link.port === port) send();
+      return new Promise((release) => (link.release = () => release(undefined)));
+    });
+  }
+
+  /** @param {Port} port */
+  function detach(port) {
+    port.postMessage({ t: "detach" });
+    link.release?.();
+  }
+
+  function send() {
+    // Only now, so that a group that is left and entered in one task keeps its members.
+    for (const [group, room] of rooms) if (!room.used) rooms.delete(group);
+    link.port?.postMessage({ t: "groups", groups: [...rooms.keys()] });
+  }
+
+  /** Tells the hub about changes, those of one task together. */
+  function plan() {
+    if (!link.started) start();
+    if (link.planned) return;
+    link.planned = true;
+    queueMicrotask(() => {
+      link.planned = false;
+      send();
+    });
+  }
+
+  /** @param {string} group */
+  function enter(group) {
+    if (typeof group !== "string" || !/^(?!@)[^\s,\p{Cc}]+$/u.test(group)) {
+      const rule = "text without whitespace or commas that does not start with @";
+      throw new TypeError(`umbral.realtime: ${JSON.stringify(group)} is not a group name: ${rule}`);
+    }
+    const room = rooms.get(group) ?? new Room(group);
+    rooms.set(group, room);
+    plan();
+    return room;
+  }
+
+  addEventListener("pagehide", () => link.port && detach(link.port));
+  addEventListener("pageshow", (event) => {
+    // Back from the cache, where this tab was not counted.
+    if (event.persisted && link.port) attach(link.port);
+  });
+  const wake = () => link.port?.postMessage({ t: "wake" });
+  addEventListener("online", wake);
+  document.addEventListener("visibilitychange", () => document.hidden || wake());
+
+  const realtime = {
+    /** Shows who is in a group. `sync` comes first, then every `join` and `leave`.
+     * @param {string} group @param {PresenceHandlers} [handlers] */
+    presence(group, handlers = {}) {
+      return new Presence(enter(group), handlers);
+    },
+
+    /** Takes the events of groups, and those to this user and to everybody.
+     * @param {string | string[]} groups @param {EventHandlers} handlers */
+    subscribe(groups, handlers) {
+      const entered = [groups].flat().map(enter);
+      for (const room of entered) room.listeners.add(handlers);
+      everywhere.add(handlers);
+      plan();
+      return {
+        unsubscribe() {
+          everywhere.delete(handlers);
+          for (const room of entered) room.listeners.delete(handlers);
+          plan();
+        },
+      };
+    },
+
+    /** To be called after sign-in and sign-out. */
+    reconnect() {
+      link.port?.postMessage({ t: "identity" });
+    },
+
+    /** Sets the path of the server, where the script was not loaded from it.
+     * @param {{base: string}} options */
+    configure(options) {
+      const url = new URL(options.base, location.href).href;
+      base = url.endsWith("/") ? url : `${url}/`;
+    },
+
+    get configured() {
+      return base !== "";
+    },
+  };
+
+  /** @type {any} */ (globalThis).umbral = { ...(/** @type {any} */ (globalThis).umbral), realtime };
+})();
