@@ -25,7 +25,8 @@
       this.members = null;
       /** @type {readonly any[]} the same array until somebody comes or goes */
       this.list = Object.freeze([]);
-      this.denied = false;
+      /** What the server has said of it. */
+      this.status = "connecting";
       /** @type {Set<Presence>} */
       this.presences = new Set();
       /** @type {Set<EventHandlers>} */
@@ -35,11 +36,11 @@
     /** @param {[number, any][]} members */
     sync(members) {
       const before = this.members;
-      this.denied = false;
       this.members = new Map(members);
       this.freeze();
       if (before) for (const [event, member] of net(before, this.members)) this.emit(event, member);
       for (const presence of this.presences) presence.start();
+      this.tell();
     }
 
     /** @param {any[]} changes */
@@ -53,6 +54,12 @@
         this.freeze();
         this.emit(sign === "+" ? "join" : sign === "-" ? "leave" : "update", member);
       }
+      this.tell();
+    }
+
+    /** Stores are told once, however much has changed. */
+    tell() {
+      for (const presence of this.presences) presence.emit("change", presence.members);
     }
 
     freeze() {
@@ -64,11 +71,23 @@
       for (const presence of this.presences) if (presence.synced) presence.emit(event, member);
     }
 
-    reset() {
+    announce() {
+      for (const presence of this.presences) presence.emit("status", presence.status);
+      this.tell();
+    }
+
+    /** Nobody is shown until the next snapshot. */
+    forget() {
       this.members = null;
-      this.list = Object.freeze([]);
-      this.denied = false;
+      this.freeze();
       for (const presence of this.presences) presence.synced = false;
+    }
+
+    /** Somebody else is signed in. */
+    reset() {
+      this.status = "connecting";
+      this.forget();
+      this.tell();
     }
 
     get used() {
@@ -115,7 +134,11 @@
       for (const [event, handler] of Object.entries(handlers)) this.on(event, handler);
       room.presences.add(this);
       // The room may be known from another subscription of this tab.
-      queueMicrotask(() => room.members && this.start());
+      queueMicrotask(() => {
+        if (!room.members || this.synced) return;
+        this.start();
+        this.emit("change", this.members);
+      });
     }
 
     /** The snapshot, before anything else. */
@@ -138,6 +161,15 @@
       return () => void handlers.delete(handler);
     }
 
+    /** The shape of a store: calls `changed` with the members now and after every change of
+     * them or of the status; gives what stops it.
+     * @param {(members: readonly any[]) => void} changed */
+    subscribe(changed) {
+      const stop = this.on("change", changed);
+      call(changed, this.members);
+      return stop;
+    }
+
     /** Everybody who is present; a frozen array, the same until somebody comes or goes. */
     get members() {
       return this.room.list;
@@ -155,7 +187,8 @@
     /** @returns {Status} */
     get status() {
       if (this.closed) return "closed";
-      return this.room.denied || link.status === "refused" ? "denied" : /** @type {Status} */ (link.status);
+      if (this.room.status === "denied" || link.status === "refused") return "denied";
+      return /** @type {Status} */ (link.status === "live" ? this.room.status : link.status);
     }
 
     /** Others see the leave at once, unless this browser is in the group by another way. */
@@ -193,27 +226,22 @@
         return room?.sync(message.members);
       case "diff":
         return room?.change(message.changes);
-      case "denied":
-      case "allowed":
-        if (room) room.denied = message.t === "denied";
-        return announce();
+      case "room":
+        if (!room) return;
+        room.status = message.status === "wanted" ? "connecting" : message.status;
+        if (room.status === "denied") room.forget();
+        return room.announce();
       case "reset":
         return rooms.forEach((each) => each.reset());
       case "status":
         [link.status, link.me] = [message.status, message.me];
-        return announce();
+        return rooms.forEach((each) => each.announce());
       case "event":
         for (const handlers of room?.listeners ?? (message.c[0] === "@" ? everywhere : [])) {
           const { e, d, c } = message;
           if (typeof handlers === "function") call(handlers, e, d, c);
           else if (Object.hasOwn(handlers, e)) call(handlers[e], d, c);
         }
-    }
-  }
-
-  function announce() {
-    for (const room of rooms.values()) {
-      for (const presence of room.presences) presence.emit("status", presence.status);
     }
   }
 
@@ -328,6 +356,11 @@
     }
     const room = rooms.get(group) ?? new Room(group);
     rooms.set(group, room);
+    if (room.status === "denied") {
+      // Somebody may have let us in meanwhile.
+      room.status = "connecting";
+      link.port?.postMessage({ t: "retry", group });
+    }
     plan();
     return room;
   }

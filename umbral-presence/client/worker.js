@@ -6,7 +6,8 @@
  * @typedef {{groups: Set<string>, confirmed: boolean}} Tab
  * @typedef {["+" | "~", number, any] | ["-", number]} Change
  * @typedef {{c: string, e: string, d: any, v?: number, k?: any}} Frame
- * @typedef {{abort: AbortController, groups: Set<string>, told: boolean, conn: string, n: number}} Stream
+ * @typedef {{abort: AbortController, groups: Set<string>, asks: number, told: number,
+ *   conn: string, n: number}} Stream
  */
 
 /** How long the groups of a vanished tab are kept, for it may be a reload. */
@@ -22,7 +23,8 @@ export class Roster {
     /** @type {Map<number, any> | null} `null` until the first snapshot. */
     this.members = null;
     this.v = 0;
-    this.denied = false;
+    /** @type {"wanted" | "live" | "denied"} what the server has said of it */
+    this.status = "wanted";
   }
 
   /**
@@ -122,6 +124,7 @@ export class Hub {
       const tab = this.tabs.get(port);
       if (!tab) return;
       if (data.t === "groups") this.want(port, tab, data.groups);
+      if (data.t === "retry") this.retry(data.group);
       if (data.t === "detach") this.vanish(port, tab);
       if (data.t === "wake") this.wake();
       if (data.t === "identity") this.checkIdentity();
@@ -153,8 +156,9 @@ export class Hub {
   /** Tells a tab what is known of a group. @param {Port} port @param {string} group */
   show(port, group) {
     const room = this.rooms.get(group);
-    if (room?.denied) port.postMessage({ t: "denied", group });
-    else if (room?.members) port.postMessage({ t: "sync", group, members: [...room.members] });
+    if (!room) return;
+    port.postMessage({ t: "room", group, status: room.status });
+    if (room.members) port.postMessage({ t: "sync", group, members: [...room.members] });
   }
 
   /** A tab is gone, or hidden for good. @param {Port} port @param {Tab} tab */
@@ -204,9 +208,9 @@ export class Hub {
     if (!this.tabs.size && !wanted.size) return this.goodbye();
     for (const group of wanted) if (!this.rooms.has(group)) this.rooms.set(group, new Roster());
     if (!this.stream) return void (this.status === "refused" || this.open());
-    const { groups, told } = this.stream;
+    const { groups, asks, told } = this.stream;
     const same = groups.size === wanted.size && [...wanted].every((group) => groups.has(group));
-    if (!same || !told || [...this.tabs.values()].some((tab) => !tab.confirmed)) this.control();
+    if (!same || told !== asks || [...this.tabs.values()].some((tab) => !tab.confirmed)) this.control();
   }
 
   /** Says to the server which groups this browser is in, and that it is there. */
@@ -217,16 +221,16 @@ export class Hub {
     this.calling = true;
     const groups = [...this.wanted()];
     this.narrow(stream, groups);
-    stream.told = false;
+    const { asks } = stream;
+    stream.told = -1;
     const asked = [...this.tabs].filter(([, tab]) => !tab.confirmed);
     const response = await this.post(stream, groups).catch(() => null);
     const answer = response?.ok ? await response.json().catch(() => null) : null;
     this.calling = false;
     if (stream !== this.stream) return this.plan();
     if (answer) {
-      stream.told = true;
-      for (const group of answer.joined) this.deny(group, false);
-      for (const group of answer.denied) this.deny(group, true);
+      stream.told = asks;
+      for (const group of groups) this.settle(group, answer.denied.includes(group));
       for (const [port, tab] of asked) this.confirm(port, tab);
       return this.plan();
     }
@@ -235,7 +239,7 @@ export class Hub {
     if (response && response.status < 429) {
       // Asking again would be answered in the same way.
       console.error(`umbral.realtime: ${response.status}`, await response.text());
-      stream.told = true;
+      stream.told = asks;
       return;
     }
     const wait = response ? retryAfter(response) : 0;
@@ -263,13 +267,24 @@ export class Hub {
     });
   }
 
-  /** @param {string} group @param {boolean} denied */
-  deny(group, denied) {
+  /** The server has said whether a group may be joined.
+   * @param {string} group @param {boolean} denied */
+  settle(group, denied) {
     const room = this.rooms.get(group);
-    if (!room || room.denied === denied) return;
-    room.denied = denied;
+    const status = denied ? "denied" : "live";
+    if (!room || room.status === status) return;
+    room.status = status;
     if (denied) room.members = null;
-    this.tell(group, { t: denied ? "denied" : "allowed", group });
+    this.tell(group, { t: "room", group, status });
+  }
+
+  /** A denied group is asked for again. @param {string} group */
+  retry(group) {
+    const room = this.rooms.get(group);
+    if (room?.status !== "denied" || !this.stream) return;
+    room.status = "wanted";
+    this.stream.asks += 1;
+    this.plan();
   }
 
   /** A tab may see what this identity sees. @param {Port} port @param {Tab} tab */
@@ -329,7 +344,7 @@ export class Hub {
       groups.add(group);
     }
     /** @type {Stream} */
-    const stream = { abort, groups, told: true, conn: "", n: 0 };
+    const stream = { abort, groups, asks: 0, told: 0, conn: "", n: 0 };
     const slow = setTimeout(() => abort.abort(), 30000);
     try {
       const response = await fetch(`${this.base}sse?v=1&groups=${query}`, {
@@ -396,7 +411,7 @@ export class Hub {
     stream.conn = conn;
     this.me = me;
     this.narrow(stream, stream.groups);
-    for (const group of stream.groups) this.deny(group, denied.includes(group));
+    for (const group of stream.groups) this.settle(group, denied.includes(group));
     this.say("live");
     for (const [port, tab] of this.tabs) this.confirm(port, tab);
     setTimeout(() => {
@@ -411,7 +426,7 @@ export class Hub {
   /** @param {Stream} stream @param {Frame} frame */
   take(stream, frame) {
     const { c, e, d } = frame;
-    if (e === "@denied") return this.deny(d.group, true);
+    if (e === "@denied") return this.settle(d.group, true);
     if (e === "@drain") {
       const replace = () => stream === this.stream && this.open();
       return void setTimeout(replace, random(1000 * d.within));

@@ -3,6 +3,7 @@
 use std::{fmt, fmt::Display, sync::Arc, time::Duration};
 
 use http::request::Parts;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
@@ -43,7 +44,7 @@ pub(crate) struct App {
 }
 
 /// What a `Realtime` holds at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Health {
     /// Open connections, on both transports.
