@@ -1,5 +1,5 @@
 // How the example looks, with people in it: pictures for whoever changes it to look at.
-// `PICTURES=examples/lobby npm test` writes the README's anew.
+// They go to target/pictures; the README's is a copy of one of them.
 
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { enter, openTab, root, shows, signIn, startBrowser, startLobby } from "./lobby.mjs";
 
 const PEOPLE = ["Ada Lovelace", "Grace Hopper", "Alan", "Katherine", "Linus", "Margaret"];
-const folder = resolve(root, process.env.PICTURES ?? "target/pictures");
+const folder = resolve(root, "target/pictures");
 
 let browser;
 let lobby;
@@ -18,6 +18,11 @@ async function say(page, room, text) {
   await page.locator(`article[data-room="${room}"] form[name="say"] input`).fill(text);
   await page.keyboard.press("Enter");
   await page.locator(`article[data-room="${room}"] .message p`, { hasText: text }).last().waitFor();
+}
+
+async function picture(page, name) {
+  await page.mouse.move(0, 0);
+  await page.screenshot({ path: `${folder}/${name}.png`, animations: "disabled" });
 }
 
 async function person(name, rooms, options) {
@@ -57,7 +62,7 @@ for (const colorScheme of ["light", "dark"]) {
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(wide <= viewport.width, `nothing sticks out: ${wide}`);
       await page.evaluate(() => scrollTo(0, 0));
-      await page.screenshot({ path: `${folder}/lobby-${device}-${colorScheme}.png` });
+      await picture(page, `lobby-${device}-${colorScheme}`);
     });
   }
 }
@@ -66,5 +71,5 @@ test("the lobby before a name is chosen", async () => {
   const options = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 };
   const page = await openTab(await browser.newContext(options), lobby.url);
   await shows(page, "lobby", [...PEOPLE].sort());
-  await page.screenshot({ path: `${folder}/lobby-visitor.png` });
+  await picture(page, "lobby-visitor");
 });

@@ -24,6 +24,16 @@ impl Fold {
         Self { group: group.to_owned(), ..Self::default() }
     }
 
+    /// The members with their keys, by key.
+    pub fn members(&self) -> Vec<(u64, Value)> {
+        self.members.iter().map(|(key, payload)| (*key, payload.clone())).collect()
+    }
+
+    /// The version; `None` before the first snapshot.
+    pub fn version(&self) -> Option<u64> {
+        self.version
+    }
+
     /// The members' payloads, sorted by their text.
     pub fn payloads(&self) -> Vec<Value> {
         let mut payloads: Vec<_> = self.members.values().cloned().collect();

@@ -35,7 +35,12 @@ pub(crate) struct Given<T> {
 /// One or several texts.
 pub(crate) enum Texts {
     One(LitStr),
-    List(Bracket, Vec<LitStr>),
+    /// What is no text is kept for its error, so that the other texts are still checked.
+    List {
+        bracket: Bracket,
+        texts: Vec<LitStr>,
+        strays: Vec<TokenStream>,
+    },
     /// A path to a `const &str`.
     Const(Path),
 }
@@ -44,33 +49,43 @@ impl Args {
     /// Reads what can be read. One key's mistake does not hide another's.
     pub(crate) fn read(tokens: TokenStream, problems: &mut Problems) -> Self {
         let mut args = Self::default();
-        for entry in split(tokens) {
-            let read = |input: ParseStream<'_>| args.entry(input, problems);
-            if let Err(error) = read.parse2(entry) {
-                problems.push(error);
+        for mut entry in split(tokens) {
+            while !entry.is_empty() {
+                let read = |input: ParseStream<'_>| args.entry(input, problems);
+                entry = read.parse2(entry).unwrap_or_else(|error| {
+                    problems.push(error);
+                    TokenStream::new()
+                });
             }
         }
         args
     }
 
-    fn entry(&mut self, input: ParseStream<'_>, problems: &mut Problems) -> syn::Result<()> {
+    /// Reads one key with its value. Gives back what follows where a comma is missing.
+    fn entry(
+        &mut self,
+        input: ParseStream<'_>,
+        problems: &mut Problems,
+    ) -> syn::Result<TokenStream> {
         let key = input.call(Ident::parse_any).map_err(|error| {
+            // The parser wants to see everything read, even what it stumbled over.
+            remaining(input);
             let keys = KEYS.join("`, `");
             syn::Error::new(error.span(), format!("a key was expected: one of `{keys}`"))
         })?;
         let name = key.to_string();
         if !KEYS.contains(&name.as_str()) {
-            skip(input);
+            remaining(input);
             problems.at(&key, unknown_key(&name));
-            return Ok(());
+            return Ok(TokenStream::new());
         }
-        if input.parse::<Token![=]>().is_err() {
-            skip(input);
+        if input.parse::<Token![=]>().is_err() || input.is_empty() {
+            remaining(input);
             let form = form(&name);
             problems.at(&key, format!("`{name}` wants a value: `{form}`"));
-            return Ok(());
+            return Ok(TokenStream::new());
         }
-        match name.as_str() {
+        let missed = match name.as_str() {
             "prefix" => set(&mut self.prefix, key, input, problems),
             "exact" => set(&mut self.exact, key, input, problems),
             "pattern" => set(&mut self.pattern, key, input, problems),
@@ -78,8 +93,8 @@ impl Args {
             "resolver" => set(&mut self.resolver, key, input, problems),
             "grace" => set(&mut self.grace, key, input, problems),
             _ => set(&mut self.runtime, key, input, problems),
-        }
-        Ok(())
+        };
+        Ok(missed)
     }
 }
 
@@ -104,26 +119,51 @@ fn unknown_key(name: &str) -> String {
     }
 }
 
-/// Reads the value of `key`, and complains where there was one before.
+/// Reads the value of `key`, and complains where there was one before. Gives back the next
+/// key and what is behind it, where the comma before it is missing.
 fn set<T: Parse>(
     slot: &mut Option<Given<T>>,
     key: Ident,
     input: ParseStream<'_>,
     problems: &mut Problems,
-) {
-    let at = if input.is_empty() { key.span() } else { input.span() };
+) -> TokenStream {
+    let given = remaining(&input.fork());
     let value = input.parse::<T>();
-    let rest = !input.is_empty();
-    skip(input);
+    let is_next_key = input.peek(Ident::peek_any) && input.peek2(Token![=]);
+    let rest = remaining(input);
     if let Some(first) = slot {
-        problems.at(&first.key, format!("`{key}` is given here"));
+        problems.at(&first.key, format!("`{key}` is given here first"));
         problems.at(&key, format!("`{key}` is given again; give each key once"));
-        return;
+        return TokenStream::new();
     }
     match value {
-        Ok(value) if !rest => *slot = Some(Given { key, value }),
-        _ => problems.at_span(at, format!("wrong value; write `{}`", form(&key.to_string()))),
+        Ok(value) if rest.is_empty() => *slot = Some(Given { key, value }),
+        Ok(value) if is_next_key => {
+            problems.at(&rest.clone().into_iter().next(), "a comma is missing before this key");
+            *slot = Some(Given { key, value });
+            return rest;
+        }
+        _ => problems.at(&given, wrong_value(&key.to_string(), &given)),
     }
+    TokenStream::new()
+}
+
+/// The longest wrong value that a message repeats.
+const MAX_ECHO_BYTES: usize = 40;
+
+fn wrong_value(key: &str, given: &TokenStream) -> String {
+    let right = match (key, syn::parse2::<LitStr>(given.clone())) {
+        // A path in quotes is the commonest slip where a path is wanted.
+        ("matching" | "resolver" | "crate", Ok(quoted)) if quoted.parse::<Path>().is_ok() => {
+            format!("{key} = {}", quoted.value())
+        }
+        _ => form(key).to_owned(),
+    };
+    let given = given.to_string();
+    if given.len() > MAX_ECHO_BYTES {
+        return format!("this is no value for `{key}`; write `{right}`");
+    }
+    format!("`{given}` is no value for `{key}`; write `{right}`")
 }
 
 impl Parse for Texts {
@@ -136,8 +176,14 @@ impl Parse for Texts {
         }
         let list;
         let bracket = bracketed!(list in input);
-        let texts = list.parse_terminated(<LitStr as Parse>::parse, Token![,])?;
-        Ok(Self::List(bracket, texts.into_iter().collect()))
+        let (mut texts, mut strays) = (Vec::new(), Vec::new());
+        for entry in split(remaining(&list)) {
+            match syn::parse2(entry.clone()) {
+                Ok(text) => texts.push(text),
+                Err(_) => strays.push(entry),
+            }
+        }
+        Ok(Self::List { bracket, texts, strays })
     }
 }
 
@@ -146,34 +192,49 @@ impl Texts {
     pub(crate) fn literals(&self) -> &[LitStr] {
         match self {
             Self::One(text) => std::slice::from_ref(text),
-            Self::List(_, texts) => texts,
+            Self::List { texts, .. } => texts,
             Self::Const(_) => &[],
         }
     }
 }
 
-/// The entries between the commas of the top level.
+/// The entries between the commas of the top level. Those between the angle brackets of
+/// `path::<A, B>` are not of the top level, although they look like it.
 fn split(tokens: TokenStream) -> Vec<TokenStream> {
     let mut entries = vec![TokenStream::new()];
+    let (mut depth, mut before) = (0_usize, ' ');
     for token in tokens {
-        match (&token, entries.last_mut()) {
-            (TokenTree::Punct(punct), Some(last)) if punct.as_char() == ',' => {
-                if last.is_empty() {
-                    // `, ,`: the empty entry is an error at this comma.
-                    last.extend([token]);
-                }
-                entries.push(TokenStream::new());
-            }
-            (_, Some(last)) => last.extend([token]),
-            (_, None) => {}
+        let character = match &token {
+            TokenTree::Punct(punct) => punct.as_char(),
+            _ => ' ',
+        };
+        match character {
+            '<' if depth > 0 || before == ':' => depth += 1,
+            '>' if before != '-' => depth = depth.saturating_sub(1),
+            _ => {}
         }
+        before = character;
+        let Some(entry) = entries.last_mut() else { break };
+        if character != ',' || depth > 0 {
+            entry.extend([token]);
+            continue;
+        }
+        if entry.is_empty() {
+            // `, ,`: the empty entry is an error at this comma.
+            entry.extend([token]);
+        }
+        entries.push(TokenStream::new());
     }
     // A trailing comma is fine, and so is nothing at all: that has its own message.
     entries.retain(|entry| !entry.is_empty());
     entries
 }
 
-/// Leaves nothing unread, so that the parser has nothing to complain about by itself.
-fn skip(input: ParseStream<'_>) {
-    while input.parse::<TokenTree>().is_ok() {}
+/// Takes all that is left, so that the parser has nothing to complain about by itself.
+fn remaining(input: ParseStream<'_>) -> TokenStream {
+    let mut rest = TokenStream::new();
+    while let Ok(token) = input.parse::<TokenTree>() {
+        rest.extend([token]);
+    }
+    rest
 }

@@ -1,7 +1,7 @@
 //! Everything that is wrong with one attribute, reported together.
 
 use proc_macro2::{Span, TokenStream};
-use syn::spanned::Spanned;
+use quote::ToTokens;
 
 /// Collects errors. It must be read at the end: dropping it unread is a mistake of this
 /// crate, and its tests would panic.
@@ -12,9 +12,9 @@ impl Problems {
         Self(Some(Vec::new()))
     }
 
-    /// Adds an error at the token that is wrong.
-    pub(crate) fn at(&mut self, tokens: &impl Spanned, message: impl std::fmt::Display) {
-        self.at_span(tokens.span(), message);
+    /// Adds an error at the tokens that are wrong, from the first of them to the last.
+    pub(crate) fn at(&mut self, tokens: &impl ToTokens, message: impl std::fmt::Display) {
+        self.push(syn::Error::new_spanned(tokens, message));
     }
 
     pub(crate) fn at_span(&mut self, span: Span, message: impl std::fmt::Display) {
@@ -28,7 +28,12 @@ impl Problems {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.as_ref().is_none_or(Vec::is_empty)
+        self.count() == 0
+    }
+
+    /// How many there are by now: a rule that built on another asks whether that one held.
+    pub(crate) fn count(&self) -> usize {
+        self.0.as_ref().map_or(0, Vec::len)
     }
 
     /// The errors as tokens that make the compiler report them; nothing where there are
@@ -36,6 +41,12 @@ impl Problems {
     pub(crate) fn report(mut self) -> TokenStream {
         let errors = self.0.take().unwrap_or_default();
         errors.iter().map(syn::Error::to_compile_error).collect()
+    }
+
+    /// The errors as texts, for a test to read.
+    #[cfg(test)]
+    pub(crate) fn messages(mut self) -> Vec<String> {
+        self.0.take().unwrap_or_default().iter().map(ToString::to_string).collect()
     }
 }
 

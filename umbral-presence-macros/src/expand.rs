@@ -1,14 +1,16 @@
 //! From a declaration to code. Everything is named by its full path, so that nothing in
 //! the user's scope can be taken for it.
 
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
-use syn::{DeriveInput, Ident, Meta, Type, spanned::Spanned};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{DeriveInput, Ident, Meta, Path, Type, ext::IdentExt, spanned::Spanned};
 
 use crate::{
     args::Args,
     diag::Problems,
-    model::{Declaration, Matcher, Pattern, Shape, Target, runtime},
+    model::{Declaration, Matcher, Shape, Target, runtime},
+    pattern::Pattern,
+    validate,
 };
 
 /// The item as it was, and behind it either the declaration or the errors.
@@ -19,11 +21,13 @@ pub(crate) fn presence(attribute: TokenStream, item: &TokenStream) -> TokenStrea
         let runtime = runtime(&args);
         quote!(#runtime::__private)
     };
-    let Ok(mut parsed) = syn::parse2::<DeriveInput>(item.clone()) else {
-        let message = "`#[presence(..)]` goes on a struct, which names the group";
-        problems.at(item, message);
-        let errors = problems.report();
-        return quote!(#item #errors);
+    let mut parsed = match syn::parse2::<DeriveInput>(item.clone()) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            validate::not_an_item(item, error, &mut problems);
+            let errors = problems.report();
+            return quote!(#item #errors);
+        }
     };
     only_one(&mut parsed, &mut problems);
     let Some(target) = Target::read(&parsed, &mut problems) else {
@@ -79,9 +83,13 @@ fn declared(declaration: &Declaration, private: &TokenStream) -> TokenStream {
             let pattern = pattern_value(pattern, private);
             quote!(Pattern(#pattern))
         }
-        Matcher::Matching(path) => quote!(Matching(#path)),
+        Matcher::Matching(path) => {
+            let function = function(path, &quote!(::core::primitive::bool));
+            quote!(Matching(#function))
+        }
     };
-    let resolver = option(resolver.as_ref().map(|path| quote!(#path)));
+    let value = quote!(#private::Value);
+    let resolver = option(resolver.as_ref().map(|path| function(path, &value)));
     let grace = option(grace.map(|grace| {
         // At most ten minutes, which is far below what the type holds.
         let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
@@ -107,6 +115,21 @@ fn declared(declaration: &Declaration, private: &TokenStream) -> TokenStream {
             #impls
         };
     }
+}
+
+/// The function at `path`. Its type is written out, so that a function of another type is
+/// an error here and not inside of the declaration.
+fn function(path: &Path, output: &TokenStream) -> TokenStream {
+    quote_spanned! {at(path)=> {
+        let function: fn(&::core::primitive::str) -> #output = #path;
+        function
+    }}
+}
+
+/// The place of the user's `tokens`, for code that is ours all the same: lints that the
+/// user has set are not for it.
+fn at(tokens: &impl ToTokens) -> Span {
+    Span::call_site().located_at(tokens.span())
 }
 
 /// Whether names are read as values of the struct.
@@ -162,8 +185,13 @@ fn impls(target: &Target, matcher: &Matcher, private: &TokenStream) -> TokenStre
 
 /// `Room(42)` and `room:42`, both ways.
 fn tuple(ident: &Ident, field: &Type, prefix: &TokenStream, private: &TokenStream) -> TokenStream {
-    let expected = format!("the prefix of `{ident}` and a valid value behind it");
-    let value = quote_spanned!(field.span()=> &self.0);
+    let kind = kind(field);
+    let expected = match syn::parse2::<syn::LitStr>(prefix.clone()) {
+        Ok(text) => format!("a name of the form {}{{{kind}}} (`{ident}`)", text.value()),
+        // The text of a constant is not known here.
+        Err(_) => format!("a name of `{ident}`, its prefix and then {{{kind}}},"),
+    };
+    let value = quote_spanned!(at(field)=> &self.0);
     let read = read_field(field, &quote!(tail), &expected, private);
     let group = group(ident, &quote!(#private::prefixed(#prefix, #value)), private);
     let parse = quote! {
@@ -182,15 +210,15 @@ fn named(
     private: &TokenStream,
 ) -> TokenStream {
     let source = pattern.source.value();
-    let expected = format!("a name of the form {source}, with valid values");
+    let expected = format!("a name of the form {source} (`{ident}`)");
     let cut = pattern_value(pattern, private);
     // In the order of the placeholders, which need not be that of the fields.
     let placed = pattern.fields.iter().enumerate().filter_map(|(i, placeholder)| {
-        let (name, ty) = fields.iter().find(|(name, _)| name == placeholder)?;
+        let (name, ty) = fields.iter().find(|(name, _)| name.unraw() == placeholder)?;
         Some((format_ident!("part_{i}"), name, ty))
     });
     let placed: Vec<_> = placed.collect();
-    let values = placed.iter().map(|(_, name, ty)| quote_spanned!(ty.span()=> &self.#name));
+    let values = placed.iter().map(|(_, name, ty)| quote_spanned!(at(*ty)=> &self.#name));
     let group = group(ident, &quote!(#private::assembled(&#cut, &[#(#values),*])), private);
     let parts = placed.iter().map(|(part, ..)| part);
     let reads = placed.iter().map(|(part, name, ty)| {
@@ -214,15 +242,23 @@ fn read_field(
     expected: &str,
     private: &TokenStream,
 ) -> TokenStream {
-    let parse = quote_spanned!(field.span()=> <#field as ::core::str::FromStr>::from_str);
-    quote! {
-        match #parse(#part) {
+    quote_spanned! {at(field)=>
+        match <#field as ::core::str::FromStr>::from_str(#part) {
             ::core::result::Result::Ok(value) => value,
             ::core::result::Result::Err(_) => {
                 return ::core::result::Result::Err(#private::foreign(name, #expected));
             }
         }
     }
+}
+
+/// A word for the type of a field: `u64`, or `value` where the type has no plain name.
+fn kind(field: &Type) -> String {
+    let name = match field {
+        Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
+        _ => None,
+    };
+    name.unwrap_or_else(|| "value".to_owned())
 }
 
 fn group(ident: &Ident, body: &TokenStream, private: &TokenStream) -> TokenStream {

@@ -2,12 +2,15 @@
 //! re-exported and documented by example.
 //!
 //! `args` reads the attribute's tokens, `model` puts them together with the struct,
-//! `validate` holds the rules, `expand` writes the code, `diag` collects what is wrong.
+//! `validate` and `pattern` hold the rules, `expand` writes the code, `diag` collects what is wrong.
 
 mod args;
 mod diag;
 mod expand;
 mod model;
+mod pattern;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use proc_macro::TokenStream;
@@ -26,7 +29,8 @@ use proc_macro::TokenStream;
 /// | `grace` | `"500ms"`, `"2s"`, `"1m"`, at most `"10m"` | how long a lost connection keeps its user present; 3 s without it |
 /// | `crate` | path | the runtime crate under another name |
 ///
-/// Exactly one of the first four is given, and no key twice. What the struct gets:
+/// Exactly one of the first four is given, and no key twice. A wrong text is an error of the
+/// compiler; that of a constant is looked at by `build()`. What the struct gets:
 ///
 /// | struct | matcher | gives |
 /// |---|---|---|

@@ -5,13 +5,14 @@ use std::time::Duration;
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, Data, DataStruct, DeriveInput, Expr, ExprLit, Fields, Ident, Lit, LitStr, Meta,
-    Path, Type, Visibility,
+    Attribute, Data, DataStruct, DeriveInput, Expr, ExprLit, Fields, Ident, Lit, Meta, Path, Type,
+    Visibility,
 };
 
 use crate::{
     args::{Args, Texts},
     diag::Problems,
+    pattern::Pattern,
     validate,
 };
 
@@ -45,19 +46,13 @@ pub(crate) enum Matcher {
     Matching(Path),
 }
 
-/// A pattern that has been cut at its placeholders.
-pub(crate) struct Pattern {
-    pub(crate) source: LitStr,
-    pub(crate) literals: Vec<String>,
-    pub(crate) fields: Vec<String>,
-}
-
 impl Target {
     /// The struct, where it is one that can stand for a group.
     pub(crate) fn read(item: &DeriveInput, problems: &mut Problems) -> Option<Self> {
-        let Data::Struct(DataStruct { fields, .. }) = &item.data else {
-            problems.at(&item.ident, "`#[presence(..)]` goes on a struct, which names the group");
-            return None;
+        let fields = match &item.data {
+            Data::Struct(DataStruct { fields, .. }) => fields,
+            Data::Enum(other) => return validate::not_a_struct(&other.enum_token, problems),
+            Data::Union(other) => return validate::not_a_struct(&other.union_token, problems),
         };
         validate::no_generics(item, problems);
         let shape = match fields {
@@ -89,14 +84,14 @@ impl Declaration {
             args.pattern.as_ref().map(|given| &given.key),
             args.matching.as_ref().map(|given| &given.key),
         ];
-        validate::one_matcher(matchers.into_iter().flatten(), &target.ident, problems);
+        let is_one = validate::one_matcher(matchers.into_iter().flatten(), &target.ident, problems);
         if let Some(prefix) = &args.prefix {
             validate::prefixes(&prefix.value, problems);
         }
         if let Some(exact) = &args.exact {
             validate::names(&exact.value, problems);
         }
-        let pattern = args.pattern.and_then(|given| validate::pattern(given.value, problems));
+        let pattern = args.pattern.and_then(|given| Pattern::read(given.value, problems));
         let matcher = match (args.prefix, args.exact, pattern, args.matching) {
             (Some(prefix), ..) => Matcher::Prefixes(expressions(&prefix.value)),
             (_, Some(exact), ..) => Matcher::Exact(expressions(&exact.value)),
@@ -104,7 +99,9 @@ impl Declaration {
             (.., Some(matching)) => Matcher::Matching(matching.value),
             _ => return None,
         };
-        validate::shape(&target, &matcher, problems);
+        if is_one {
+            validate::shape(&target, &matcher, problems);
+        }
         problems.is_empty().then(|| Self {
             target,
             matcher,
@@ -129,7 +126,8 @@ pub(crate) fn runtime(args: &Args) -> TokenStream {
     }
 }
 
-/// The doc comment, one leading space of each line taken off.
+/// The doc comment, one leading space of each line taken off. Text that a macro gives
+/// (`#[doc = include_str!(..)]`) is not there yet, and left out.
 fn docs(attributes: &[Attribute]) -> String {
     let line = |attribute: &Attribute| {
         let Meta::NameValue(doc) = &attribute.meta else {
@@ -138,7 +136,8 @@ fn docs(attributes: &[Attribute]) -> String {
         match &doc.value {
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if doc.path.is_ident("doc") => {
                 let text = text.value();
-                Some(text.strip_prefix(' ').map_or_else(|| text.clone(), str::to_owned))
+                let lines = text.split('\n').map(|line| line.strip_prefix(' ').unwrap_or(line));
+                Some(lines.collect::<Vec<_>>().join("\n"))
             }
             _ => None,
         }

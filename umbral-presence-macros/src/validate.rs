@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
-use syn::{DeriveInput, Ident, LitStr};
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{DeriveInput, Ident, LitStr, ext::IdentExt};
 
 use crate::{
     args::Texts,
     diag::Problems,
-    model::{Matcher, Pattern, Shape, Target, whole},
+    model::{Matcher, Shape, Target, whole},
+    pattern::Pattern,
 };
 
 /// The longest group name, in bytes; the runtime's own limit.
@@ -16,6 +19,33 @@ const MAX_NAME_BYTES: usize = 200;
 
 /// The longest grace; the runtime's own limit.
 const MAX_GRACE: Duration = Duration::from_secs(600);
+
+/// What else an attribute can stand on, by the keyword.
+const OTHER_ITEMS: [&str; 10] =
+    ["fn", "trait", "impl", "mod", "const", "static", "type", "use", "extern", "macro_rules"];
+
+/// An item that is not read as a struct: the error is at the keyword that says what it is.
+pub(crate) fn not_an_item(item: &TokenStream, error: syn::Error, problems: &mut Problems) {
+    let keyword = item.clone().into_iter().find(|token| match token {
+        TokenTree::Ident(ident) => OTHER_ITEMS.iter().any(|other| ident == other),
+        _ => false,
+    });
+    match keyword {
+        Some(keyword) => not_a_struct(&keyword, problems).unwrap_or_default(),
+        None => problems.push(error),
+    }
+}
+
+/// `keyword` begins something that cannot stand for a group.
+pub(crate) fn not_a_struct<T>(keyword: &impl ToTokens, problems: &mut Problems) -> Option<T> {
+    let found = keyword.to_token_stream();
+    let message = format!(
+        "`#[presence(..)]` goes on a struct, which names the group, and not on `{found}`; write \
+         `struct Room;`, say"
+    );
+    problems.at(keyword, message);
+    None
+}
 
 /// A group is one name, and a generic struct would be many types of one name.
 pub(crate) fn no_generics(item: &DeriveInput, problems: &mut Problems) {
@@ -27,12 +57,12 @@ pub(crate) fn no_generics(item: &DeriveInput, problems: &mut Problems) {
     }
 }
 
-/// Exactly one of the keys that say which groups are meant.
+/// Exactly one of the keys that say which groups are meant; says whether it is one.
 pub(crate) fn one_matcher<'a>(
     given: impl Iterator<Item = &'a Ident>,
     target: &Ident,
     problems: &mut Problems,
-) {
+) -> bool {
     let given: Vec<_> = given.collect();
     match given.as_slice() {
         [] if problems.is_empty() => {
@@ -44,20 +74,25 @@ pub(crate) fn one_matcher<'a>(
         }
         [] | [_] => {}
         several => {
+            let names = several.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>();
+            let names = names.join(" and ");
             for key in several {
-                problems.at(key, "give one of `prefix`, `exact`, `pattern` and `matching` only");
+                problems.at(key, format!("{names} are given; give one of them only"));
             }
         }
     }
+    given.len() == 1
 }
 
 /// The texts of `prefix`.
 pub(crate) fn prefixes(texts: &Texts, problems: &mut Problems) {
     not_an_empty_list(texts, "prefix = [\"room:\", \"table:\"]", problems);
+    texts_only(texts, problems);
     for text in texts.literals() {
         if text.value().is_empty() {
             problems.at(text, "an empty prefix would match every group; write `\"room:\"`, say");
         }
+        length(text.value().len(), text, problems);
         characters(text, problems);
     }
     each_once(texts, problems);
@@ -77,21 +112,33 @@ pub(crate) fn prefixes(texts: &Texts, problems: &mut Problems) {
 /// The texts of `exact`.
 pub(crate) fn names(texts: &Texts, problems: &mut Problems) {
     not_an_empty_list(texts, "exact = [\"lobby\", \"hall\"]", problems);
+    texts_only(texts, problems);
     for text in texts.literals() {
         if text.value().is_empty() {
             problems.at(text, "a group's name is not empty; write `\"lobby\"`, say");
         }
+        length(text.value().len(), text, problems);
         characters(text, problems);
     }
     each_once(texts, problems);
 }
 
 fn not_an_empty_list(texts: &Texts, right: &str, problems: &mut Problems) {
-    if let Texts::List(bracket, list) = texts
-        && list.is_empty()
+    if let Texts::List { bracket, texts, strays } = texts
+        && texts.is_empty()
+        && strays.is_empty()
     {
         let message = format!("an empty list matches no group; write `{right}`");
         problems.at_span(bracket.span.join(), message);
+    }
+}
+
+/// A list holds texts in quotes, nothing else.
+fn texts_only(texts: &Texts, problems: &mut Problems) {
+    if let Texts::List { strays, .. } = texts {
+        for stray in strays {
+            problems.at(stray, format!("`{stray}` is no text in quotes; write `\"room:\"`, say"));
+        }
     }
 }
 
@@ -99,21 +146,28 @@ fn each_once(texts: &Texts, problems: &mut Problems) {
     let texts = texts.literals();
     for (i, text) in texts.iter().enumerate() {
         if texts[..i].iter().any(|earlier| earlier.value() == text.value()) {
-            problems.at(text, format!("{:?} stands in this list twice", text.value()));
+            problems
+                .at(text, format!("{:?} stands in this list twice; leave one out", text.value()));
         }
     }
 }
 
-/// What no group name may hold, the runtime's own rules.
-fn characters(text: &LitStr, problems: &mut Problems) {
-    let value = text.value();
-    if value.len() > MAX_NAME_BYTES {
-        let bytes = value.len();
+/// The length of the shortest name that `text` stands for.
+pub(crate) fn length(bytes: usize, text: &LitStr, problems: &mut Problems) {
+    if bytes > MAX_NAME_BYTES {
         let message = format!("{bytes} bytes; a group's name has at most {MAX_NAME_BYTES}");
         problems.at(text, message);
     }
+}
+
+/// What no group name may hold, the runtime's own rules.
+pub(crate) fn characters(text: &LitStr, problems: &mut Problems) {
+    let value = text.value();
     if value.starts_with('@') {
-        problems.at(text, "names that start with '@' (byte 0) are the library's own");
+        let right = value.trim_start_matches('@');
+        let message =
+            format!("{value:?}: names with '@' are the library's own; write {right:?}, say");
+        problems.at(text, message);
     }
     let bad = |c: &char| c.is_whitespace() || c.is_control() || *c == ',';
     if let Some((at, character)) = value.char_indices().find(|(_, c)| bad(c)) {
@@ -123,74 +177,6 @@ fn characters(text: &LitStr, problems: &mut Problems) {
         );
         problems.at(text, message);
     }
-}
-
-/// Cuts a pattern at its placeholders.
-pub(crate) fn pattern(source: LitStr, problems: &mut Problems) -> Option<Pattern> {
-    let text = source.value();
-    characters(&source, problems);
-    let (mut literals, mut fields) = (vec![String::new()], Vec::<String>::new());
-    let mut open: Option<(usize, String)> = None;
-    for (at, character) in text.char_indices() {
-        match (character, &mut open) {
-            ('{', None) => open = Some((at, String::new())),
-            ('{', Some(_)) => {
-                problems.at(&source, format!("'{{' at byte {at} is inside of a placeholder"));
-                return None;
-            }
-            ('}', Some(_)) => {
-                let (start, name) = open.take()?;
-                if let Some(fault) = placeholder_fault(&name, &fields) {
-                    problems.at(&source, format!("the placeholder at byte {start} {fault}"));
-                    return None;
-                }
-                if !fields.is_empty() && literals.last().is_some_and(String::is_empty) {
-                    let before = fields.last().map_or("", String::as_str);
-                    let message = format!(
-                        "nothing stands between `{{{before}}}` and `{{{name}}}`, so a name \
-                         could not be cut; write `{{{before}}}:{{{name}}}`, say"
-                    );
-                    problems.at(&source, message);
-                    return None;
-                }
-                fields.push(name);
-                literals.push(String::new());
-            }
-            ('}', None) => {
-                problems.at(&source, format!("'}}' at byte {at} closes no placeholder"));
-                return None;
-            }
-            (character, Some((_, name))) => name.push(character),
-            (character, None) => literals.last_mut()?.push(character),
-        }
-    }
-    if let Some((start, _)) = open {
-        problems.at(&source, format!("the placeholder at byte {start} is not closed by '}}'"));
-        return None;
-    }
-    if fields.is_empty() {
-        let message = format!("{text:?} has no placeholder; write `exact = {text:?}`");
-        problems.at(&source, message);
-        return None;
-    }
-    if literals.first().is_some_and(String::is_empty) {
-        let message = "a pattern begins with text, so that it does not match every group; \
-                       write `\"doc:{id}\"`, say";
-        problems.at(&source, message);
-        return None;
-    }
-    Some(Pattern { source, literals, fields })
-}
-
-fn placeholder_fault(name: &str, before: &[String]) -> Option<String> {
-    if name.is_empty() {
-        return Some("has no name; write that of a field, such as `{id}`".to_owned());
-    }
-    if syn::parse_str::<Ident>(name).is_err() {
-        return Some(format!("has the name {name:?}, which no field can have"));
-    }
-    let twice = before.iter().any(|other| other == name);
-    twice.then(|| format!("is `{{{name}}}` for the second time; each field stands there once"))
 }
 
 /// A duration: digits and a unit.
@@ -259,7 +245,7 @@ pub(crate) fn shape(target: &Target, matcher: &Matcher, problems: &mut Problems)
                 _ => format!("struct {name};"),
             };
             let message =
-                format!("`{name}` has fields that no part of the name is for; write `{right}`");
+                format!("`{name}` has fields that no part of a name is for; write `{right}`");
             problems.at(name, message);
         }
     }
@@ -272,14 +258,15 @@ fn same_fields<'a>(
 ) {
     let fields: Vec<_> = fields.collect();
     for field in &fields {
-        if !pattern.fields.iter().any(|placeholder| *field == placeholder) {
-            problems.at(*field, format!("the pattern has no `{{{field}}}`; add it there"));
+        let plain = field.unraw().to_string();
+        if !pattern.fields.contains(&plain) {
+            problems.at(*field, format!("the pattern has no `{{{plain}}}`; add it there"));
         }
     }
     for placeholder in &pattern.fields {
-        if !fields.iter().any(|field| *field == placeholder) {
+        if !fields.iter().any(|field| field.unraw() == placeholder) {
             let message = format!("`{{{placeholder}}}` is no field of the struct; add it there");
-            problems.at_span(pattern.source.span(), message);
+            problems.at(&pattern.source, message);
         }
     }
 }

@@ -5,13 +5,15 @@
 //! subscriptions, then one group, then an entry of `users` or an outbox.
 
 mod alarm;
+mod connections;
 mod group;
+mod subscriptions;
 
 use std::{
     collections::HashSet,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize},
     },
     time::Instant,
 };
@@ -19,20 +21,15 @@ use std::{
 use bytes::Bytes;
 use dashmap::{DashMap, Entry};
 use parking_lot::{Mutex, MutexGuard};
-use serde::Serialize;
 
-use self::{
-    alarm::Alarms,
-    group::{Group, Resolved},
-};
+use self::{alarm::Alarms, group::Group};
 use crate::{
-    connection::{Connection, ConnectionId, Subscriptions, Token},
+    connection::{Connection, ConnectionId, Token},
     frame::{Dialect, Encoded, Encoder},
     group::GroupName,
     limits::Limits,
-    outbox::{End, Outbox},
     roster::Member,
-    spec::{PresenceSpec, matcher::Matcher},
+    spec::matcher::Matcher,
     user::UserId,
     watch::WatchQueue,
 };
@@ -80,15 +77,6 @@ pub(crate) enum Full {
     Draining,
 }
 
-/// What a change of a connection's groups has come to.
-#[derive(Debug, Default)]
-pub(crate) struct Replaced {
-    /// The number of the newest call that was heeded.
-    pub(crate) number: u64,
-    pub(crate) joined: Vec<GroupName>,
-    pub(crate) left: Vec<GroupName>,
-}
-
 impl Hub {
     pub(crate) fn new(matcher: Matcher, limits: Limits) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
@@ -106,217 +94,6 @@ impl Hub {
             alarms: Alarms::default(),
         })
     }
-
-    // Connections.
-
-    /// Registers a connection. Whoever calls this owes it a [`close`](Self::close).
-    pub(crate) fn open(
-        &self,
-        user: Option<UserId>,
-        dialect: Dialect,
-        token: Option<Token>,
-    ) -> Result<Arc<Connection>, Full> {
-        // Counted first and looked at afterwards, so that a drain that begins meanwhile
-        // either sees this connection or is seen by it.
-        if self.open.fetch_add(1, Ordering::SeqCst) >= self.limits.connections {
-            self.open.fetch_sub(1, Ordering::SeqCst);
-            return Err(Full::Connections);
-        }
-        if self.is_draining() {
-            self.open.fetch_sub(1, Ordering::SeqCst);
-            return Err(Full::Draining);
-        }
-        let number = self.last_connection.fetch_add(1, Ordering::Relaxed);
-        let connection = Arc::new(Connection::new(
-            ConnectionId::of(number),
-            user,
-            dialect,
-            Outbox::new(self.limits.outbox_bytes),
-            token,
-            now(),
-        ));
-        if let Some(user) = &connection.user {
-            let mut entry = self.users.entry(user.clone()).or_default();
-            if entry.connections.len() >= self.limits.connections_per_user {
-                drop(entry);
-                self.open.fetch_sub(1, Ordering::SeqCst);
-                return Err(Full::ConnectionsOfUser);
-            }
-            entry.connections.push(connection.clone());
-        }
-        if let Some(token) = connection.token {
-            self.tokens.insert(token, connection.clone());
-        }
-        self.connections.insert(connection.id, connection.clone());
-        Ok(connection)
-    }
-
-    /// Takes a connection out of everything. With `goodbye` its user leaves at once where
-    /// it was the last connection, without it after the grace.
-    pub(crate) fn close(&self, connection: &Arc<Connection>, goodbye: bool) {
-        let mut subscriptions = connection.subscriptions.lock();
-        if std::mem::replace(&mut subscriptions.ended, true) {
-            return;
-        }
-        let groups = std::mem::take(&mut subscriptions.groups);
-        drop(subscriptions);
-        for cell in groups.into_values() {
-            self.leave(&cell, connection, goodbye);
-        }
-        if let Some(token) = connection.token {
-            self.tokens.remove(&token);
-        }
-        if let Some(user) = &connection.user {
-            self.change_user(user, |entry| {
-                entry.connections.retain(|other| other.id != connection.id);
-            });
-        }
-        self.connections.remove(&connection.id);
-        self.open.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// Takes a connection out of everything at once, whatever its transport is doing, and
-    /// ends it.
-    pub(crate) fn expel(&self, connection: &Arc<Connection>, end: End) {
-        self.close(connection, true);
-        connection.outbox.close(end);
-    }
-
-    /// Queues a control frame for one connection.
-    pub(crate) fn tell(&self, connection: &Connection, event: &str, data: &impl Serialize) {
-        let frames = self.encoder.control(connection.dialect, event, data);
-        connection.outbox.push(&frames);
-    }
-
-    /// The connection whose client was told this token.
-    pub(crate) fn by_token(&self, token: Token) -> Option<Arc<Connection>> {
-        self.tokens.get(&token).map(|entry| entry.clone())
-    }
-
-    /// Every connection of a user.
-    pub(crate) fn connections_of(&self, user: &UserId) -> Vec<Arc<Connection>> {
-        self.users.get(user).map_or_else(Vec::new, |entry| entry.connections.clone())
-    }
-
-    /// Every connection there is.
-    pub(crate) fn all_connections(&self) -> Vec<Arc<Connection>> {
-        self.connections.iter().map(|entry| entry.clone()).collect()
-    }
-
-    /// How many connections are open.
-    pub(crate) fn open_connections(&self) -> usize {
-        self.open.load(Ordering::SeqCst)
-    }
-
-    // Groups of a connection.
-
-    /// Subscribes a connection to these groups, which the policy has allowed.
-    pub(crate) fn subscribe(&self, connection: &Arc<Connection>, names: &[GroupName]) {
-        let mut subscriptions = connection.subscriptions.lock();
-        for name in names {
-            self.join(connection, &mut subscriptions, name);
-        }
-    }
-
-    /// Takes a connection out of these groups; its user leaves them at once where it was
-    /// the last connection there. Gives the groups that it was in.
-    pub(crate) fn unsubscribe(
-        &self,
-        connection: &Arc<Connection>,
-        names: &[GroupName],
-    ) -> Vec<GroupName> {
-        let mut subscriptions = connection.subscriptions.lock();
-        let mut left = Vec::new();
-        for name in names {
-            if let Some(cell) = subscriptions.groups.remove(name) {
-                self.leave(&cell, connection, true);
-                left.push(name.clone());
-            }
-        }
-        left
-    }
-
-    /// Makes `names` the whole set of a connection's groups, unless a newer call than
-    /// `number` has been heeded; `None` where the connection has ended.
-    pub(crate) fn replace(
-        &self,
-        connection: &Arc<Connection>,
-        number: u64,
-        names: &[GroupName],
-    ) -> Option<Replaced> {
-        let mut subscriptions = connection.subscriptions.lock();
-        if subscriptions.ended {
-            return None;
-        }
-        if number < subscriptions.number {
-            return Some(Replaced { number: subscriptions.number, ..Replaced::default() });
-        }
-        subscriptions.number = number;
-        let left: Vec<_> =
-            subscriptions.groups.keys().filter(|name| !names.contains(name)).cloned().collect();
-        for name in &left {
-            if let Some(cell) = subscriptions.groups.remove(name) {
-                self.leave(&cell, connection, true);
-            }
-        }
-        let mut joined = Vec::new();
-        for name in names {
-            if self.join(connection, &mut subscriptions, name) {
-                joined.push(name.clone());
-            }
-        }
-        Some(Replaced { number, joined, left })
-    }
-
-    /// Whether the connection was not in the group and now is.
-    fn join(
-        &self,
-        connection: &Arc<Connection>,
-        subscriptions: &mut Subscriptions,
-        name: &GroupName,
-    ) -> bool {
-        if subscriptions.ended || subscriptions.groups.contains_key(name) {
-            return false;
-        }
-        let user = connection.user.as_ref();
-        let mut resolved = Resolved::Unasked;
-        loop {
-            let cell = self.cell(name);
-            let Some(mut group) = cell.lock() else {
-                self.forget(name, &cell);
-                continue;
-            };
-            // The resolver is the application's code, so it is asked without the lock.
-            if let Resolved::Unasked = resolved
-                && let Some(spec) = group.wants_payload(user)
-                && let Some(user) = user
-            {
-                drop(group);
-                resolved = Resolved::Asked(resolve(&spec, user, name));
-                continue;
-            }
-            if group.subscribe(connection, resolved)
-                && let Some(user) = user
-            {
-                self.users.entry(user.clone()).or_default().groups.insert(name.clone());
-            }
-            self.settle(&cell, group);
-            subscriptions.groups.insert(name.clone(), cell);
-            return true;
-        }
-    }
-
-    fn leave(&self, cell: &Arc<GroupCell>, connection: &Connection, goodbye: bool) {
-        let mut group = cell.0.lock();
-        if group.unsubscribe(connection, goodbye, now())
-            && let Some(user) = &connection.user
-        {
-            self.unseat(user, &group.name);
-        }
-        self.settle(cell, group);
-    }
-
-    // Groups.
 
     /// Ends the graces of a group that are over, and tells what is due.
     fn wake(&self, cell: &Arc<GroupCell>) {
@@ -439,42 +216,6 @@ impl Hub {
     pub(crate) fn user_count(&self) -> usize {
         self.users.len()
     }
-
-    // Users.
-
-    fn unseat(&self, user: &UserId, group: &GroupName) {
-        self.change_user(user, |entry| {
-            entry.groups.remove(group);
-        });
-    }
-
-    /// Changes what is known of a user, and forgets one of whom nothing is left.
-    fn change_user(&self, user: &UserId, change: impl FnOnce(&mut User)) {
-        if let Entry::Occupied(mut entry) = self.users.entry(user.clone()) {
-            change(entry.get_mut());
-            if entry.get().connections.is_empty() && entry.get().groups.is_empty() {
-                entry.remove();
-            }
-        }
-    }
-
-    // Shutdown.
-
-    /// From now on no connection is opened.
-    pub(crate) fn begin_draining(&self) {
-        self.draining.store(true, Ordering::SeqCst);
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::SeqCst)
-    }
-
-    /// Ends every connection, for the server is going down.
-    pub(crate) fn end_all(&self) {
-        for connection in self.all_connections() {
-            connection.outbox.close(End::Draining);
-        }
-    }
 }
 
 impl GroupCell {
@@ -488,19 +229,4 @@ impl GroupCell {
 /// The clock that everything goes by: tokio's, which tests can pause.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
-}
-
-fn resolve(
-    spec: &PresenceSpec,
-    user: &UserId,
-    group: &GroupName,
-) -> Option<Box<serde_json::value::RawValue>> {
-    let payload = spec.resolver.resolve(user);
-    if payload.is_none() {
-        tracing::error!(
-            %user, %group, spec = %spec.place(),
-            "the resolver panicked; the member is not shown"
-        );
-    }
-    payload
 }

@@ -1,0 +1,148 @@
+//! Connections coming and going, and what is known of their users.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use dashmap::Entry;
+use serde::Serialize;
+
+use super::{Full, Hub, User, now};
+use crate::{
+    connection::{Connection, ConnectionId, Token},
+    frame::Dialect,
+    group::GroupName,
+    outbox::{End, Outbox},
+    user::UserId,
+};
+
+impl Hub {
+    /// Registers a connection. Whoever calls this owes it a [`close`](Self::close).
+    pub(crate) fn open(
+        &self,
+        user: Option<UserId>,
+        dialect: Dialect,
+        token: Option<Token>,
+    ) -> Result<Arc<Connection>, Full> {
+        // Counted first and looked at afterwards, so that a drain that begins meanwhile
+        // either sees this connection or is seen by it.
+        if self.open.fetch_add(1, Ordering::SeqCst) >= self.limits.connections {
+            self.open.fetch_sub(1, Ordering::SeqCst);
+            return Err(Full::Connections);
+        }
+        if self.is_draining() {
+            self.open.fetch_sub(1, Ordering::SeqCst);
+            return Err(Full::Draining);
+        }
+        let number = self.last_connection.fetch_add(1, Ordering::Relaxed);
+        let connection = Arc::new(Connection::new(
+            ConnectionId::of(number),
+            user,
+            dialect,
+            Outbox::new(self.limits.outbox_bytes),
+            token,
+            now(),
+        ));
+        if let Some(user) = &connection.user {
+            let mut entry = self.users.entry(user.clone()).or_default();
+            if entry.connections.len() >= self.limits.connections_per_user {
+                drop(entry);
+                self.open.fetch_sub(1, Ordering::SeqCst);
+                return Err(Full::ConnectionsOfUser);
+            }
+            entry.connections.push(connection.clone());
+        }
+        if let Some(token) = connection.token {
+            self.tokens.insert(token, connection.clone());
+        }
+        self.connections.insert(connection.id, connection.clone());
+        Ok(connection)
+    }
+
+    /// Takes a connection out of everything. With `goodbye` its user leaves at once where
+    /// it was the last connection, without it after the grace.
+    pub(crate) fn close(&self, connection: &Arc<Connection>, goodbye: bool) {
+        let mut subscriptions = connection.subscriptions.lock();
+        if std::mem::replace(&mut subscriptions.ended, true) {
+            return;
+        }
+        let groups = std::mem::take(&mut subscriptions.groups);
+        drop(subscriptions);
+        for cell in groups.into_values() {
+            self.leave(&cell, connection, goodbye);
+        }
+        if let Some(token) = connection.token {
+            self.tokens.remove(&token);
+        }
+        if let Some(user) = &connection.user {
+            self.change_user(user, |entry| {
+                entry.connections.retain(|other| other.id != connection.id);
+            });
+        }
+        self.connections.remove(&connection.id);
+        self.open.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Takes a connection out of everything at once, whatever its transport is doing, and
+    /// ends it.
+    pub(crate) fn expel(&self, connection: &Arc<Connection>, end: End) {
+        self.close(connection, true);
+        connection.outbox.close(end);
+    }
+
+    /// Queues a control frame for one connection.
+    pub(crate) fn tell(&self, connection: &Connection, event: &str, data: &impl Serialize) {
+        let frames = self.encoder.control(connection.dialect, event, data);
+        connection.outbox.push(&frames);
+    }
+
+    /// The connection whose client was told this token.
+    pub(crate) fn by_token(&self, token: Token) -> Option<Arc<Connection>> {
+        self.tokens.get(&token).map(|entry| entry.clone())
+    }
+
+    /// Every connection of a user.
+    pub(crate) fn connections_of(&self, user: &UserId) -> Vec<Arc<Connection>> {
+        self.users.get(user).map_or_else(Vec::new, |entry| entry.connections.clone())
+    }
+
+    /// Every connection there is.
+    pub(crate) fn all_connections(&self) -> Vec<Arc<Connection>> {
+        self.connections.iter().map(|entry| entry.clone()).collect()
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// From now on no connection is opened.
+    pub(crate) fn begin_draining(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Ends every connection, for the server is going down.
+    pub(crate) fn end_all(&self) {
+        for connection in self.all_connections() {
+            connection.outbox.close(End::Draining);
+        }
+    }
+
+    pub(super) fn unseat(&self, user: &UserId, group: &GroupName) {
+        self.change_user(user, |entry| {
+            entry.groups.remove(group);
+        });
+    }
+
+    /// Changes what is known of a user, and forgets one of whom nothing is left.
+    fn change_user(&self, user: &UserId, change: impl FnOnce(&mut User)) {
+        if let Entry::Occupied(mut entry) = self.users.entry(user.clone()) {
+            change(entry.get_mut());
+            if entry.get().connections.is_empty() && entry.get().groups.is_empty() {
+                entry.remove();
+            }
+        }
+    }
+}
