@@ -14,9 +14,13 @@ mod shadows {
     pub(crate) struct String;
     pub(crate) struct Group;
     pub(crate) struct FromStr;
+    #[allow(non_camel_case_types)]
+    pub(crate) struct str;
+    #[allow(non_camel_case_types)]
+    pub(crate) struct bool;
 }
 #[allow(unused_imports)]
-use shadows::{FromStr, Group, Option, Result, String};
+use shadows::{FromStr, Group, Option, Result, String, bool, str};
 
 /// Other paths to the runtime.
 mod other {
@@ -33,6 +37,26 @@ pub struct Room(pub u64);
 #[renamed::presence(prefix = "table:")]
 struct Table;
 
+const HALL: &::core::primitive::str = "hall:";
+
+/// Its prefix is a constant.
+#[renamed::presence(prefix = HALL, resolver = calls::display)]
+pub(crate) struct Hall(u64);
+
+/// Picked by a function.
+#[renamed::presence(matching = calls::is_long, grace = "0s")]
+struct Long;
+
+mod calls {
+    pub(super) fn display(id: &::core::primitive::str) -> ::serde_json::Value {
+        ::core::convert::From::from(id)
+    }
+
+    pub(super) fn is_long(name: &::core::primitive::str) -> ::core::primitive::bool {
+        name.len() > 100
+    }
+}
+
 pub(crate) mod inner {
     //! Deeper down.
 
@@ -43,6 +67,10 @@ pub(crate) mod inner {
         /// Its name.
         pub(super) name: ::std::string::String,
     }
+
+    /// Seen from one module up.
+    #[::renamed::presence(prefix = "bench:")]
+    pub(super) struct Bench;
 
     /// Not there.
     #[cfg(any())]
@@ -55,7 +83,12 @@ fn main() {
     #[renamed::presence(exact = "lobby")]
     struct Lobby;
 
+    /// Typed, inside of a function.
+    #[renamed::presence(prefix = "seat:")]
+    struct Seat(u8);
+
+    ::std::assert!(::core::result::Result::is_ok(&inner::Bench::group(Seat(1).0)));
     let name = renamed::Group::group_name(&::core::clone::Clone::clone(&Room(7)));
     ::std::assert!(::core::result::Result::is_ok(&name));
-    ::std::assert_eq!(renamed::declared().len(), 4);
+    ::std::assert_eq!(renamed::declared().len(), 8);
 }

@@ -8,7 +8,7 @@ use syn::{DeriveInput, Ident, Meta, Path, Type, ext::IdentExt, spanned::Spanned}
 use crate::{
     args::Args,
     diag::Problems,
-    model::{Declaration, Matcher, Shape, Target, runtime},
+    model::{CONSTANT, Declaration, Matcher, Shape, Target, runtime},
     pattern::Pattern,
     validate,
 };
@@ -65,8 +65,8 @@ fn only_one(item: &mut DeriveInput, problems: &mut Problems) {
     });
 }
 
-fn declared(declaration: &Declaration, private: &TokenStream) -> TokenStream {
-    let Declaration { target, matcher, resolver, grace } = declaration;
+fn declared(declaration: &Declaration<'_>, private: &TokenStream) -> TokenStream {
+    let Declaration { target, matcher, constant, resolver, grace } = declaration;
     let Target { ident, docs, .. } = target;
     let impls = impls(target, matcher, private);
     let accepts = if is_typed(target) {
@@ -76,7 +76,44 @@ fn declared(declaration: &Declaration, private: &TokenStream) -> TokenStream {
     } else {
         quote!(::core::option::Option::None)
     };
-    let matcher = match matcher {
+    let matcher = matcher_value(matcher, private);
+    let constant = constant.as_ref().map(|path| {
+        let name = format_ident!("{CONSTANT}");
+        quote_spanned!(at(path)=> const #name: &::core::primitive::str = #path;)
+    });
+    let type_name = ident.unraw().to_string();
+    let value = quote!(#private::Value);
+    let resolver = option(resolver.as_ref().map(|path| function(path, &value)));
+    let grace = option(grace.map(|grace| {
+        // At most ten minutes, which is far below what the type holds.
+        let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        quote!(::core::time::Duration::from_millis(#millis))
+    }));
+    quote! {
+        #[allow(unused_qualifications)]
+        const _: () = {
+            #constant
+            #private::inventory::submit! {
+                #private::Declaration {
+                    matcher: #matcher,
+                    accepts: #accepts,
+                    resolver: #resolver,
+                    grace: #grace,
+                    type_name: #type_name,
+                    module_path: ::core::module_path!(),
+                    docs: #docs,
+                    file: ::core::file!(),
+                    line: ::core::line!(),
+                    column: ::core::column!(),
+                }
+            }
+            #impls
+        };
+    }
+}
+
+fn matcher_value(matcher: &Matcher, private: &TokenStream) -> TokenStream {
+    let value = match matcher {
         Matcher::Prefixes(prefixes) => quote!(Prefixes(&[#(#prefixes),*])),
         Matcher::Exact(names) => quote!(Exact(&[#(#names),*])),
         Matcher::Pattern(pattern) => {
@@ -88,33 +125,7 @@ fn declared(declaration: &Declaration, private: &TokenStream) -> TokenStream {
             quote!(Matching(#function))
         }
     };
-    let value = quote!(#private::Value);
-    let resolver = option(resolver.as_ref().map(|path| function(path, &value)));
-    let grace = option(grace.map(|grace| {
-        // At most ten minutes, which is far below what the type holds.
-        let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-        quote!(::core::time::Duration::from_millis(#millis))
-    }));
-    quote! {
-        #[allow(unused_qualifications)]
-        const _: () = {
-            #private::inventory::submit! {
-                #private::Declaration {
-                    matcher: #private::DeclaredMatcher::#matcher,
-                    accepts: #accepts,
-                    resolver: #resolver,
-                    grace: #grace,
-                    type_name: ::core::stringify!(#ident),
-                    module_path: ::core::module_path!(),
-                    docs: #docs,
-                    file: ::core::file!(),
-                    line: ::core::line!(),
-                    column: ::core::column!(),
-                }
-            }
-            #impls
-        };
-    }
+    quote!(#private::DeclaredMatcher::#value)
 }
 
 /// The function at `path`. Its type is written out, so that a function of another type is
@@ -133,12 +144,12 @@ fn at(tokens: &impl ToTokens) -> Span {
 }
 
 /// Whether names are read as values of the struct.
-fn is_typed(target: &Target) -> bool {
+fn is_typed(target: &Target<'_>) -> bool {
     !matches!(target.shape, Shape::Unit)
 }
 
 /// What the struct gives, by its shape and its matcher.
-fn impls(target: &Target, matcher: &Matcher, private: &TokenStream) -> TokenStream {
+fn impls(target: &Target<'_>, matcher: &Matcher, private: &TokenStream) -> TokenStream {
     let Target { ident, visibility, shape, .. } = target;
     match (shape, matcher) {
         (Shape::Unit, Matcher::Prefixes(prefixes)) => {
@@ -205,7 +216,7 @@ fn tuple(ident: &Ident, field: &Type, prefix: &TokenStream, private: &TokenStrea
 /// `Doc { org: 7, .. }` and `org:7:..`, both ways.
 fn named(
     ident: &Ident,
-    fields: &[(Ident, Type)],
+    fields: &[(&Ident, &Type)],
     pattern: &Pattern,
     private: &TokenStream,
 ) -> TokenStream {
@@ -218,7 +229,7 @@ fn named(
         Some((format_ident!("part_{i}"), name, ty))
     });
     let placed: Vec<_> = placed.collect();
-    let values = placed.iter().map(|(_, name, ty)| quote_spanned!(at(*ty)=> &self.#name));
+    let values = placed.iter().map(|(_, name, ty)| quote_spanned!(at(ty)=> &self.#name));
     let group = group(ident, &quote!(#private::assembled(&#cut, &[#(#values),*])), private);
     let parts = placed.iter().map(|(part, ..)| part);
     let reads = placed.iter().map(|(part, name, ty)| {
@@ -255,6 +266,8 @@ fn read_field(
 /// A word for the type of a field: `u64`, or `value` where the type has no plain name.
 fn kind(field: &Type) -> String {
     let name = match field {
+        // A type that a macro of the user was given comes in a group of its own.
+        Type::Group(group) => return kind(&group.elem),
         Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
         _ => None,
     };
@@ -320,7 +333,7 @@ fn option(value: Option<TokenStream>) -> TokenStream {
 }
 
 /// What users of the struct need in order to compile, where the declaration is wrong.
-fn stand_in(target: &Target, private: &TokenStream) -> TokenStream {
+fn stand_in(target: &Target<'_>, private: &TokenStream) -> TokenStream {
     let Target { ident, visibility, .. } = target;
     let wrong = quote!(::core::result::Result::Err(#private::foreign("", "")));
     let group = group(ident, &wrong, private);

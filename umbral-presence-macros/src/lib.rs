@@ -40,8 +40,9 @@ use proc_macro::TokenStream;
 /// | `struct Lobby;` | one `exact` | `Lobby` is that group |
 /// | `struct Any;` | anything else | the declaration alone |
 ///
-/// A field is any type with `Display` and `FromStr`. A name whose parts do not parse, or
-/// that is not written as the value itself would be (`room:007`), is not in the family.
+/// A field is any type with `Display` and `FromStr`; `r#type` is the field of `{type}`. A
+/// name whose parts do not parse, or that is not written as the value itself would be
+/// (`room:007`), is not in the family.
 ///
 /// Where several declarations fit a name, an exact one owns it, then the longest literal
 /// prefix (a pattern counts with the text before its first placeholder, and wins a tie

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::{
     Attribute, Data, DataStruct, DeriveInput, Expr, ExprLit, Fields, Ident, Lit, Meta, Path, Type,
     Visibility,
@@ -17,38 +17,40 @@ use crate::{
 };
 
 /// What the expansion is made of.
-pub(crate) struct Declaration {
-    pub(crate) target: Target,
+pub(crate) struct Declaration<'i> {
+    pub(crate) target: Target<'i>,
     pub(crate) matcher: Matcher,
+    /// The path of the constant that the matcher's one text is.
+    pub(crate) constant: Option<TokenStream>,
     pub(crate) resolver: Option<Path>,
     pub(crate) grace: Option<Duration>,
 }
 
 /// The struct that is annotated.
-pub(crate) struct Target {
-    pub(crate) ident: Ident,
-    pub(crate) visibility: Visibility,
-    pub(crate) shape: Shape,
+pub(crate) struct Target<'i> {
+    pub(crate) ident: &'i Ident,
+    pub(crate) visibility: &'i Visibility,
+    pub(crate) shape: Shape<'i>,
     pub(crate) docs: String,
 }
 
-pub(crate) enum Shape {
+pub(crate) enum Shape<'i> {
     Unit,
-    Tuple(Vec<Type>),
-    Named(Vec<(Ident, Type)>),
+    Tuple(Vec<&'i Type>),
+    Named(Vec<(&'i Ident, &'i Type)>),
 }
 
 pub(crate) enum Matcher {
-    /// The texts as expressions, since a constant is one too.
+    /// The texts as expressions: literals, or [`CONSTANT`].
     Prefixes(Vec<TokenStream>),
     Exact(Vec<TokenStream>),
     Pattern(Pattern),
     Matching(Path),
 }
 
-impl Target {
+impl<'i> Target<'i> {
     /// The struct, where it is one that can stand for a group.
-    pub(crate) fn read(item: &DeriveInput, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn read(item: &'i DeriveInput, problems: &mut Problems) -> Option<Self> {
         let fields = match &item.data {
             Data::Struct(DataStruct { fields, .. }) => fields,
             Data::Enum(other) => return validate::not_a_struct(&other.enum_token, problems),
@@ -58,25 +60,20 @@ impl Target {
         let shape = match fields {
             Fields::Unit => Shape::Unit,
             Fields::Unnamed(fields) => {
-                Shape::Tuple(fields.unnamed.iter().map(|field| field.ty.clone()).collect())
+                Shape::Tuple(fields.unnamed.iter().map(|field| &field.ty).collect())
             }
             Fields::Named(fields) => {
                 let named = fields.named.iter();
-                Shape::Named(named.filter_map(|f| Some((f.ident.clone()?, f.ty.clone()))).collect())
+                Shape::Named(named.filter_map(|f| Some((f.ident.as_ref()?, &f.ty))).collect())
             }
         };
-        Some(Self {
-            ident: item.ident.clone(),
-            visibility: item.vis.clone(),
-            shape,
-            docs: docs(&item.attrs),
-        })
+        Some(Self { ident: &item.ident, visibility: &item.vis, shape, docs: docs(&item.attrs) })
     }
 }
 
-impl Declaration {
+impl<'i> Declaration<'i> {
     /// Puts the two together; `None` where something is wrong.
-    pub(crate) fn new(target: Target, args: Args, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn new(target: Target<'i>, args: Args, problems: &mut Problems) -> Option<Self> {
         let grace = args.grace.and_then(|grace| validate::grace(&grace.value, problems));
         let matchers = [
             args.prefix.as_ref().map(|given| &given.key),
@@ -84,7 +81,7 @@ impl Declaration {
             args.pattern.as_ref().map(|given| &given.key),
             args.matching.as_ref().map(|given| &given.key),
         ];
-        let is_one = validate::one_matcher(matchers.into_iter().flatten(), &target.ident, problems);
+        let is_one = validate::one_matcher(matchers.into_iter().flatten(), target.ident, problems);
         if let Some(prefix) = &args.prefix {
             validate::prefixes(&prefix.value, problems);
         }
@@ -92,6 +89,11 @@ impl Declaration {
             validate::names(&exact.value, problems);
         }
         let pattern = args.pattern.and_then(|given| Pattern::read(given.value, problems));
+        let texts = args.prefix.as_ref().or(args.exact.as_ref());
+        let constant = texts.and_then(|given| match &given.value {
+            Texts::Const(path) => Some(path.to_token_stream()),
+            _ => None,
+        });
         let matcher = match (args.prefix, args.exact, pattern, args.matching) {
             (Some(prefix), ..) => Matcher::Prefixes(expressions(&prefix.value)),
             (_, Some(exact), ..) => Matcher::Exact(expressions(&exact.value)),
@@ -105,15 +107,20 @@ impl Declaration {
         problems.is_empty().then(|| Self {
             target,
             matcher,
+            constant,
             resolver: args.resolver.map(|given| given.value),
             grace,
         })
     }
 }
 
+/// What the expansion calls the user's constant. It is named once only, where its type
+/// stands, so that one of another type is one error.
+pub(crate) const CONSTANT: &str = "__TEXT";
+
 fn expressions(texts: &Texts) -> Vec<TokenStream> {
     match texts {
-        Texts::Const(path) => vec![path.to_token_stream()],
+        Texts::Const(_) => vec![format_ident!("{CONSTANT}").into_token_stream()],
         texts => texts.literals().iter().map(ToTokens::to_token_stream).collect(),
     }
 }

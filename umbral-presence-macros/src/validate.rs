@@ -53,7 +53,7 @@ pub(crate) fn no_generics(item: &DeriveInput, problems: &mut Problems) {
         let message = "a group's struct has no generic parameters; name the types of its fields";
         problems.at(&item.generics, message);
     } else if let Some(clause) = &item.generics.where_clause {
-        problems.at(clause, "a group's struct has no where clause");
+        problems.at(clause, "a group's struct has no where clause; leave it out");
     }
 }
 
@@ -171,9 +171,10 @@ pub(crate) fn characters(text: &LitStr, problems: &mut Problems) {
     }
     let bad = |c: &char| c.is_whitespace() || c.is_control() || *c == ',';
     if let Some((at, character)) = value.char_indices().find(|(_, c)| bad(c)) {
+        let right = value.replace(|c| bad(&c), "-");
         let message = format!(
             "{character:?} at byte {at}; a group's name has no whitespace, control character \
-             or comma"
+             or comma: write {right:?}, say"
         );
         problems.at(text, message);
     }
@@ -205,11 +206,11 @@ pub(crate) fn grace(text: &LitStr, problems: &mut Problems) -> Option<Duration> 
 }
 
 /// Whether the struct's form fits what it stands for.
-pub(crate) fn shape(target: &Target, matcher: &Matcher, problems: &mut Problems) {
+pub(crate) fn shape(target: &Target<'_>, matcher: &Matcher, problems: &mut Problems) {
     let name = &target.ident;
     match (&target.shape, matcher) {
         (Shape::Named(fields), Matcher::Pattern(pattern)) => {
-            same_fields(fields.iter().map(|(field, _)| field), pattern, problems);
+            same_fields(fields.iter().map(|(field, _)| *field), pattern, problems);
         }
         (Shape::Unit, Matcher::Prefixes(_) | Matcher::Exact(_) | Matcher::Matching(_)) => {}
         (Shape::Tuple(fields), Matcher::Prefixes(prefixes)) => {
@@ -244,8 +245,7 @@ pub(crate) fn shape(target: &Target, matcher: &Matcher, problems: &mut Problems)
                 Matcher::Prefixes(_) => format!("struct {name};` or `struct {name}(pub u64);"),
                 _ => format!("struct {name};"),
             };
-            let message =
-                format!("`{name}` has fields that no part of a name is for; write `{right}`");
+            let message = format!("no part of such a name is a field of `{name}`; write `{right}`");
             problems.at(name, message);
         }
     }

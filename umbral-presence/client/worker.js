@@ -236,14 +236,14 @@ export class Hub {
     }
     if (response?.status === 409) this.reset();
     if (response?.status === 404 || response?.status === 409) return void this.open();
+    let wait = 1000;
     if (response && response.status < 429) {
-      // Asking again would be answered in the same way.
+      // The same call would be answered in the same way: this is for the developer.
       console.error(`umbral.realtime: ${response.status}`, await response.text());
       stream.told = asks;
-      return;
-    }
-    const wait = response ? retryAfter(response) : 0;
-    await sleep((wait || 1000) + random(wait || 1000));
+      wait = 10000;
+    } else if (response) wait = retryAfter(response) || wait;
+    await sleep(wait + random(wait));
     this.plan();
   }
 
@@ -264,6 +264,7 @@ export class Hub {
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ conn: stream.conn, n: stream.n, groups }),
       keepalive: last,
+      signal: AbortSignal.timeout(10000),
     });
   }
 

@@ -1,0 +1,143 @@
+//! What depends on time, with a clock that the test moves: the routes are called without a
+//! socket, so that nothing but timers is waited for.
+
+use std::time::Duration;
+
+use axum::{Extension, Router, body::Body};
+use futures_util::StreamExt;
+use http::{Request, Response, StatusCode, header::CONTENT_TYPE, request::Parts};
+use serde_json::{Value, json};
+use tests::{Server, USER_HEADER};
+use tokio::time::{Instant, sleep, timeout};
+use tower::ServiceExt;
+use umbral_presence::{PresenceSpec, Realtime};
+
+/// Timers may be late by this much.
+const SLACK: Duration = Duration::from_millis(50);
+
+fn rooms() -> Realtime {
+    let plugin = Server::plugin().with_presence(PresenceSpec::prefixes(["room:"]));
+    plugin.build().expect("a plugin that can be built")
+}
+
+async fn call(router: Router, request: Request<Body>) -> Response<Body> {
+    router.oneshot(request).await.expect("a router always answers")
+}
+
+/// An open event stream, read as text.
+struct EventStream(axum::body::BodyDataStream);
+
+impl EventStream {
+    async fn open(realtime: &Realtime, query: &str) -> Self {
+        let request = Request::get(format!("/realtime/sse?{query}")).header(USER_HEADER, "7");
+        let request = request.body(Body::empty()).expect("a request");
+        let response = call(realtime.router(), request).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        Self(response.into_body().into_data_stream())
+    }
+
+    /// The next chunk; `None` at the end.
+    async fn next(&mut self) -> Option<String> {
+        let chunk = self.0.next().await?.expect("a body that cannot fail");
+        Some(String::from_utf8(chunk.to_vec()).expect("text"))
+    }
+
+    /// The token of the `@hello` frame, which comes first.
+    async fn token(&mut self) -> String {
+        let hello = self.next().await.expect("a hello");
+        let data = hello.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
+        let hello: Value = serde_json::from_str(data).expect("JSON");
+        hello["d"]["conn"].as_str().expect("a token").to_owned()
+    }
+}
+
+async fn prove_life(realtime: &Realtime, token: &str) -> StatusCode {
+    let body = json!({ "conn": token, "n": 1, "groups": ["room:1"] }).to_string();
+    let request = Request::post("/realtime/control")
+        .header(USER_HEADER, "7")
+        .header(CONTENT_TYPE, "application/json");
+    let request = request.body(Body::from(body)).expect("a request");
+    call(realtime.router(), request).await.status()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_stream_shows_every_15_seconds_that_it_is_alive() {
+    let realtime = rooms();
+    let mut stream = EventStream::open(&realtime, "groups=room:1").await;
+    assert!(stream.next().await.unwrap().contains("presence:sync"));
+    for _ in 0..20 {
+        let start = Instant::now();
+        assert_eq!(stream.next().await.as_deref(), Some("event: ping\ndata: {}\n\n"));
+        let waited = start.elapsed();
+        assert!(waited.abs_diff(Duration::from_secs(15)) < SLACK, "{waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_show_that_it_is_there_is_taken_for_lost() {
+    let realtime = rooms();
+    let start = Instant::now();
+    let mut stream = EventStream::open(&realtime, "groups=room:1&v=1").await;
+    while stream.next().await.is_some() {}
+    let lasted = start.elapsed();
+    // Looked at with every heartbeat.
+    assert!(lasted > Duration::from_secs(60) && lasted < Duration::from_secs(76), "{lasted:?}");
+    // A proxy may still hold the socket; dropping the body is what the server does.
+    drop(stream);
+    assert_eq!(realtime.presence().count("room:1").await, Ok(1));
+    sleep(Duration::from_secs(3) + SLACK).await;
+    assert_eq!(realtime.presence().count("room:1").await, Ok(0));
+    assert_eq!(realtime.health().connections, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_control_call_shows_that_the_client_is_there() {
+    let realtime = rooms();
+    let mut stream = EventStream::open(&realtime, "groups=room:1&v=1").await;
+    let token = stream.token().await;
+    for _ in 0..10 {
+        let quiet = async { while stream.next().await.is_some() {} };
+        assert!(timeout(Duration::from_secs(30), quiet).await.is_err(), "the stream goes on");
+        assert_eq!(prove_life(&realtime, &token).await, StatusCode::OK);
+    }
+    assert_eq!(realtime.presence().count("room:1").await, Ok(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_connection_counts_for_three_seconds_unless_the_spec_says_otherwise() {
+    let plugin = Server::plugin()
+        .with_presence(PresenceSpec::prefixes(["room:"]))
+        .with_presence(PresenceSpec::prefixes(["call:"]).grace(Duration::from_secs(60)))
+        .with_presence(PresenceSpec::exact(["now"]).grace(Duration::ZERO));
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let presence = realtime.presence();
+    drop(EventStream::open(&realtime, "groups=room:1,call:1,now").await);
+    let present = async || presence.groups_of(7).await.iter().map(ToString::to_string).collect();
+    let (second, start): (_, Vec<String>) = (Duration::from_secs(1), present().await);
+    assert_eq!(start, ["call:1", "room:1"]);
+    sleep(3 * second - SLACK).await;
+    assert_eq!(present().await, ["call:1", "room:1"]);
+    sleep(2 * SLACK).await;
+    assert_eq!(present().await, ["call:1"]);
+    sleep(57 * second).await;
+    assert_eq!(present().await, [""; 0]);
+    assert_eq!(realtime.health().groups, 0);
+}
+
+/// What a session layer leaves in the request for those behind it.
+#[derive(Clone)]
+struct SignedIn(&'static str);
+
+#[tokio::test]
+async fn what_a_session_layer_leaves_in_the_request_is_seen() {
+    let plugin = Server::plugin()
+        .with_presence(PresenceSpec::prefixes(["room:"]))
+        .identity_resolver(|parts: Parts| async move {
+            parts.extensions.get::<SignedIn>().map(|user| user.0.to_owned())
+        });
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let router = realtime.router().layer(Extension(SignedIn("7")));
+    let request = Request::get("/realtime/sse?groups=room:1").body(Body::empty()).unwrap();
+    let _stream = call(router, request).await;
+    assert_eq!(realtime.presence().contains("room:1", 7).await, Ok(true));
+}

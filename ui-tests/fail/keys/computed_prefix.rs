@@ -1,0 +1,6 @@
+use umbral_presence::presence;
+
+#[presence(prefix = concat!("ro", "om:"))]
+pub struct Room;
+
+fn main() {}

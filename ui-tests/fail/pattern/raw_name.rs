@@ -1,0 +1,8 @@
+use umbral_presence::presence;
+
+#[presence(pattern = "doc:{r#type}")]
+pub struct Doc {
+    pub r#type: u64,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use umbral_presence::presence;
+
+#[presence(pattern = "my doc:{id}")]
+pub struct Doc {
+    pub id: u64,
+}
+
+fn main() {}

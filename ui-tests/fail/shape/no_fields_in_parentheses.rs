@@ -1,0 +1,6 @@
+use umbral_presence::presence;
+
+#[presence(exact = "lobby")]
+pub struct Lobby();
+
+fn main() {}

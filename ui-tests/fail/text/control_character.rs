@@ -1,0 +1,6 @@
+use umbral_presence::presence;
+
+#[presence(prefix = "room\u{7}:")]
+pub struct Room;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use umbral_presence::presence;
+
+#[presence(prefix = ["room:", "room:"])]
+pub struct Room;
+
+fn main() {}
