@@ -1,6 +1,9 @@
 // Who is online in a group, for a page: `umbral.realtime`. All tabs of a browser share one
 // connection, which a SharedWorker holds (worker.js).
 (() => {
+  // A page may load this twice, as a script and as a module; it is one client.
+  if (/** @type {any} */ (globalThis).umbral?.realtime) return;
+
   /**
    * @typedef {{sync?: (members: readonly any[]) => void, join?: (member: any) => void,
    *   leave?: (member: any) => void, update?: (member: any) => void,
@@ -23,13 +26,13 @@
       this.group = group;
       /** @type {Map<number, any> | null} */
       this.members = null;
-      /** @type {readonly any[]} the same array until somebody comes or goes */
-      this.list = Object.freeze([]);
+      /** @type {readonly any[] | null} made when it is looked at, for many may come at once */
+      this.shown = null;
       /** What the server has said of it. */
       this.status = "connecting";
       /** @type {Set<Presence>} */
       this.presences = new Set();
-      /** @type {Set<EventHandlers>} */
+      /** @type {Set<{handlers: EventHandlers}>} */
       this.listeners = new Set();
     }
 
@@ -37,7 +40,7 @@
     sync(members) {
       const before = this.members;
       this.members = new Map(members);
-      this.freeze();
+      this.shown = null;
       if (before) for (const [event, member] of net(before, this.members)) this.emit(event, member);
       for (const presence of this.presences) presence.start();
       this.tell();
@@ -51,7 +54,7 @@
         const member = sign === "-" ? members.get(key) : payload;
         if (sign === "-") members.delete(key);
         else members.set(key, payload);
-        this.freeze();
+        this.shown = null;
         this.emit(sign === "+" ? "join" : sign === "-" ? "leave" : "update", member);
       }
       this.tell();
@@ -62,8 +65,9 @@
       for (const presence of this.presences) presence.emit("change", presence.members);
     }
 
-    freeze() {
-      this.list = Object.freeze([...(this.members?.values() ?? [])]);
+    /** The same array until somebody comes or goes. */
+    get list() {
+      return (this.shown ??= Object.freeze([...(this.members?.values() ?? [])]));
     }
 
     /** @param {string} event @param {any} member */
@@ -78,8 +82,7 @@
 
     /** Nobody is shown until the next snapshot. */
     forget() {
-      this.members = null;
-      this.freeze();
+      this.members = this.shown = null;
       for (const presence of this.presences) presence.synced = false;
     }
 
@@ -201,7 +204,7 @@
 
   /** @type {Map<string, Room>} */
   const rooms = new Map();
-  /** @type {Set<EventHandlers>} */
+  /** @type {Set<{handlers: EventHandlers}>} */
   const everywhere = new Set();
 
   /** The way to the hub. */
@@ -213,6 +216,8 @@
     /** @type {string | null | undefined} */
     me: undefined,
     started: false,
+    /** `reconnect()` has been called before there was a hub to hear it. */
+    renew: false,
     planned: false,
     /** @type {(() => void) | null} lets go of the lock that says that this tab is there */
     release: null,
@@ -237,7 +242,7 @@
         [link.status, link.me] = [message.status, message.me];
         return rooms.forEach((each) => each.announce());
       case "event":
-        for (const handlers of room?.listeners ?? (message.c[0] === "@" ? everywhere : [])) {
+        for (const { handlers } of room?.listeners ?? (message.c[0] === "@" ? everywhere : [])) {
           const { e, d, c } = message;
           if (typeof handlers === "function") call(handlers, e, d, c);
           else if (Object.hasOwn(handlers, e)) call(handlers[e], d, c);
@@ -270,7 +275,7 @@
   function answers(worker) {
     return new Promise((done) => {
       const { port } = worker;
-      const late = setTimeout(() => (detach(port), done(null)), 3000);
+      const late = setTimeout(() => (detach(port), (port.onmessage = null), done(null)), 3000);
       worker.onerror = () => (clearTimeout(late), done(null));
       port.onmessage = ({ data }) => {
         if (data.t === "ready") (clearTimeout(late), done(port), watch(port, data.lock));
@@ -294,6 +299,8 @@
   function use(port) {
     link.port = port;
     send();
+    if (link.renew) realtime.reconnect();
+    link.renew = false;
   }
 
   /** Starts again when the worker has died, which its lock tells.
@@ -312,15 +319,13 @@
    * it, and so notices a tab that is closed or has crashed.
    * @param {Port} port */
   function attach(port) {
-    if (!navigator.locks) {
-      port.postMessage({ t: "attach", lock: null });
-      if (link.port === port) send();
-      return;
-    }
+    // With the groups, so that the stream is opened with them.
+    const greet = (/** @type {string | null} */ lock) =>
+      port.postMessage({ t: "attach", lock, groups: [...rooms.keys()] });
+    if (!navigator.locks) return greet(null);
     const lock = `umbral-presence-tab-${Math.random()}`;
     navigator.locks.request(lock, () => {
-      port.postMessage({ t: "attach", lock });
-      if (link.port === port) send();
+      greet(lock);
       return new Promise((release) => (link.release = () => release(undefined)));
     });
   }
@@ -350,8 +355,10 @@
 
   /** @param {string} group */
   function enter(group) {
-    if (typeof group !== "string" || !/^(?!@)[^\s,\p{Cc}]+$/u.test(group)) {
-      const rule = "text without whitespace or commas that does not start with @";
+    // One bad name would have the server refuse the groups of every tab.
+    const fits = typeof group === "string" && /^(?!@)[^\s,\p{Cc}\p{Cs}]+$/u.test(group);
+    if (!fits || new TextEncoder().encode(group).length > 200) {
+      const rule = "at most 200 bytes of text without whitespace or commas that does not start with @";
       throw new TypeError(`umbral.realtime: ${JSON.stringify(group)} is not a group name: ${rule}`);
     }
     const room = rooms.get(group) ?? new Room(group);
@@ -385,13 +392,15 @@
      * @param {string | string[]} groups @param {EventHandlers} handlers */
     subscribe(groups, handlers) {
       const entered = [groups].flat().map(enter);
-      for (const room of entered) room.listeners.add(handlers);
-      everywhere.add(handlers);
+      // The same handlers may be given again, as a subscription of its own.
+      const listener = { handlers };
+      for (const room of entered) room.listeners.add(listener);
+      everywhere.add(listener);
       plan();
       return {
         unsubscribe() {
-          everywhere.delete(handlers);
-          for (const room of entered) room.listeners.delete(handlers);
+          everywhere.delete(listener);
+          for (const room of entered) room.listeners.delete(listener);
           plan();
         },
       };
@@ -399,7 +408,8 @@
 
     /** To be called after sign-in and sign-out. */
     reconnect() {
-      link.port?.postMessage({ t: "identity" });
+      if (link.port) link.port.postMessage({ t: "identity" });
+      else link.renew = link.started;
     },
 
     /** Sets the path of the server, where the script was not loaded from it.

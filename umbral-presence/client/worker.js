@@ -3,17 +3,18 @@
 
 /**
  * @typedef {{postMessage(message: any): void, onmessage: ((event: any) => any) | null}} Port
- * @typedef {{groups: Set<string>, confirmed: boolean}} Tab
+ * @typedef {{groups: Set<string>, confirmed: boolean, since: number}} Tab
  * @typedef {["+" | "~", number, any] | ["-", number]} Change
  * @typedef {{c: string, e: string, d: any, v?: number, k?: any}} Frame
  * @typedef {{abort: AbortController, groups: Set<string>, asks: number, told: number,
- *   conn: string, n: number}} Stream
+ *   conn: string, n: number, proved: number, at: number}} Stream
  */
 
 /** How long the groups of a vanished tab are kept, for it may be a reload. */
 const LINGER = 2000;
-/** How often the server is shown that somebody is here. */
-const PROOF = 20000;
+/** How long after a sign of life the server is shown another, once it says something itself:
+ * its heartbeat wakes a hidden page too, where timers run once a minute. */
+const PROOF = 10000;
 /** Longer lists of groups are sent by `control` instead of in the URL. */
 const MAX_QUERY = 4000;
 
@@ -105,6 +106,8 @@ export class Hub {
     this.opening = false;
     this.calling = false;
     this.attempt = 0;
+    /** Orders what tabs ask and what is asked of the server. */
+    this.clock = 0;
     /** @type {(() => void) | null} ends the wait before the next attempt */
     this.hurry = null;
     this.planned = false;
@@ -120,7 +123,7 @@ export class Hub {
   /** @param {Port} port a tab's */
   serve(port) {
     port.onmessage = ({ data }) => {
-      if (data.t === "attach") this.attach(port, data.lock);
+      if (data.t === "attach") this.attach(port, data.lock, data.groups);
       const tab = this.tabs.get(port);
       if (!tab) return;
       if (data.t === "groups") this.want(port, tab, data.groups);
@@ -131,11 +134,12 @@ export class Hub {
     };
   }
 
-  /** @param {Port} port @param {string | null} lock held for as long as the tab lives */
-  async attach(port, lock) {
+  /** @param {Port} port @param {string | null} lock held for as long as the tab lives
+   * @param {string[]} groups */
+  async attach(port, lock, groups) {
     // Cookies may have changed since the stream was opened, so the tab sees nothing until
     // a call with those of now has been answered.
-    const tab = { groups: new Set(), confirmed: false };
+    const tab = { groups: new Set(groups), confirmed: false, since: ++this.clock };
     this.tabs.set(port, tab);
     if (this.status === "refused") this.status = "connecting";
     if (lock) navigator.locks.request(lock, () => this.vanish(port, tab));
@@ -177,7 +181,7 @@ export class Hub {
 
   /** Somebody may have signed in or out. */
   checkIdentity() {
-    for (const tab of this.tabs.values()) tab.confirmed = false;
+    for (const tab of this.tabs.values()) [tab.confirmed, tab.since] = [false, ++this.clock];
     this.attempt = 0;
     if (this.status === "refused") this.open();
     this.hurry?.();
@@ -223,7 +227,7 @@ export class Hub {
     this.narrow(stream, groups);
     const { asks } = stream;
     stream.told = -1;
-    const asked = [...this.tabs].filter(([, tab]) => !tab.confirmed);
+    const at = ++this.clock;
     const response = await this.post(stream, groups).catch(() => null);
     const answer = response?.ok ? await response.json().catch(() => null) : null;
     this.calling = false;
@@ -231,7 +235,7 @@ export class Hub {
     if (answer) {
       stream.told = asks;
       for (const group of groups) this.settle(group, answer.denied.includes(group));
-      for (const [port, tab] of asked) this.confirm(port, tab);
+      this.confirm(at);
       return this.plan();
     }
     if (response?.status === 409) this.reset();
@@ -258,6 +262,7 @@ export class Hub {
   /** @param {Stream} stream @param {string[]} groups @param {boolean} [last] */
   post(stream, groups, last = false) {
     stream.n += 1;
+    stream.proved = Date.now();
     return fetch(`${this.base}control`, {
       method: "POST",
       credentials: "same-origin",
@@ -288,11 +293,14 @@ export class Hub {
     this.plan();
   }
 
-  /** A tab may see what this identity sees. @param {Port} port @param {Tab} tab */
-  confirm(port, tab) {
-    if (tab.confirmed || this.tabs.get(port) !== tab) return;
-    tab.confirmed = true;
-    for (const group of tab.groups) this.show(port, group);
+  /** Tabs may see what this identity sees; not those that have come, or have signed in, since
+   * the request that tells was sent: its cookies may be older. @param {number} at */
+  confirm(at) {
+    for (const [port, tab] of this.tabs) {
+      if (tab.confirmed || tab.since > at) continue;
+      tab.confirmed = true;
+      for (const group of tab.groups) this.show(port, group);
+    }
   }
 
   /** Opens a stream; one that is open is closed once the new one is there.
@@ -345,7 +353,7 @@ export class Hub {
       groups.add(group);
     }
     /** @type {Stream} */
-    const stream = { abort, groups, asks: 0, told: 0, conn: "", n: 0 };
+    const stream = { abort, groups, asks: 0, told: 0, conn: "", n: 0, proved: Date.now(), at: ++this.clock };
     const slow = setTimeout(() => abort.abort(), 30000);
     try {
       const response = await fetch(`${this.base}sse?v=1&groups=${query}`, {
@@ -390,6 +398,7 @@ export class Hub {
         clearTimeout(watchdog);
         if (done) break;
         feed(value);
+        if (stream === this.stream && Date.now() - stream.proved > PROOF) this.control();
       }
     } catch {
       // Broken off, which is an end like any other.
@@ -414,14 +423,10 @@ export class Hub {
     this.narrow(stream, stream.groups);
     for (const group of stream.groups) this.settle(group, denied.includes(group));
     this.say("live");
-    for (const [port, tab] of this.tabs) this.confirm(port, tab);
+    this.confirm(stream.at);
     setTimeout(() => {
       if (stream === this.stream) this.attempt = 0;
     }, 10000);
-    const proof = setInterval(() => {
-      if (stream === this.stream) this.control();
-      else clearInterval(proof);
-    }, PROOF);
   }
 
   /** @param {Stream} stream @param {Frame} frame */

@@ -1,0 +1,283 @@
+// The whole client and its hub without a browser: what handlers are told, and what the server is
+// asked.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { afterEach, beforeEach, test } from "node:test";
+import { Browser, plain, until } from "./page.mjs";
+
+const GROUP = "room:42";
+const vectors = JSON.parse(readFileSync(new URL("../vectors/handlers.json", import.meta.url), "utf8"));
+const ADA = { id: "1" };
+const BEN = { id: "2" };
+
+/** @type {Browser} */
+let browser;
+
+beforeEach(() => (browser = new Browser()));
+afterEach(() => browser.close());
+
+const hello = (me = "7", denied = []) => ({
+  c: "@conn",
+  e: "@hello",
+  d: { conn: "ab".repeat(16), me, denied, heartbeat: 15 },
+});
+const sync = (members, v = 1, group = GROUP) => ({
+  c: group,
+  e: "presence:sync",
+  d: members,
+  k: members.map((_, i) => i + 1),
+  v,
+});
+
+/** The newest stream, once there have been `count`. */
+const stream = (count = 1) =>
+  until(`stream ${count}`, () => browser.server.streams.length >= count && browser.server.streams.at(-1));
+
+/** A subscription that keeps what its handlers are told. */
+function watch(page, group = GROUP) {
+  const events = [];
+  const keep = (name) => (value) => events.push([name, plain(value)]);
+  const handlers = { sync: keep("sync"), join: keep("join"), leave: keep("leave"), update: keep("update") };
+  return { events, subscription: page.realtime.presence(group, handlers) };
+}
+
+/** Greets a stream, and waits until its groups have been asked for, be it by its URL or by a
+ * call; a server says nothing of a group before that. */
+async function greet(wire, frame = hello(), groups = [GROUP]) {
+  const { calls } = browser.server;
+  const before = calls.length;
+  wire.write(frame);
+  const asked = () => [wire.url.searchParams.get("groups").split(","), ...calls.slice(before).map((c) => c.groups)];
+  await until("the groups", () => asked().some((set) => groups.every((group) => set.includes(group))));
+}
+
+/** One page, subscribed and live. */
+async function livePage(members = [ADA]) {
+  const page = browser.open();
+  const { events, subscription } = watch(page);
+  const wire = await stream();
+  await greet(wire);
+  wire.write(sync(members));
+  await until("the snapshot", () => events.length);
+  return { page, events, subscription, wire };
+}
+
+for (const { name, frames, handlers, members, version, asks_by_itself } of vectors) {
+  test(name, async () => {
+    const { events, subscription } = watch(browser.open());
+    let connections = 0;
+    let wire;
+    for (const frame of frames) {
+      if (frame.e === "@hello") {
+        // One greeting after another is a connection after another; what has noticed a gap opens the
+        // next one while the last is still there.
+        if (!asks_by_itself) wire?.end();
+        wire = await stream((connections += 1));
+        await greet(wire, frame);
+      } else wire.write(frame);
+    }
+    await until("the handlers", () => events.length >= handlers.length);
+    assert.deepEqual(events, handlers);
+    assert.deepEqual(plain(subscription.members), members);
+    assert.equal(subscription.count, members.length);
+    assert.equal(browser.hub.rooms.get(GROUP).v, version);
+    assert.equal(subscription.members, subscription.members);
+    assert.ok(Object.isFrozen(subscription.members));
+  });
+}
+
+test("a second page shares the stream and gets one sync, from the hub's copy", async () => {
+  const { wire, events } = await livePage();
+  const late = watch(browser.open());
+  await until("the late page's snapshot", () => late.events.length);
+  wire.write({ c: GROUP, e: "presence:diff", d: [["+", 2, BEN]], v: 2 });
+  await until("the join", () => late.events.length === 2 && events.length === 2);
+  assert.deepEqual(late.events, [["sync", [ADA]], ["join", BEN]]);
+  assert.deepEqual(events, late.events);
+  assert.equal(browser.server.streams.length, 1);
+});
+
+test("a second subscription of a page gets a sync of its own", async () => {
+  const { page, events } = await livePage();
+  const second = watch(page);
+  await until("its sync", () => second.events.length);
+  assert.deepEqual([second.events, events], [[["sync", [ADA]]], [["sync", [ADA]]]]);
+});
+
+test("groups are changed without a new stream, those of one task in one call", async () => {
+  const { page } = await livePage();
+  const before = browser.server.calls.length;
+  for (const group of ["room:1", "room:2"]) page.realtime.presence(group);
+  await until("the call", () => browser.server.calls.length > before);
+  assert.deepEqual(browser.server.calls.at(-1).groups.sort(), ["room:1", "room:2", GROUP]);
+  assert.equal(browser.server.calls.length, before + 1);
+  assert.equal(browser.server.streams.length, 1);
+});
+
+test("a group is left with the last of its subscriptions", async () => {
+  const { page, subscription, wire, events } = await livePage();
+  const second = watch(page);
+  page.realtime.presence("room:1");
+  await until("room:1", () => browser.server.calls.at(-1)?.groups.includes("room:1"));
+  subscription.unsubscribe();
+  assert.equal(subscription.status, "closed");
+  wire.write({ c: GROUP, e: "presence:diff", d: [["+", 2, BEN]], v: 2 });
+  await until("the join", () => second.events.length === 2);
+  assert.equal(events.length, 1);
+  assert.ok(browser.server.calls.every((call) => call.n === 1 || call.groups.includes(GROUP)));
+  second.subscription.unsubscribe();
+  await until("the goodbye", () => !browser.server.calls.at(-1).groups.includes(GROUP));
+});
+
+test("one handler in two subscriptions is called twice, and once when one has ended", async () => {
+  const { page, wire } = await livePage();
+  let calls = 0;
+  const count = () => (calls += 1);
+  const [one] = [page.realtime.subscribe(GROUP, count), page.realtime.subscribe([GROUP], count)];
+  wire.write({ c: GROUP, e: "chat", d: 1 });
+  await until("both", () => calls === 2);
+  one.unsubscribe();
+  wire.write({ c: "@broadcast", e: "news", d: 1 });
+  await until("the other", () => calls === 3);
+});
+
+test("an object of handlers is called by the event's name only", async () => {
+  const { page, wire } = await livePage();
+  const got = [];
+  page.realtime.subscribe(GROUP, { chat: (data, channel) => got.push([data, channel]) });
+  for (const e of ["toString", "other", "chat"]) wire.write({ c: GROUP, e, d: { text: "hi" } });
+  await until("the event", () => got.length);
+  assert.deepEqual(plain(got), [[{ text: "hi" }, GROUP]]);
+});
+
+test("a handler that throws breaks nothing", async () => {
+  const { page, wire } = await livePage();
+  page.realtime.presence(GROUP, {
+    join() {
+      throw new Error("no");
+    },
+  });
+  const after = watch(page);
+  await until("its sync", () => after.events.length);
+  wire.write({ c: GROUP, e: "presence:diff", d: [["+", 2, BEN]], v: 2 });
+  await until("the join", () => after.events.length === 2);
+  assert.deepEqual(page.errors.map(String), ["Error: no"]);
+});
+
+test("a denied group disturbs no other", async () => {
+  const page = browser.open();
+  const [open, shut] = [watch(page), watch(page, "staff")];
+  browser.server.denied = (groups) => groups.filter((group) => group === "staff");
+  const wire = await stream();
+  const asked = wire.url.searchParams.get("groups").includes("staff");
+  await greet(wire, hello("7", asked ? ["staff"] : []), [GROUP, "staff"]);
+  wire.write(sync([ADA]));
+  await until("the refusal", () => shut.subscription.status === "denied");
+  await until("the other group", () => open.events.length);
+  assert.equal(open.subscription.status, "live");
+  assert.deepEqual(shut.events, []);
+});
+
+test("members stay on show while the connection is lost", async () => {
+  const { wire, subscription, events } = await livePage();
+  wire.end();
+  await until("the loss", () => subscription.status === "reconnecting");
+  assert.deepEqual(plain(subscription.members), [ADA]);
+  const next = await stream(2);
+  next.write(hello());
+  next.write(sync([ADA], 9));
+  await until("live again", () => events.length === 2);
+  assert.deepEqual(events[1], ["sync", [ADA]]);
+});
+
+test("a server that does not know the connection gets a new one before the old one ends", async () => {
+  const { wire, page, subscription } = await livePage();
+  const statuses = [];
+  subscription.on("status", (status) => statuses.push(status));
+  browser.server.answers.push(new Response("{}", { status: 404 }));
+  page.realtime.presence("room:1");
+  const next = await stream(2);
+  assert.equal(wire.open, true);
+  next.write(hello());
+  await until("the old one ends", () => !wire.open);
+  assert.ok(!statuses.includes("reconnecting"));
+});
+
+test("another identity drops every roster before anything else is seen", async () => {
+  const { page, subscription, events } = await livePage();
+  browser.server.answers.push(new Response("{}", { status: 409 }));
+  page.realtime.reconnect();
+  await until("nothing is left", () => subscription.count === 0);
+  const next = await stream(2);
+  next.write(hello("8"));
+  next.write(sync([BEN], 1));
+  await until("the new one's sync", () => events.length === 2);
+  assert.deepEqual(events[1], ["sync", [BEN]]);
+  assert.equal(subscription.me, "8");
+});
+
+test("a name that the server would refuse is refused before it harms the other pages", async () => {
+  const { page } = await livePage();
+  for (const name of ["", "@user:1", "a b", "a,b", "a\n", "\ud800", "x".repeat(201), "ü".repeat(101), null]) {
+    assert.throws(() => page.realtime.presence(name), { name: /TypeError|URIError/ }, `${name}`);
+  }
+  page.realtime.presence("ü".repeat(100)).unsubscribe();
+});
+
+test("the script twice on a page is the same client", () => {
+  const page = browser.open();
+  const before = page.realtime;
+  page.load();
+  const after = browser.open();
+  assert.notEqual(after.realtime, before);
+  assert.equal(page.current(), before);
+});
+
+test("reconnect is heard by a hub that is only starting", async () => {
+  const page = browser.open();
+  let heard = 0;
+  browser.hub.checkIdentity = () => (heard += 1);
+  watch(page);
+  page.realtime.reconnect();
+  await until("the hub hears it", () => heard === 1);
+});
+
+test("who signs in while the stream is opened is asked for again, with the cookies of now", async () => {
+  const { hub, server } = browser;
+  let heard = false;
+  hub.checkIdentity = () => ((heard = true), Object.getPrototypeOf(hub).checkIdentity.call(hub));
+  const page = browser.open();
+  const { events } = watch(page);
+  const wire = await stream();
+  page.realtime.reconnect();
+  await until("the hub hears it", () => heard);
+  server.answers.push(new Response("{}", { status: 409 }));
+  await greet(wire, hello(null));
+  const next = await stream(2);
+  await greet(next, hello("7"));
+  next.write(sync([ADA]));
+  await until("the sync", () => events.length);
+  assert.deepEqual(events, [["sync", [ADA]]]);
+});
+
+test("the server's heartbeat is answered by a proof of life, for timers sleep in a hidden page", async (t) => {
+  const { wire } = await livePage();
+  const before = browser.server.calls.length;
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() + 15000 });
+  wire.write({});
+  // No deadline by the clock, which stands still here.
+  for (let i = 0; i < 500 && browser.server.calls.length === before; i += 1) await new Promise(setImmediate);
+  assert.deepEqual(browser.server.calls.slice(before).map((call) => call.groups), [[GROUP]]);
+});
+
+test("a reload does not leave the group, a closed page leaves it after two seconds", async () => {
+  const { page, wire } = await livePage();
+  page.events.dispatchEvent(new Event("pagehide"));
+  const again = watch(browser.open());
+  await until("the reloaded page's snapshot", () => again.events.length);
+  assert.ok(browser.server.calls.every((call) => call.n === 1 || call.groups.includes(GROUP)));
+  assert.equal(wire.open, true);
+  again.subscription.unsubscribe();
+  await until("the goodbye", () => browser.server.calls.at(-1).groups.length === 0);
+});

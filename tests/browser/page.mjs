@@ -1,0 +1,140 @@
+// Pages without a browser: client.js as it is served, a hub, and a server that does what a
+// test says.
+
+import { readFile } from "node:fs/promises";
+import { createContext, runInContext } from "node:vm";
+import { Hub } from "../../umbral-presence/client/worker.js";
+
+const SOURCE = await readFile(new URL("../../umbral-presence/client/client.js", import.meta.url), "utf8");
+const ORIGIN = "http://page.test";
+
+/** Web Locks, as far as the client uses them. */
+class Locks {
+  held = new Map();
+
+  async request(name, hold) {
+    const before = this.held.get(name) ?? Promise.resolve();
+    const mine = before.then(() => hold({ name }));
+    this.held.set(name, mine.catch(() => {}));
+    return mine;
+  }
+}
+
+/** The server: keeps what it was asked, and answers what it is told to. */
+export class Server {
+  /** @type {{url: URL, write: (frame: object) => void, end: () => void, open: boolean}[]} */
+  streams = [];
+  /** @type {{conn: string, n: number, groups: string[]}[]} */
+  calls = [];
+  /** Answers of the next calls; those after are answered with 200. @type {Response[]} */
+  answers = [];
+  /** Says which of these groups are denied. */
+  denied = (/** @type {string[]} */ _groups) => [];
+  #groups = new Set();
+
+  fetch = async (/** @type {string} */ address, /** @type {any} */ options = {}) => {
+    const url = new URL(address);
+    if (url.pathname.endsWith("/control")) {
+      const call = JSON.parse(options.body);
+      this.calls.push(call);
+      const answer = this.answers.shift();
+      if (answer) return answer;
+      const denied = this.denied(call.groups);
+      const joined = call.groups.filter((g) => !denied.includes(g) && !this.#groups.has(g));
+      this.#groups = new Set(call.groups.filter((g) => !denied.includes(g)));
+      return Response.json({ n: call.n, joined, left: [], denied });
+    }
+    this.#groups = new Set(url.searchParams.get("groups").split(",").filter(Boolean));
+    const stream = { url, open: true };
+    const body = new ReadableStream({
+      start(controller) {
+        const text = new TextEncoder();
+        stream.write = (frame) =>
+          stream.open && controller.enqueue(text.encode(`event: u\nid: 1\ndata: ${JSON.stringify(frame)}\n\n`));
+        stream.end = () => stream.open && ((stream.open = false), controller.close());
+        options.signal?.addEventListener("abort", () => {
+          if (stream.open) controller.error(new Error("aborted"));
+          stream.open = false;
+        });
+      },
+    });
+    this.streams.push(stream);
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  };
+}
+
+/** A browser: one hub, and pages that share it. */
+export class Browser {
+  server = new Server();
+  #locks = new Locks();
+  #ports = [];
+
+  constructor() {
+    globalThis.fetch = this.server.fetch;
+    Object.defineProperty(globalThis, "navigator", { value: { locks: this.#locks }, configurable: true });
+    this.hub = new Hub(`${ORIGIN}/realtime/`);
+  }
+
+  /** A page that has loaded the script. */
+  open() {
+    const { hub } = this;
+    const ports = this.#ports;
+    const events = new EventTarget();
+    const errors = [];
+    class SharedWorker {
+      constructor() {
+        const { port1, port2 } = new MessageChannel();
+        ports.push(port1, port2);
+        hub.serve(port1);
+        this.port = port2;
+      }
+    }
+    const page = createContext({
+      SharedWorker,
+      MessageChannel,
+      URL,
+      TextEncoder,
+      setTimeout,
+      clearTimeout,
+      queueMicrotask,
+      navigator: { locks: this.#locks },
+      location: { href: `${ORIGIN}/` },
+      document: Object.assign(new EventTarget(), {
+        currentScript: { src: `${ORIGIN}/realtime/client.js` },
+        hidden: false,
+      }),
+      addEventListener: events.addEventListener.bind(events),
+      reportError: (error) => errors.push(error),
+    });
+    runInContext(SOURCE, page);
+    return {
+      realtime: page.umbral.realtime,
+      current: () => page.umbral.realtime,
+      load: () => runInContext(SOURCE, page),
+      errors,
+      events,
+    };
+  }
+
+  /** Ends everything that would keep the test running. */
+  close() {
+    for (const port of this.#ports) port.close();
+    this.hub.tabs.clear();
+    this.hub.goodbye();
+    for (const stream of this.server.streams) stream.end();
+  }
+}
+
+/** Values of a page's realm, as this one's. */
+export const plain = (value) => JSON.parse(JSON.stringify(value));
+
+/** Waits until `read` gives something, within a deadline. */
+export async function until(what, read, deadline = 5000) {
+  const end = Date.now() + deadline;
+  for (;;) {
+    const value = read();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
+    await new Promise((done) => setTimeout(done, 2));
+  }
+}
