@@ -1,7 +1,7 @@
 //! From a declaration to code. Everything is named by its full path, so that nothing in
 //! the user's scope can be taken for it.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{DeriveInput, Ident, Meta, Path, Type, ext::IdentExt, spanned::Spanned};
 
@@ -79,7 +79,13 @@ fn declared(declaration: &Declaration<'_>, private: &TokenStream) -> TokenStream
     let matcher = matcher_value(matcher, private);
     let constant = constant.as_ref().map(|path| {
         let name = format_ident!("{CONSTANT}");
-        quote_spanned!(at(path)=> const #name: &::core::primitive::str = #path;)
+        let span = path.span();
+        let (private, checked) = (placed(private, span), Ident::new(CONSTANT, span));
+        let check = quote_spanned!(span=> const _: () = #private::check(#checked););
+        let text = quote_spanned! {at(path)=>
+            const #name: &::core::primitive::str = #path;
+        };
+        quote!(#text #check)
     });
     let type_name = ident.unraw().to_string();
     let value = quote!(#private::Value);
@@ -135,6 +141,15 @@ fn function(path: &Path, output: &TokenStream) -> TokenStream {
         let function: fn(&::core::primitive::str) -> #output = #path;
         function
     }}
+}
+
+/// The same path at another place: the compiler points at all that an expression spans.
+fn placed(path: &TokenStream, span: Span) -> TokenStream {
+    let token = |mut token: TokenTree| {
+        token.set_span(span);
+        token
+    };
+    path.clone().into_iter().map(token).collect()
 }
 
 /// The place of the user's `tokens`, for code that is ours all the same: lints that the

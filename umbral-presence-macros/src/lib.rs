@@ -30,7 +30,7 @@ use proc_macro::TokenStream;
 /// | `crate` | path | the runtime crate under another name |
 ///
 /// Exactly one of the first four is given, and no key twice. A wrong text is an error of the
-/// compiler; that of a constant is looked at by `build()`. What the struct gets:
+/// compiler, that of a constant included. What the struct gets:
 ///
 /// | struct | matcher | gives |
 /// |---|---|---|

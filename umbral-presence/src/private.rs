@@ -6,7 +6,7 @@ use std::fmt::Display;
 pub use inventory;
 pub use serde_json::Value;
 
-use crate::group::NameFault;
+use crate::group::{MAX_GROUP_NAME_BYTES, NameFault};
 pub use crate::{
     group::{Group, GroupName, InvalidGroupName},
     spec::{
@@ -14,6 +14,28 @@ pub use crate::{
         pattern::Pattern,
     },
 };
+
+/// Checks a constant that is a prefix or an exact name, while the user's crate compiles: a
+/// panic in a constant is an error of the compiler at the caller's place. White space
+/// beyond ASCII is left to `build()`, since a constant function cannot look it up.
+///
+/// # Panics
+///
+/// Where no group name can begin like this.
+#[track_caller]
+pub const fn check(text: &str) {
+    let bytes = text.as_bytes();
+    assert!(!bytes.is_empty(), "an empty text; write \"room:\", say");
+    assert!(bytes.len() <= MAX_GROUP_NAME_BYTES, "a group's name has at most 200 bytes");
+    assert!(bytes[0] != b'@', "names that start with '@' are the library's own");
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        let bad = byte.is_ascii_whitespace() || byte.is_ascii_control() || byte == b',';
+        assert!(!bad, "a group's name has no whitespace, control character or comma");
+        at += 1;
+    }
+}
 
 /// The name of a group that is a prefix and a tail.
 ///
