@@ -73,6 +73,137 @@ mod transport;
 mod user;
 mod watch;
 
+/// # Every form
+///
+/// A unit struct with one prefix makes names:
+///
+/// ```standalone_crate
+/// use umbral_presence::presence;
+///
+/// #[presence(prefix = "room:", grace = "10s")]
+/// pub struct Room;
+///
+/// assert_eq!(Room::group(42)?.as_str(), "room:42");
+/// # Ok::<(), umbral_presence::InvalidGroupName>(())
+/// ```
+///
+/// A tuple struct with one field is a group, and is read back from its name:
+///
+/// ```standalone_crate
+/// use umbral_presence::{Group, presence};
+///
+/// const ROOM_PREFIX: &str = "room:";
+///
+/// #[presence(prefix = ROOM_PREFIX)]
+/// #[derive(Debug, PartialEq)]
+/// pub struct Room(pub u64);
+///
+/// assert_eq!(Room(42).group_name()?.as_str(), "room:42");
+/// assert_eq!("room:42".parse::<Room>()?, Room(42));
+/// assert!("room:lobby".parse::<Room>().is_err());
+/// # Ok::<(), umbral_presence::InvalidGroupName>(())
+/// ```
+///
+/// Named fields with a pattern do the same for names of several parts:
+///
+/// ```standalone_crate
+/// use umbral_presence::{Group, presence};
+///
+/// #[presence(pattern = "org:{org}:doc:{doc}")]
+/// pub struct Doc {
+///     pub org: u64,
+///     pub doc: String,
+/// }
+///
+/// let doc = Doc { org: 7, doc: "budget".to_owned() };
+/// assert_eq!(doc.group_name()?.as_str(), "org:7:doc:budget");
+/// assert_eq!("org:7:doc:budget".parse::<Doc>()?.org, 7);
+/// # Ok::<(), umbral_presence::InvalidGroupName>(())
+/// ```
+///
+/// A unit struct with one exact name is that group; with several texts, or with a
+/// predicate, it stands for the declaration alone:
+///
+/// ```standalone_crate
+/// use umbral_presence::{Group, presence};
+///
+/// #[presence(exact = "public:lobby")]
+/// pub struct Lobby;
+///
+/// #[presence(prefix = ["table:", "desk:"], resolver = display)]
+/// pub struct Seats;
+///
+/// #[presence(matching = is_document)]
+/// pub struct Documents;
+///
+/// fn display(user_id: &str) -> serde_json::Value {
+///     serde_json::json!({ "id": user_id })
+/// }
+///
+/// fn is_document(group: &str) -> bool {
+///     group.ends_with(".md")
+/// }
+///
+/// assert_eq!(Lobby.group_name()?.as_str(), "public:lobby");
+/// # Ok::<(), umbral_presence::InvalidGroupName>(())
+/// ```
+///
+/// # Mistakes
+///
+/// They do not compile, and the message says what to write instead. A key that is none:
+///
+/// ```compile_fail
+/// #[umbral_presence::presence(perfix = "room:")]
+/// pub struct Room;
+/// ```
+///
+/// Two ways at once to say which groups are meant:
+///
+/// ```compile_fail
+/// #[umbral_presence::presence(prefix = "room:", exact = "lobby")]
+/// pub struct Room;
+/// ```
+///
+/// A text that no group name can have:
+///
+/// ```compile_fail
+/// #[umbral_presence::presence(prefix = "chat room:")]
+/// pub struct Room;
+/// ```
+///
+/// A pattern whose placeholders are not the fields:
+///
+/// ```compile_fail
+/// #[umbral_presence::presence(pattern = "doc:{id}")]
+/// pub struct Doc {
+///     pub name: String,
+/// }
+/// ```
+///
+/// A struct whose form does not fit:
+///
+/// ```compile_fail
+/// #[umbral_presence::presence(prefix = "room:")]
+/// pub struct Room(pub u64, pub u64);
+/// ```
+///
+/// A grace without a unit, or over ten minutes:
+///
+/// ```compile_fail
+/// #[umbral_presence::presence(prefix = "room:", grace = "2")]
+/// pub struct Room;
+/// ```
+///
+/// A resolver of another type:
+///
+/// ```compile_fail
+/// fn display(user_id: u64) -> serde_json::Value {
+///     user_id.into()
+/// }
+///
+/// #[umbral_presence::presence(prefix = "room:", resolver = display)]
+/// pub struct Room;
+/// ```
 pub use umbral_presence_macros::presence;
 
 pub use self::{
