@@ -3,22 +3,31 @@
 
 use std::collections::HashSet;
 
-use http::{HeaderMap, HeaderValue, Uri, header, request::Parts, uri::Scheme};
+use http::{
+    HeaderMap, HeaderValue, Uri, header,
+    request::Parts,
+    uri::{Authority, Scheme},
+};
 
 /// The origins that may connect besides the server's own.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct AllowedOrigins(HashSet<String>);
+pub(crate) struct AllowedOrigins(HashSet<Origin>);
 
 impl AllowedOrigins {
     /// Takes `scheme://host[:port]`, or gives the text back that is none.
     pub(crate) fn insert(&mut self, origin: &str) -> Result<(), String> {
-        match Origin::parse(origin) {
-            Some(_) => {
-                self.0.insert(origin.to_ascii_lowercase());
-                Ok(())
-            }
-            None => Err(origin.to_owned()),
-        }
+        let parsed = Origin::parse(origin).ok_or_else(|| origin.to_owned())?;
+        self.0.insert(parsed);
+        Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether this is one of them.
+    pub(crate) fn contains(&self, origin: &HeaderValue) -> bool {
+        Origin::of(origin).is_some_and(|origin| self.0.contains(&origin))
     }
 
     /// Whether the page that made this request may make it. A request without `Origin` is
@@ -28,35 +37,36 @@ impl AllowedOrigins {
             let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
             return !matches!(site, Some(b"cross-site" | b"same-site"));
         };
-        let Ok(origin) = origin.to_str() else {
-            return false;
-        };
-        self.0.contains(&origin.to_ascii_lowercase())
-            || Origin::parse(origin).is_some_and(|origin| origin.is_of(&parts.headers, &parts.uri))
+        Origin::of(origin).is_some_and(|origin| {
+            self.0.contains(&origin) || origin.is_of(&parts.headers, &parts.uri)
+        })
     }
 }
 
 /// A page's origin: `https://example.com:8443`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Origin {
     scheme: Scheme,
     host: String,
+    /// The scheme's own where none is written.
     port: Option<u16>,
 }
 
 impl Origin {
+    fn of(header: &HeaderValue) -> Option<Self> {
+        Self::parse(header.to_str().ok()?)
+    }
+
     fn parse(text: &str) -> Option<Self> {
-        let uri: Uri = text.parse().ok()?;
-        let parts = uri.into_parts();
-        let authority = parts.authority?;
+        let parts = text.parse::<Uri>().ok()?.into_parts();
+        let (scheme, authority) = (parts.scheme?, parts.authority?);
         // An origin has no path; `Uri` gives it the root one.
         let bare = !text.ends_with('/') && parts.path_and_query.is_none_or(|path| path == "/");
-        (bare && !authority.as_str().contains('@'))
-            .then(|| Self {
-                scheme: parts.scheme.unwrap_or(Scheme::HTTP),
-                host: authority.host().to_ascii_lowercase(),
-                port: authority.port_u16(),
-            })
-            .filter(|_| text.contains("://"))
+        (bare && !authority.as_str().contains('@')).then(|| Self {
+            host: authority.host().to_ascii_lowercase(),
+            port: authority.port_u16().or_else(|| default_port(&scheme)),
+            scheme,
+        })
     }
 
     /// Whether the request went to the server that the page came from. The scheme cannot be
@@ -64,13 +74,20 @@ impl Origin {
     fn is_of(&self, headers: &HeaderMap, uri: &Uri) -> bool {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         // HTTP/2 has the authority in the place of `Host`.
-        let host = host.or_else(|| uri.authority().map(http::uri::Authority::as_str));
-        let Some(Ok(server)) = host.map(str::parse::<http::uri::Authority>) else {
+        let host = host.or_else(|| uri.authority().map(Authority::as_str));
+        let Some(Ok(server)) = host.map(str::parse::<Authority>) else {
             return false;
         };
-        let default = if self.scheme == Scheme::HTTPS { 443 } else { 80 };
         server.host().eq_ignore_ascii_case(&self.host)
-            && server.port_u16().unwrap_or(default) == self.port.unwrap_or(default)
+            && server.port_u16().or_else(|| default_port(&self.scheme)) == self.port
+    }
+}
+
+fn default_port(scheme: &Scheme) -> Option<u16> {
+    match scheme.as_str() {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
     }
 }
 
@@ -125,6 +142,8 @@ mod tests {
         let headers = [("origin", "https://app.example.com"), ("host", "api.example.com")];
         assert!(allows(&["https://app.example.com"], &headers));
         assert!(!allows(&["https://app.example.com:444"], &headers));
+        assert!(!allows(&["http://app.example.com"], &headers));
+        assert!(allows(&["HTTPS://App.Example.com:443"], &headers));
     }
 
     #[test]

@@ -15,6 +15,8 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
+use http::{HeaderValue, Method, header, request::Parts};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::realtime::App;
 
@@ -25,10 +27,14 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// length take, each character escaped.
 const CONTROL_BYTES: usize = 160 * 1024;
 
+/// How long a browser need not ask again whether a page of an allowed origin may call.
+const PREFLIGHT: Duration = Duration::from_secs(600);
+
 /// The routes, under the application's base path.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let at = |name: &str| format!("{}/{name}", app.base);
-    Router::new()
+    let cors = (!app.origins.is_empty()).then(|| cors(app.clone()));
+    let router = Router::new()
         .route(&at("sse"), get(sse::open))
         .route(&at("ws"), get(ws::open))
         .route(&at("members"), get(members::list))
@@ -36,5 +42,21 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(&at("client.js"), get(assets::client_js))
         .route(&at("client.mjs"), get(assets::client_mjs))
         .route(&at("worker.js"), get(assets::worker_js))
-        .with_state(app)
+        .with_state(app);
+    match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+}
+
+/// Lets pages of the allowed origins read the answers, with the cookies of this server.
+fn cors(app: Arc<App>) -> CorsLayer {
+    let is_allowed = move |origin: &HeaderValue, _: &Parts| app.origins.contains(origin);
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(is_allowed))
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::CONTENT_TYPE])
+        .expose_headers([header::RETRY_AFTER])
+        .max_age(PREFLIGHT)
 }
