@@ -1,7 +1,7 @@
 //! A lobby with rooms: choose a name, go into rooms, see who else is there, and talk.
 //!
-//! `cargo run -p lobby` serves it on <http://127.0.0.1:3000>; an argument or `PORT` names
-//! another port (0: any that is free), `STAFF_KEY` the key to the private room.
+//! `cargo run -p lobby` serves it on <http://127.0.0.1:3000>; an argument names another port
+//! (0: any that is free), `STAFF_KEY` the key to the private room.
 
 mod page;
 mod rooms;
@@ -18,9 +18,9 @@ use axum::{
 use axum_extra::extract::{SignedCookieJar, cookie::Key};
 use http::{StatusCode, request::Parts};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
-use umbral_presence::{BuildError, Health, Realtime, RealtimePlugin, SendError};
+use umbral_presence::{BuildError, Realtime, RealtimePlugin, SendError};
 
 use crate::{
     rooms::{House, Lobby, Room},
@@ -47,8 +47,7 @@ type Refusal = (StatusCode, &'static str);
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let port = env::args().nth(1).or_else(|| env::var("PORT").ok());
-    let port: u16 = port.map_or(Ok(3000), |port| port.parse())?;
+    let port: u16 = env::args().nth(1).map_or(Ok(3000), |port| port.parse())?;
     let staff_key = env::var("STAFF_KEY").unwrap_or_else(|_| "sesame".to_owned());
 
     let house = Arc::new(House::new(staff_key.clone()));
@@ -59,13 +58,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     // Whoever starts this with port 0 reads here where it is.
-    let place = format!("http://{}", listener.local_addr()?);
-    writeln!(std::io::stdout(), "{place}\nThe key to the staff room is {staff_key}.")?;
-    let closing = async move {
+    let place = listener.local_addr()?;
+    writeln!(std::io::stdout(), "http://{place}\nThe key to the staff room is {staff_key}.")?;
+    let closing = async {
         tokio::signal::ctrl_c().await.ok();
         realtime.drain().await;
     };
-    axum::serve(listener, router(app)).with_graceful_shutdown(closing).await?;
+    // A graceful shutdown would wait for ever for a socket that nobody reads.
+    tokio::select! {
+        served = axum::serve(listener, router(app)) => served?,
+        () = closing => {}
+    }
     Ok(())
 }
 
@@ -85,6 +88,9 @@ fn realtime(house: &Arc<House>, key: &Key) -> Result<Realtime, BuildError> {
 /// Bodies are JSON, which a form on somebody else's page cannot send.
 fn router(app: App) -> Router {
     let realtime = app.realtime.router();
+    let who_am_i = async |jar: SignedCookieJar| Json(Visitor::of(&jar));
+    let list_rooms = async |State(app): State<App>| Json(app.house.list());
+    let health = async |State(app): State<App>| Json(app.realtime.health());
     Router::new()
         .merge(page::router())
         .route("/session", get(who_am_i).post(sign_in).delete(sign_out))
@@ -95,10 +101,6 @@ fn router(app: App) -> Router {
         .with_state(app)
         .merge(realtime)
         .layer(map_response(page::harden))
-}
-
-async fn who_am_i(jar: SignedCookieJar) -> Json<Option<Visitor>> {
-    Json(Visitor::of(&jar))
 }
 
 /// What every form of the page sends.
@@ -129,10 +131,6 @@ fn say_goodbye(app: &App, jar: &SignedCookieJar) {
         visitor.forget();
         app.realtime.disconnect_user(&visitor.id);
     }
-}
-
-async fn list_rooms(State(app): State<App>) -> Json<Vec<Value>> {
-    Json(app.house.list())
 }
 
 async fn create_room(
@@ -169,11 +167,6 @@ async fn say(
     let message = json!({ "from": visitor, "text": text });
     app.realtime.to_group(Room(room)).send("chat", &message).await.map_err(unsent)?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// For a monitor: how many connections, groups and users there are.
-async fn health(State(app): State<App>) -> Json<Health> {
-    Json(app.realtime.health())
 }
 
 fn unsent(_: SendError) -> Refusal {

@@ -30,8 +30,7 @@ async fn file(kind: &str, text: &'static str) -> Response {
 
 /// Puts the security headers on a response.
 pub(crate) async fn harden(mut response: Response) -> Response {
-    let mut set =
-        |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
+    let mut set = |name, text| response.headers_mut().insert(name, HeaderValue::from_static(text));
     set(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     response

@@ -1,6 +1,6 @@
 //! The rooms, and who may go in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use http::StatusCode;
 use parking_lot::RwLock;
@@ -9,7 +9,7 @@ use umbral_presence::presence;
 
 use crate::{
     Refusal, text_of,
-    visitors::{Visitor, display},
+    visitors::{Visitor, display, has_key},
 };
 
 /// Everybody who has the page open. Who has not chosen a name may watch it.
@@ -20,31 +20,21 @@ pub(crate) struct Lobby;
 #[presence(prefix = "room:", resolver = display)]
 pub(crate) struct Room(pub(crate) String);
 
-/// The doors of all rooms, by name.
-pub(crate) struct House(RwLock<BTreeMap<String, Door>>);
-
-enum Door {
-    Open,
-    /// Opens for the guests, who have shown the key.
-    Locked {
-        key: String,
-        guests: BTreeSet<String>,
-    },
-}
+/// The rooms by name, each with its key if it is locked.
+pub(crate) struct House(RwLock<BTreeMap<String, Option<String>>>);
 
 impl House {
     pub(crate) fn new(staff_key: String) -> Self {
-        let open = ["garden", "kitchen", "library"].map(|name| (name.to_owned(), Door::Open));
-        let mut doors = BTreeMap::from(open);
-        doors.insert("staff".to_owned(), Door::Locked { key: staff_key, guests: BTreeSet::new() });
-        Self(RwLock::new(doors))
+        let open = ["garden", "kitchen", "library"].map(|name| (name.to_owned(), None));
+        let mut rooms = BTreeMap::from(open);
+        rooms.insert("staff".to_owned(), Some(staff_key));
+        Self(RwLock::new(rooms))
     }
 
     /// The rooms as the page lists them.
     pub(crate) fn list(&self) -> Vec<Value> {
-        let locked = |door: &Door| matches!(door, Door::Locked { .. });
-        let doors = self.0.read();
-        doors.iter().map(|(name, door)| json!({ "name": name, "locked": locked(door) })).collect()
+        let rooms = self.0.read();
+        rooms.iter().map(|(name, key)| json!({ "name": name, "locked": key.is_some() })).collect()
     }
 
     /// The policy: everybody may watch the lobby; a room is for visitors with a name, and
@@ -57,11 +47,7 @@ impl House {
     }
 
     pub(crate) fn may_enter(&self, user: &str, room: &str) -> bool {
-        match self.0.read().get(room) {
-            Some(Door::Open) => true,
-            Some(Door::Locked { guests, .. }) => guests.contains(user),
-            None => false,
-        }
+        self.0.read().get(room).is_some_and(|key| key.is_none() || has_key(user, room))
     }
 
     /// Adds a room, and gives its name as it is from now on.
@@ -71,26 +57,23 @@ impl House {
         if !name.chars().all(|c| c.is_alphanumeric() || c == '-') {
             return Err((StatusCode::BAD_REQUEST, RULE));
         }
-        let mut doors = self.0.write();
-        if doors.contains_key(&name) {
+        let mut rooms = self.0.write();
+        if rooms.contains_key(&name) {
             return Err((StatusCode::CONFLICT, "There is a room of that name."));
         }
-        if doors.len() >= 50 {
+        if rooms.len() >= 50 {
             return Err((StatusCode::SERVICE_UNAVAILABLE, "There are too many rooms."));
         }
-        doors.insert(name.clone(), Door::Open);
+        rooms.insert(name.clone(), None);
         Ok(name)
     }
 
     /// Lets the visitor in from now on, if the key is the right one.
     pub(crate) fn unlock(&self, visitor: &Visitor, room: &str, key: &str) -> Result<(), Refusal> {
-        match self.0.write().get_mut(room) {
-            Some(Door::Locked { key: right, guests }) if key.trim() == right => {
-                guests.insert(visitor.id.clone());
-                Ok(())
-            }
-            Some(Door::Open) => Ok(()),
-            _ => Err((StatusCode::FORBIDDEN, "That key does not fit.")),
+        if self.0.read().get(room) != Some(&Some(key.trim().to_owned())) {
+            return Err((StatusCode::FORBIDDEN, "That key does not fit."));
         }
+        visitor.take_key(room);
+        Ok(())
     }
 }

@@ -1,6 +1,9 @@
 //! Who is who: a name in memory, and a signed cookie that says which one is yours.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use axum::extract::FromRequestParts;
 use axum_extra::extract::{
@@ -17,8 +20,19 @@ use crate::{App, Refusal, text_of};
 
 const COOKIE: &str = "visitor";
 
-/// Id to name. Static, because a resolver is a plain function.
-static NAMES: RwLock<BTreeMap<String, String>> = RwLock::new(BTreeMap::new());
+/// Who has not been seen for so long is forgotten, for not everybody signs out.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// By id. Static, because a resolver is a plain function.
+static KNOWN: RwLock<BTreeMap<String, Known>> = RwLock::new(BTreeMap::new());
+
+/// What is remembered of a visitor.
+struct Known {
+    name: String,
+    /// The locked rooms whose key was shown.
+    keys: BTreeSet<String>,
+    seen: Instant,
+}
 
 /// Somebody who has chosen a name. Two visitors may choose the same one; the id tells
 /// them apart.
@@ -30,32 +44,43 @@ pub(crate) struct Visitor {
 
 /// What everybody sees of a member.
 pub(crate) fn display(user_id: &str) -> Value {
-    let names = NAMES.read();
-    json!({ "id": user_id, "name": names.get(user_id).map_or("somebody", String::as_str) })
+    let known = KNOWN.read();
+    json!({ "id": user_id, "name": known.get(user_id).map_or("somebody", |known| &known.name) })
+}
+
+pub(crate) fn has_key(user_id: &str, room: &str) -> bool {
+    KNOWN.read().get(user_id).is_some_and(|known| known.keys.contains(room))
 }
 
 impl Visitor {
     pub(crate) fn arrive(name: &str) -> Result<Self, Refusal> {
         let name = text_of(name, 40, "A name has 1 to 40 characters.")?;
-        let mut names = NAMES.write();
-        // Names are forgotten at sign-out, which not everybody does.
-        if names.len() >= 10_000 {
+        let mut known = KNOWN.write();
+        known.retain(|_, known| known.seen.elapsed() < FORGOTTEN_AFTER);
+        if known.len() >= 10_000 {
             return Err((StatusCode::SERVICE_UNAVAILABLE, "The house is full."));
         }
-        let id = Uuid::new_v4().to_string();
-        names.insert(id.clone(), name.clone());
+        let (id, keys, seen) = (Uuid::new_v4().to_string(), BTreeSet::new(), Instant::now());
+        known.insert(id.clone(), Known { name: name.clone(), keys, seen });
         Ok(Self { id, name })
     }
 
     /// Whose cookie this is. After a sign-out it is nobody's, even if it was copied.
     pub(crate) fn of(jar: &SignedCookieJar) -> Option<Self> {
         let id = jar.get(COOKIE)?.value().to_owned();
-        let name = NAMES.read().get(&id)?.clone();
-        Some(Self { id, name })
+        let mut everybody = KNOWN.write();
+        let known = everybody.get_mut(&id)?;
+        known.seen = Instant::now();
+        Some(Self { id, name: known.name.clone() })
+    }
+
+    pub(crate) fn take_key(&self, room: &str) {
+        let keep = |known: &mut Known| _ = known.keys.insert(room.to_owned());
+        KNOWN.write().get_mut(&self.id).map(keep);
     }
 
     pub(crate) fn forget(&self) {
-        NAMES.write().remove(&self.id);
+        KNOWN.write().remove(&self.id);
     }
 }
 
