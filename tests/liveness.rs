@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use axum::{Extension, Router, body::Body};
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use http::{Request, Response, StatusCode, header::CONTENT_TYPE, request::Parts};
 use serde_json::{Value, json};
-use tests::{Server, USER_HEADER};
+use tests::{Pipes, Server, USER_HEADER};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
 use tower::ServiceExt;
-use umbral_presence::{PresenceSpec, Realtime};
+use umbral_presence::{MessageContext, MessageHandler, PresenceSpec, Realtime};
 
 /// Timers may be late by this much.
 const SLACK: Duration = Duration::from_millis(50);
@@ -122,6 +123,130 @@ async fn a_lost_connection_counts_for_three_seconds_unless_the_spec_says_otherwi
     sleep(57 * second).await;
     assert_eq!(present().await, [""; 0]);
     assert_eq!(realtime.health().groups, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_for_the_members_does_not_end_the_tick() {
+    let realtime = rooms();
+    let ask = async || {
+        let request = Request::get("/realtime/members?group=room:1").body(Body::empty());
+        let response = call(realtime.router(), request.expect("a request")).await;
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+        let answer: Value = serde_json::from_slice(&body).expect("JSON");
+        (answer["v"].as_u64().expect("a version"), answer["members"].clone())
+    };
+    let open = async |user: &str| {
+        let request = Request::get("/realtime/sse?groups=room:1").header(USER_HEADER, user);
+        call(realtime.router(), request.body(Body::empty()).expect("a request")).await
+    };
+    let _first = open("7").await;
+    let second = open("8").await;
+    // It says what others have been told, and the version that belongs to it.
+    assert_eq!(ask().await, (1, json!([{ "id": "7" }])));
+    assert_eq!(realtime.presence().count("room:1").await, Ok(2));
+    sleep(SLACK).await;
+    assert_eq!(ask().await, (2, json!([{ "id": "7" }, { "id": "8" }])));
+    drop(second);
+    realtime.disconnect_user(8);
+    let third = open("9").await;
+    assert_eq!(ask().await.1, json!([{ "id": "7" }]));
+    drop(third);
+}
+
+/// A reader that takes nothing of what it asked for, and what it did not take.
+const STUCK_PIPE: usize = 1024;
+
+/// Sends so much that what lies between outbox and reader is full, and the outbox is not
+/// asked for more.
+async fn fill(realtime: &Realtime, kibibytes: usize) {
+    let text = "x".repeat(16 * 1024);
+    for _ in 0..kibibytes / 16 {
+        realtime.to_group("room:1").send("chat", &text).await.expect("a valid event");
+        // The server takes what it can before the clock moves.
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// How long it takes until nobody is connected and present.
+async fn until_gone(realtime: &Realtime) -> Duration {
+    let start = Instant::now();
+    while realtime.health().users + realtime.health().connections > 0 {
+        assert!(start.elapsed() < Duration::from_secs(600), "never");
+        sleep(SLACK / 2).await;
+    }
+    start.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_falls_behind_for_good_is_taken_out() {
+    let realtime = rooms();
+    let pipes = Pipes::serve(&realtime);
+    let _stuck = pipes.event_stream("7", "groups=room:1", STUCK_PIPE).await;
+    sleep(SLACK).await;
+    fill(&realtime, 1024).await;
+    let gone = until_gone(&realtime).await;
+    // Looked at every 15 seconds; the grace comes after.
+    assert!(gone < Duration::from_secs(18) + SLACK, "{gone:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_whose_socket_is_stuck_in_a_quiet_room_is_taken_out() {
+    let realtime = rooms();
+    let pipes = Pipes::serve(&realtime);
+    let _stuck = pipes.event_stream("7", "groups=room:1", STUCK_PIPE).await;
+    sleep(SLACK).await;
+    fill(&realtime, 256).await;
+    let gone = until_gone(&realtime).await;
+    let (early, late) = (Duration::from_secs(45), Duration::from_secs(63) + SLACK);
+    assert!(gone > early && gone < late, "{gone:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_who_is_stuck_holds_up_the_end() {
+    let realtime = rooms();
+    let pipes = Pipes::serve(&realtime);
+    let _stuck = pipes.event_stream("7", "groups=room:1", STUCK_PIPE).await;
+    let _stuck_too = pipes.websocket("8", "groups=room:1").await;
+    sleep(SLACK).await;
+    fill(&realtime, 256).await;
+    let start = Instant::now();
+    realtime.drain().await;
+    assert!(start.elapsed() < Duration::from_secs(5) + SLACK);
+    assert_eq!(realtime.health().connections, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_websocket_that_does_not_answer_a_ping_is_gone_ten_seconds_later() {
+    let realtime = rooms();
+    let pipes = Pipes::serve(&realtime);
+    let _mute = pipes.websocket("7", "groups=room:1").await;
+    let gone = until_gone(&realtime).await;
+    let (early, late) = (Duration::from_secs(25), Duration::from_secs(28) + SLACK);
+    assert!(gone > early && gone < late, "{gone:?}");
+}
+
+/// Takes its time.
+struct Slow;
+
+impl MessageHandler for Slow {
+    async fn on_message(&self, _: &MessageContext, _: &str) {
+        sleep(Duration::from_secs(26)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_handler_costs_nobody_the_connection() {
+    let realtime = Server::plugin().message_handler(Slow).build().expect("a plugin");
+    let pipes = Pipes::serve(&realtime);
+    let mut readers = tokio::task::JoinSet::new();
+    for n in 0..16 {
+        let mut socket = pipes.websocket(&n.to_string(), "groups=room:1").await;
+        socket.send(Message::text("hello")).await.expect("an open connection");
+        // Reading is what answers the pings.
+        readers.spawn(async move { while socket.next().await.is_some_and(|m| m.is_ok()) {} });
+    }
+    sleep(Duration::from_secs(120)).await;
+    assert_eq!(realtime.health().connections, 16);
 }
 
 /// What a session layer leaves in the request for those behind it.

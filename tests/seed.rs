@@ -259,16 +259,25 @@ async fn who_may_not_join_sees_nothing() {
         let (status, body) = refused.err().unwrap();
         assert_eq!((status, body["error"]["code"].as_str()), (403, Some("denied")), "{kind:?}");
     }
+    let url = server.url("/realtime/members?group=room:private");
+    assert_eq!(reqwest::get(url).await.unwrap().status(), 403);
+    let mut insider = Client::open(&server, Kind::Sse, Some("insider"), "room:private").await;
+    insider.event("presence:sync").await;
     for kind in [Kind::SseV1, Kind::WsV1] {
         let groups = "room:1,room:private";
         let mut client = Client::open(&server, kind, Some("7"), groups).await;
         assert_eq!(client.event("@hello").await.data["denied"], json!(["room:private"]));
+        // There is something to see: a message, and somebody who comes and goes.
+        let other = Client::open(&server, kind, Some("insider too"), "room:private").await;
+        insider.event("presence:join").await;
+        server.realtime.to_group("room:private").send("secret", &1).await.unwrap();
+        drop(other);
+        insider.event("presence:leave").await;
         let frames = client.frames_until_now(&server, "room:1").await;
         assert!(frames.iter().all(|frame| frame.channel == "room:1"), "{frames:?}");
-        assert_eq!(count(&server, "room:private").await, 0);
+        assert!(!server.presence().contains("room:private", 7).await.unwrap());
     }
-    let url = server.url("/realtime/members?group=room:private");
-    assert_eq!(reqwest::get(url).await.unwrap().status(), 403);
+    drop(insider);
     server.is_empty().await;
 }
 

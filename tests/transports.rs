@@ -72,6 +72,9 @@ async fn what_is_wrong_is_refused_with_a_reason() {
         let (got, body) = ask(&server, Method::GET, path, headers, "").await;
         assert_eq!((got, code(&body)), (*status, *reason), "{path} {headers:?}");
         assert!(body["error"]["message"].as_str().is_some_and(|text| !text.is_empty()));
+        // What a client can keep to is told as a number.
+        let limit = (*reason == "too_many_groups").then_some(100);
+        assert_eq!(body["error"]["limit"].as_u64(), limit, "{path}");
     }
     server.is_empty().await;
 }
@@ -520,6 +523,35 @@ async fn an_allowed_origin_may_connect_and_the_own_one_always() {
             reqwest::Client::new().get(server.url("/realtime/sse")).header("origin", origin);
         assert_eq!(request.send().await.unwrap().status(), status, "{origin}");
     }
+}
+
+#[tokio::test]
+async fn a_page_of_an_allowed_origin_may_read_the_answers_and_another_may_not() {
+    let origin = "https://app.example.com";
+    let server = Server::start(Server::plugin().allowed_origins([origin])).await;
+    let http = reqwest::Client::new();
+    for (from, allowed) in [(origin, Some(origin)), ("https://evil.example.com", None)] {
+        for method in [Method::GET, Method::OPTIONS] {
+            let request = http
+                .request(method.clone(), server.url("/realtime/control"))
+                .header("origin", from)
+                .header("access-control-request-method", "POST")
+                .header("access-control-request-headers", "content-type");
+            let response = request.send().await.unwrap();
+            let header = |name: &str| response.headers().get(name).map(|v| v.to_str().unwrap());
+            assert_eq!(header("access-control-allow-origin"), allowed, "{method} {from}");
+            if method == Method::OPTIONS && allowed.is_some() {
+                assert_eq!(response.status(), 200);
+                assert_eq!(header("access-control-allow-credentials"), Some("true"));
+                assert_eq!(header("access-control-allow-headers"), Some("content-type"));
+            }
+        }
+    }
+    // Without an allowed origin there is nothing that anybody could read.
+    let server = Server::start(Server::plugin()).await;
+    let request = http.get(server.url("/realtime/sse")).header("origin", server.url(""));
+    let response = request.send().await.unwrap();
+    assert!(!response.headers().contains_key("access-control-allow-origin"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod client;
 mod fold;
+mod pipes;
 mod random;
 mod server;
 mod wait;
@@ -10,6 +11,7 @@ mod wait;
 pub use self::{
     client::{Client, Frame, Kind},
     fold::Fold,
+    pipes::Pipes,
     random::Random,
     server::{Server, USER_HEADER},
     wait::{DEADLINE, eventually, settled},

@@ -39,13 +39,15 @@ impl Server {
     }
 
     /// What most tests need: presence for `room:*` and `public:lobby` with a grace of
-    /// `grace`, users by header, and everybody may join but `room:private*`.
+    /// `grace`, users by header, and everybody may join but `room:private*`, which is for
+    /// those whose id starts with `insider`.
     pub async fn with_rooms(grace: Duration) -> Self {
         let specs = PresenceSpec::prefixes(["room:", "public:lobby"]).grace(grace);
         Self::start(Self::plugin().with_presence(specs)).await
     }
 
-    /// Users by header, everybody may join but `room:private*`; no presence.
+    /// Users by header, everybody may join but `room:private*`, which is for those whose id
+    /// starts with `insider`; no presence.
     pub fn plugin() -> RealtimePlugin {
         RealtimePlugin::new()
             .without_declared()
@@ -53,7 +55,10 @@ impl Server {
                 let id = parts.headers.get(USER_HEADER)?;
                 id.to_str().ok().map(str::to_owned)
             })
-            .group_policy_fn(|_, group| !group.starts_with("room:private"))
+            .group_policy_fn(|user, group| {
+                let inside = user.is_some_and(|user| user.starts_with("insider"));
+                inside || !group.starts_with("room:private")
+            })
     }
 
     /// Who is present.

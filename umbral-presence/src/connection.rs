@@ -73,9 +73,25 @@ pub(crate) struct Connection {
     pub(crate) token: Option<Token>,
     /// Locked before any group's lock, never after.
     pub(crate) subscriptions: Mutex<Subscriptions>,
-    /// When the client last showed that it is there.
-    proof_of_life: Mutex<Instant>,
+    signs: Mutex<Signs>,
 }
+
+/// When there was last a sign that somebody is at the other end.
+#[derive(Clone, Copy, Debug)]
+struct Signs {
+    /// The client made a `control` call.
+    client: Instant,
+    /// The transport asked for the next frame, which it does with every heartbeat unless
+    /// its socket is stuck.
+    reader: Instant,
+}
+
+/// A client that may show by `control` that it is there, and has not for so long, is taken
+/// for lost, though a proxy may still hold the socket.
+const PROOF_OF_LIFE: Duration = Duration::from_secs(60);
+
+/// A socket that has taken nothing for so long, which is three heartbeats, is stuck.
+const STUCK: Duration = Duration::from_secs(45);
 
 /// The groups of one connection.
 #[derive(Debug, Default)]
@@ -103,7 +119,7 @@ impl Connection {
             outbox,
             token,
             subscriptions: Mutex::default(),
-            proof_of_life: Mutex::new(now),
+            signs: Mutex::new(Signs { client: now, reader: now }),
         }
     }
 
@@ -116,13 +132,21 @@ impl Connection {
         self.subscriptions.lock().groups.contains_key(group)
     }
 
+    /// Its client has shown that it is there.
     pub(crate) fn prove_life(&self, now: Instant) {
-        *self.proof_of_life.lock() = now;
+        self.signs.lock().client = now;
     }
 
-    /// How long ago the client last showed that it is there.
-    pub(crate) fn silent_for(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(*self.proof_of_life.lock())
+    /// Its transport takes what is queued.
+    pub(crate) fn is_read(&self, now: Instant) {
+        self.signs.lock().reader = now;
+    }
+
+    /// Whether nobody is at the other end any more, or nobody is to be.
+    pub(crate) fn is_lost(&self, now: Instant) -> bool {
+        let signs = *self.signs.lock();
+        let silent = self.token.is_some() && now.duration_since(signs.client) > PROOF_OF_LIFE;
+        silent || now.duration_since(signs.reader) > STUCK || self.outbox.has_ended()
     }
 }
 

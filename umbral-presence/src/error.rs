@@ -66,7 +66,7 @@ pub(crate) enum BuildProblem {
     )]
     NotDeclared { text: String },
     #[error(
-        "the base path {path:?} is not usable: it starts with '/', does not end with one, and holds no '{{', '*', '?', '#' or whitespace; \"/realtime\" is an example"
+        "the base path {path:?} is not usable: it starts with '/', does not end with one, and holds no '{{', '}}', '*', '?', '#', ':' or whitespace; \"/realtime\" is an example"
     )]
     BasePath { path: String },
     #[error(

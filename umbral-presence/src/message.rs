@@ -14,7 +14,9 @@ use crate::{
 /// leave groups.
 ///
 /// The messages of one connection are handled one after the other. A handler that panics
-/// loses that message and nothing else; an error is logged.
+/// loses that message and nothing else; an error is logged. When the connection ends while a
+/// message is handled, the handling ends at its next `await`; what must be finished belongs
+/// in a task of its own.
 ///
 /// ```
 /// use umbral_presence::{MessageContext, MessageHandler};

@@ -152,8 +152,9 @@ impl RealtimePlugin {
         self
     }
 
-    /// Lets pages of these origins (`"https://app.example.com"`) connect, besides the
-    /// server's own.
+    /// Lets pages of these origins (`"https://app.example.com"`) connect and read the
+    /// answers, besides the server's own. Their requests carry this server's cookies if
+    /// those are `SameSite=None; Secure`.
     ///
     /// Name the public origin here too where a proxy changes the `Host` header on the way.
     pub fn allowed_origins<O: AsRef<str>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {

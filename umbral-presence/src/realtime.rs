@@ -13,7 +13,6 @@ use crate::{
     identity::IdentityResolver,
     message::AnyHandler,
     origin::AllowedOrigins,
-    outbox::End,
     policy::AnyPolicy,
     presence::Presence,
     target::Target,
@@ -100,30 +99,30 @@ impl Realtime {
     }
 
     /// Ends every connection of a user, who leaves all groups at once. A client that
-    /// reconnects is asked for its identity anew.
+    /// reconnects, or whose handshake is under way, is asked for its identity anew, so end
+    /// the user's session before.
     pub fn disconnect_user(&self, id: impl Display) {
-        let Ok(user) = UserId::new(id.to_string()) else {
-            return;
-        };
-        for connection in self.app.hub.connections_of(&user) {
-            self.app.hub.expel(&connection, End::Disconnected);
+        if let Ok(user) = UserId::new(id.to_string()) {
+            self.app.hub.disconnect(&user);
         }
     }
 
-    /// Asks the policy again for every group that a user's connections are in. Where it
-    /// says no, or nothing, they get `@denied`, nothing after it, and the user leaves.
+    /// Asks the policy again for every group that a user is in. Where it says no, or
+    /// nothing, the user leaves at once; the connections that were in it get `@denied` and
+    /// nothing of the group after it.
     pub async fn recheck_policy(&self, id: impl Display) {
         let Ok(user) = UserId::new(id.to_string()) else {
             return;
         };
-        for connection in self.app.hub.connections_of(&user) {
-            for group in connection.groups() {
-                let allowed = self.app.may_join(Some(&user), std::slice::from_ref(&group)).await;
-                if allowed.is_ok_and(|allowed| allowed == [true]) {
-                    continue;
-                }
-                self.app.hub.unsubscribe(&connection, std::slice::from_ref(&group));
-                self.app.hub.tell(&connection, "@denied", &json!({ "group": group }));
+        let hub = &self.app.hub;
+        hub.revocations.revoke(&user);
+        for group in hub.reach_of(&user) {
+            let allowed = self.app.may_join(Some(&user), std::slice::from_ref(&group)).await;
+            if allowed.is_ok_and(|allowed| allowed == [true]) {
+                continue;
+            }
+            for connection in hub.ban(&user, &group) {
+                hub.tell(&connection, "@denied", &json!({ "group": group }));
             }
         }
     }
@@ -131,7 +130,9 @@ impl Realtime {
     /// Refuses new connections with `503`, tells open ones to go elsewhere (`@drain`), and
     /// ends those that are still there after five seconds.
     ///
-    /// Call it before the server's own graceful shutdown, which waits for open streams.
+    /// Call it before the server's own graceful shutdown, which waits for open sockets, and
+    /// give that an end of its own: it would wait for ever for a socket whose reader is
+    /// stuck.
     pub async fn drain(&self) {
         let hub = &self.app.hub;
         hub.begin_draining();

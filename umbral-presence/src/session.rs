@@ -14,7 +14,7 @@ use crate::{
     connection::{Connection, Token},
     frame::Dialect,
     group::GroupName,
-    hub::{Full, Hub},
+    hub::{Full, Hub, Moment, Stale, now},
     outbox::End,
     user::UserId,
 };
@@ -30,32 +30,30 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Registers a connection.
+    /// Registers a connection, `hello` first among its frames.
     pub(crate) fn open(
         hub: &Arc<Hub>,
         user: Option<UserId>,
         dialect: Dialect,
         token: Option<Token>,
+        hello: Option<&impl Serialize>,
     ) -> Result<Self, Full> {
-        Ok(Self { connection: hub.open(user, dialect, token)?, hub: hub.clone(), goodbye: false })
+        let connection = hub.open(user, dialect, token, hello)?;
+        Ok(Self { hub: hub.clone(), connection, goodbye: false })
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 
-    /// Joins groups that the policy has allowed.
-    pub(crate) fn subscribe(&self, groups: &[GroupName]) {
-        self.hub.subscribe(&self.connection, groups);
-    }
-
-    /// Queues a control frame for this connection.
-    pub(crate) fn tell(&self, event: &str, data: &impl Serialize) {
-        self.hub.tell(&self.connection, event, data);
+    /// Joins groups that the policy, asked at `asked`, has allowed.
+    pub(crate) fn subscribe(&self, groups: &[GroupName], asked: Moment) -> Result<(), Stale> {
+        self.hub.subscribe(&self.connection, groups, asked)
     }
 
     /// The next frame to write, or why the connection is to end.
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+        self.connection.is_read(now());
         self.connection.outbox.poll_next(cx)
     }
 

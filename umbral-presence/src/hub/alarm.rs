@@ -1,16 +1,25 @@
-//! Wakes groups at their time: ends of ticks and of graces. One task for all groups.
+//! Wakes groups at their time, for the ends of ticks and of graces, and looks after
+//! connections that nobody reads. One task for a whole hub.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures_util::StreamExt;
 use parking_lot::Mutex;
-use tokio::{runtime::Handle, sync::mpsc};
-use tokio_util::time::DelayQueue;
+use tokio::{
+    runtime::Handle,
+    sync::mpsc,
+    time::{MissedTickBehavior, interval_at},
+};
+use tokio_util::time::{DelayQueue, delay_queue::Key};
 
 use super::{GroupCell, Hub};
+
+/// How often connections are looked after.
+const SWEEP: Duration = Duration::from_secs(15);
 
 /// A wake-up that is asked for. A group that is gone by then needs none.
 type Alarm = (Instant, Weak<GroupCell>);
@@ -18,50 +27,117 @@ type Alarm = (Instant, Weak<GroupCell>);
 /// The way to the task that waits.
 #[derive(Debug, Default)]
 pub(crate) struct Alarms {
-    /// Started with the first alarm, since a hub is made before its runtime may run.
     task: Mutex<Option<mpsc::UnboundedSender<Alarm>>>,
 }
 
 impl Alarms {
-    /// Has `group` woken at `at`. Outside of a runtime nothing can wait; the group then
-    /// settles when it is next used.
-    pub(crate) fn set(&self, at: Instant, group: &Arc<GroupCell>, hub: &Weak<Hub>) {
+    /// Has `group` woken at `at`, and no more at the time that was asked for before. Says
+    /// whether it will be: outside of a runtime nothing can wait.
+    pub(crate) fn set(&self, at: Instant, group: &Arc<GroupCell>, hub: &Weak<Hub>) -> bool {
         let alarm = (at, Arc::downgrade(group));
+        self.task(hub).is_some_and(|task| task.send(alarm).is_ok())
+    }
+
+    /// Starts the task where it does not run: a hub is made before its runtime may run, and
+    /// may outlive it.
+    pub(crate) fn start(&self, hub: &Weak<Hub>) {
+        self.task(hub);
+    }
+
+    fn task(&self, hub: &Weak<Hub>) -> Option<mpsc::UnboundedSender<Alarm>> {
         let mut task = self.task.lock();
-        let alarm = match task.as_ref().map(|task| task.send(alarm.clone())) {
-            Some(Ok(())) => return,
-            // The task has ended with the runtime that it ran on.
-            Some(Err(mpsc::error::SendError(alarm))) => alarm,
-            None => alarm,
-        };
-        let Ok(runtime) = Handle::try_current() else {
-            return;
-        };
+        if let Some(running) = task.as_ref().filter(|task| !task.is_closed()) {
+            return Some(running.clone());
+        }
+        let runtime = Handle::try_current().ok()?;
         let (sender, receiver) = mpsc::unbounded_channel();
         runtime.spawn(run(receiver, hub.clone()));
-        if sender.send(alarm).is_ok() {
-            *task = Some(sender);
-        }
+        *task = Some(sender.clone());
+        Some(sender)
     }
 }
 
 /// Ends when the hub is gone, and the sending half with it.
 async fn run(mut alarms: mpsc::UnboundedReceiver<Alarm>, hub: Weak<Hub>) {
-    let mut waiting = DelayQueue::new();
+    let mut waiting = Waiting::default();
+    let mut sweep = interval_at(tokio::time::Instant::now() + SWEEP, SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             alarm = alarms.recv() => match alarm {
-                Some((at, group)) => {
-                    waiting.insert_at(group, at.into());
-                }
+                Some((at, group)) => waiting.set(at, group),
                 None => return,
             },
-            Some(due) = waiting.next() => {
-                let (Some(hub), Some(group)) = (hub.upgrade(), due.into_inner().upgrade()) else {
-                    continue;
-                };
-                hub.wake(&group);
+            Some(group) = waiting.next() => {
+                if let (Some(hub), Some(group)) = (hub.upgrade(), group.upgrade()) {
+                    hub.wake(&group);
+                }
+            }
+            _ = sweep.tick() => {
+                if let Some(hub) = hub.upgrade() {
+                    hub.sweep();
+                }
             }
         }
+    }
+}
+
+/// The groups that wait, each once however often it has asked.
+#[derive(Default)]
+struct Waiting {
+    queue: DelayQueue<Weak<GroupCell>>,
+    /// By address: a weak reference keeps the place in memory, so that no other group can
+    /// have the same.
+    entries: HashMap<usize, Key>,
+}
+
+impl Waiting {
+    fn set(&mut self, at: Instant, group: Weak<GroupCell>) {
+        let address = group.as_ptr().addr();
+        if let Some(entry) = self.entries.get(&address) {
+            self.queue.reset_at(entry, at.into());
+        } else {
+            self.entries.insert(address, self.queue.insert_at(group, at.into()));
+        }
+    }
+
+    /// The groups whose time has come; `None` while none waits.
+    async fn next(&mut self) -> Option<Weak<GroupCell>> {
+        let group = self.queue.next().await?.into_inner();
+        self.entries.remove(&group.as_ptr().addr());
+        Some(group)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        group::GroupName,
+        hub::{group::Group, now},
+    };
+
+    fn group(name: &str) -> Arc<GroupCell> {
+        let group = Group::new(GroupName::new(name).unwrap(), None);
+        Arc::new(GroupCell(Mutex::new(group)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_waits_once_however_often_it_asks_and_is_woken_at_the_last_time() {
+        let (first, second) = (group("room:1"), group("room:2"));
+        let (start, second_long) = (now(), Duration::from_secs(1));
+        let mut waiting = Waiting::default();
+        for n in 0..1000 {
+            waiting.set(start + n * second_long, Arc::downgrade(&first));
+        }
+        waiting.set(start + 2 * second_long, Arc::downgrade(&first));
+        waiting.set(start + second_long, Arc::downgrade(&second));
+        assert_eq!((waiting.queue.len(), waiting.entries.len()), (2, 2));
+        for (cell, at) in [(&second, 1), (&first, 2)] {
+            assert!(waiting.next().await.unwrap().ptr_eq(&Arc::downgrade(cell)));
+            let late = (now() - start).saturating_sub(at * second_long);
+            assert!(late < Duration::from_millis(5), "{late:?}");
+        }
+        assert!(waiting.next().await.is_none() && waiting.entries.is_empty());
     }
 }

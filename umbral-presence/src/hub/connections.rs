@@ -1,26 +1,37 @@
-//! Connections coming and going, and what is known of their users.
+//! Connections coming and going.
 
 use std::sync::{Arc, atomic::Ordering};
 
-use dashmap::Entry;
 use serde::Serialize;
 
-use super::{Full, Hub, User, now};
+use super::{Hub, now};
 use crate::{
     connection::{Connection, ConnectionId, Token},
     frame::Dialect,
-    group::GroupName,
     outbox::{End, Outbox},
     user::UserId,
 };
 
+/// Why a connection was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// As many connections as the limit allows.
+    Connections,
+    /// As many connections of this user as the limit allows.
+    ConnectionsOfUser,
+    /// The server is going down.
+    Draining,
+}
+
 impl Hub {
-    /// Registers a connection. Whoever calls this owes it a [`close`](Self::close).
+    /// Registers a connection, `hello` first among its frames. Whoever calls this owes it a
+    /// [`close`](Self::close).
     pub(crate) fn open(
         &self,
         user: Option<UserId>,
         dialect: Dialect,
         token: Option<Token>,
+        hello: Option<&impl Serialize>,
     ) -> Result<Arc<Connection>, Full> {
         // Counted first and looked at afterwards, so that a drain that begins meanwhile
         // either sees this connection or is seen by it.
@@ -32,6 +43,7 @@ impl Hub {
             self.open.fetch_sub(1, Ordering::SeqCst);
             return Err(Full::Draining);
         }
+        self.alarms.start(&self.me);
         let number = self.last_connection.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection::new(
             ConnectionId::of(number),
@@ -41,6 +53,9 @@ impl Hub {
             token,
             now(),
         ));
+        if let Some(hello) = hello {
+            self.tell(&connection, "@hello", hello);
+        }
         if let Some(user) = &connection.user {
             let mut entry = self.users.entry(user.clone()).or_default();
             if entry.connections.len() >= self.limits.connections_per_user {
@@ -88,6 +103,19 @@ impl Hub {
         connection.outbox.close(end);
     }
 
+    /// Takes out the connections whose transport does not end by itself: a body is not
+    /// asked for its next frame while its socket is stuck, and so does not learn that it
+    /// has ended or that its client has fallen silent.
+    pub(super) fn sweep(&self) {
+        let now = now();
+        for connection in self.all_connections() {
+            if connection.is_lost(now) {
+                self.close(&connection, false);
+                connection.outbox.abandon(End::Lost);
+            }
+        }
+    }
+
     /// Queues a control frame for one connection.
     pub(crate) fn tell(&self, connection: &Connection, event: &str, data: &impl Serialize) {
         let frames = self.encoder.control(connection.dialect, event, data);
@@ -97,11 +125,6 @@ impl Hub {
     /// The connection whose client was told this token.
     pub(crate) fn by_token(&self, token: Token) -> Option<Arc<Connection>> {
         self.tokens.get(&token).map(|entry| entry.clone())
-    }
-
-    /// Every connection of a user.
-    pub(crate) fn connections_of(&self, user: &UserId) -> Vec<Arc<Connection>> {
-        self.users.get(user).map_or_else(Vec::new, |entry| entry.connections.clone())
     }
 
     /// Every connection there is.
@@ -126,23 +149,8 @@ impl Hub {
     /// Ends every connection, for the server is going down.
     pub(crate) fn end_all(&self) {
         for connection in self.all_connections() {
+            self.close(&connection, false);
             connection.outbox.close(End::Draining);
-        }
-    }
-
-    pub(super) fn unseat(&self, user: &UserId, group: &GroupName) {
-        self.change_user(user, |entry| {
-            entry.groups.remove(group);
-        });
-    }
-
-    /// Changes what is known of a user, and forgets one of whom nothing is left.
-    fn change_user(&self, user: &UserId, change: impl FnOnce(&mut User)) {
-        if let Entry::Occupied(mut entry) = self.users.entry(user.clone()) {
-            change(entry.get_mut());
-            if entry.get().connections.is_empty() && entry.get().groups.is_empty() {
-                entry.remove();
-            }
         }
     }
 }

@@ -13,9 +13,8 @@ use crate::{
     connection::{Connection, ConnectionId},
     frame::{Dialect, Encoded, Encoder},
     group::GroupName,
-    roster::{Farewell, Member, Roster},
+    roster::{Farewell, Roster},
     spec::PresenceSpec,
-    user::UserId,
     watch::WatchQueue,
 };
 
@@ -52,14 +51,6 @@ struct Subscriber {
     synced: bool,
 }
 
-/// What a join found out about its user's payload before it took the lock.
-pub(crate) enum Resolved {
-    /// The group did not want one.
-    Unasked,
-    /// What the resolver gave; `None` where it failed.
-    Asked(Option<Box<RawValue>>),
-}
-
 impl Group {
     pub(crate) fn new(name: GroupName, spec: Option<Arc<PresenceSpec>>) -> Self {
         Self {
@@ -75,14 +66,13 @@ impl Group {
         }
     }
 
-    /// The spec whose resolver must be asked before `user` can join.
-    pub(crate) fn wants_payload(&self, user: Option<&UserId>) -> Option<Arc<PresenceSpec>> {
-        let user = user?;
-        self.spec.clone().filter(|_| self.roster.wants_payload(user))
-    }
-
-    /// Adds a subscriber, and its user where it has one. Says whether the user is new here.
-    pub(crate) fn subscribe(&mut self, connection: &Arc<Connection>, resolved: Resolved) -> bool {
+    /// Adds a subscriber, and its user where it has one, to be shown with `payload` if not
+    /// shown yet. Says whether the user is new here.
+    pub(crate) fn subscribe(
+        &mut self,
+        connection: &Arc<Connection>,
+        payload: Option<Box<RawValue>>,
+    ) -> bool {
         let has_presence = self.spec.is_some();
         self.subscribers.insert(
             connection.id,
@@ -92,10 +82,6 @@ impl Group {
             return false;
         }
         self.newcomers.push(connection.id);
-        let payload = match resolved {
-            Resolved::Unasked => None,
-            Resolved::Asked(payload) => payload,
-        };
         connection.user.as_ref().is_some_and(|user| self.roster.join(connection.id, user, payload))
     }
 
@@ -117,8 +103,10 @@ impl Group {
     }
 
     /// Adds a watcher inside the application; it begins with the members of now.
-    pub(crate) fn watch(&mut self, watcher: Arc<WatchQueue>, encoder: &Encoder) {
-        self.flush(encoder);
+    pub(crate) fn watch(&mut self, watcher: Arc<WatchQueue>, now: Instant, encoder: &Encoder) {
+        if self.is_dirty() {
+            self.begin_tick(now, encoder);
+        }
         watcher.sync(&self.roster);
         self.watchers.push(watcher);
     }
@@ -135,17 +123,16 @@ impl Group {
         }
     }
 
-    /// The members of now and the version that they have, everybody else told first.
-    pub(crate) fn snapshot(&mut self, encoder: &Encoder) -> (Vec<Member>, u64) {
-        self.flush(encoder);
-        (self.roster.members(), self.roster.version())
-    }
-
     /// Tells what has changed: at once in a quiet group, else when the tick is over.
     pub(crate) fn settle(&mut self, now: Instant, encoder: &Encoder) {
         if !self.is_dirty() || self.flush_after.is_some_and(|after| now < after) {
             return;
         }
+        self.begin_tick(now, encoder);
+    }
+
+    /// Tells what has changed; what changes from now on waits for the end of the tick.
+    fn begin_tick(&mut self, now: Instant, encoder: &Encoder) {
         let started = Instant::now();
         self.flush(encoder);
         self.flush_after = Some(now + TICK.max(started.elapsed() * FLUSH_SHARE));
@@ -186,9 +173,10 @@ impl Group {
         for id in self.newcomers.drain(..) {
             if let Some(subscriber) = self.subscribers.get_mut(&id) {
                 let connection = &subscriber.connection;
-                connection.outbox.push_snapshot(snapshot.get(connection.dialect, |dialect| {
+                let frames = snapshot.get(connection.dialect, |dialect| {
                     encoder.snapshot(dialect, &self.name, &members, version)
-                }));
+                });
+                connection.outbox.push_snapshot(&self.name, frames);
                 subscriber.synced = true;
             }
         }

@@ -2,15 +2,18 @@
 //! a group.
 //!
 //! Locks are taken in this order, and none is held across an `await`: a connection's
-//! subscriptions, then one group, then an entry of `users` or an outbox.
+//! subscriptions, then one group, then an entry of `users` or an outbox. The application's
+//! code (resolvers, predicates) is called under none of them, so that it may use the
+//! handles it has.
 
 mod alarm;
 mod connections;
 mod group;
+mod revocations;
 mod subscriptions;
+mod users;
 
 use std::{
-    collections::HashSet,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize},
@@ -19,23 +22,27 @@ use std::{
 };
 
 use bytes::Bytes;
-use dashmap::{DashMap, Entry};
+use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard};
 
-use self::{alarm::Alarms, group::Group};
+use self::{alarm::Alarms, group::Group, revocations::Revocations, users::User};
+pub(crate) use self::{
+    connections::Full,
+    revocations::{Moment, Stale},
+    subscriptions::{Replaced, Unchanged},
+};
 use crate::{
     connection::{Connection, ConnectionId, Token},
     frame::{Dialect, Encoded, Encoder},
     group::GroupName,
     limits::Limits,
     roster::Member,
-    spec::matcher::Matcher,
+    spec::{PresenceSpec, matcher::Matcher},
     user::UserId,
     watch::WatchQueue,
 };
 
-/// A group and its lock. Held for a moment only: everything under it is synchronous, and
-/// no code of the application runs under it.
+/// A group and its lock. Held for a moment only: everything under it is synchronous.
 #[derive(Debug)]
 pub(crate) struct GroupCell(Mutex<Group>);
 
@@ -55,26 +62,8 @@ pub(crate) struct Hub {
     open: AtomicUsize,
     last_connection: AtomicU64,
     draining: AtomicBool,
+    pub(crate) revocations: Revocations,
     alarms: Alarms,
-}
-
-/// Where one user is.
-#[derive(Debug, Default)]
-struct User {
-    connections: Vec<Arc<Connection>>,
-    /// Groups where the user has a seat, a grace included.
-    groups: HashSet<GroupName>,
-}
-
-/// Why a connection was not opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
-    /// As many connections as the limit allows.
-    Connections,
-    /// As many connections of this user as the limit allows.
-    ConnectionsOfUser,
-    /// The server is going down.
-    Draining,
 }
 
 impl Hub {
@@ -91,29 +80,33 @@ impl Hub {
             open: AtomicUsize::new(0),
             last_connection: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            revocations: Revocations::default(),
             alarms: Alarms::default(),
         })
     }
 
-    /// Ends the graces of a group that are over, and tells what is due.
+    /// Does what is due in a group.
     fn wake(&self, cell: &Arc<GroupCell>) {
         let mut group = cell.0.lock();
         group.alarm = None;
-        for user in group.roster.expire(now()) {
-            self.unseat(&user, &group.name);
-        }
         self.settle(cell, group);
     }
 
-    /// Ends every use of a group: tells what is due, has it woken when more will be, and
-    /// takes it off the map where nobody needs it any longer.
+    /// Ends every use of a group: ends the graces that are over, tells what is due, has the
+    /// group woken when more will be, and takes it off the map where nobody needs it any
+    /// longer.
     fn settle(&self, cell: &Arc<GroupCell>, mut group: MutexGuard<'_, Group>) {
-        group.settle(now(), &self.encoder);
+        let now = now();
+        for user in group.roster.expire(now) {
+            self.unseat(&user, &group.name);
+        }
+        group.settle(now, &self.encoder);
+        // An alarm that is over may have been lost with the runtime that it waited in.
         if let Some(at) = group.next_wake()
-            && group.alarm.is_none_or(|alarm| at < alarm)
+            && group.alarm.is_none_or(|alarm| at < alarm || alarm <= now)
+            && self.alarms.set(at, cell, &self.me)
         {
             group.alarm = Some(at);
-            self.alarms.set(at, cell, &self.me);
         }
         if group.is_idle() {
             group.retired = true;
@@ -123,16 +116,37 @@ impl Hub {
         }
     }
 
-    /// The group of this name, made where there is none.
-    fn cell(&self, name: &GroupName) -> Arc<GroupCell> {
+    /// The spec that owns a group; asked of the matcher once for a group that there is.
+    fn owner(&self, name: &GroupName) -> Option<Arc<PresenceSpec>> {
+        let known = self.with_group(name, |group| group.spec.clone());
+        known.unwrap_or_else(|| self.matcher.owner(name))
+    }
+
+    /// The group of this name, made for `spec` where there is none.
+    fn cell(&self, name: &GroupName, spec: Option<&Arc<PresenceSpec>>) -> Arc<GroupCell> {
         if let Some(cell) = self.groups.get(name) {
             return cell.clone();
         }
-        // Predicates are the application's code, so they are asked without a lock.
-        let group = Group::new(name.clone(), self.matcher.owner(name));
-        match self.groups.entry(name.clone()) {
-            Entry::Occupied(entry) => entry.get().clone(),
-            Entry::Vacant(entry) => entry.insert(Arc::new(GroupCell(Mutex::new(group)))).clone(),
+        let new = || Arc::new(GroupCell(Mutex::new(Group::new(name.clone(), spec.cloned()))));
+        self.groups.entry(name.clone()).or_insert_with(new).clone()
+    }
+
+    /// Locks the group of this name, made for `spec` where there is none.
+    fn group<T>(
+        &self,
+        name: &GroupName,
+        spec: Option<&Arc<PresenceSpec>>,
+        change: impl FnOnce(&mut Group) -> T,
+    ) -> (Arc<GroupCell>, T) {
+        loop {
+            let cell = self.cell(name, spec);
+            let Some(mut group) = cell.lock() else {
+                self.forget(name, &cell);
+                continue;
+            };
+            let changed = change(&mut group);
+            self.settle(&cell, group);
+            return (cell, changed);
         }
     }
 
@@ -141,9 +155,9 @@ impl Hub {
     }
 
     /// Runs `read` on a group that exists.
-    fn with_group<T>(&self, name: &GroupName, read: impl FnOnce(&mut Group) -> T) -> Option<T> {
+    fn with_group<T>(&self, name: &GroupName, read: impl FnOnce(&Group) -> T) -> Option<T> {
         let cell = self.groups.get(name)?.clone();
-        cell.lock().map(|mut group| read(&mut group))
+        cell.lock().map(|group| read(&group))
     }
 
     /// Queues a message for every subscriber of a group.
@@ -153,13 +167,14 @@ impl Hub {
 
     /// Whether a spec owns the group, so that it has presence.
     pub(crate) fn has_presence(&self, name: &GroupName) -> bool {
-        self.with_group(name, |group| group.spec.is_some())
-            .unwrap_or_else(|| self.matcher.owner(name).is_some())
+        self.owner(name).is_some()
     }
 
-    /// The members of a group and the version that they have.
-    pub(crate) fn snapshot(&self, name: &GroupName) -> (Vec<Member>, u64) {
-        self.with_group(name, |group| group.snapshot(&self.encoder)).unwrap_or_default()
+    /// The members of a group as its subscribers have been told, and the version that they
+    /// have.
+    pub(crate) fn told(&self, name: &GroupName) -> (Vec<Member>, u64) {
+        self.with_group(name, |group| (group.roster.told(), group.roster.version()))
+            .unwrap_or_default()
     }
 
     /// The members of a group.
@@ -177,28 +192,12 @@ impl Hub {
         self.with_group(name, |group| group.roster.contains(user)).unwrap_or_default()
     }
 
-    /// The groups that a user is a member of, by name.
-    pub(crate) fn groups_of(&self, user: &UserId) -> Vec<GroupName> {
-        let seated = self.users.get(user).map(|entry| entry.groups.clone());
-        let mut groups: Vec<_> =
-            seated.into_iter().flatten().filter(|name| self.contains(name, user)).collect();
-        groups.sort_unstable();
-        groups
-    }
-
     /// Begins to tell `watcher` of a group. Whoever calls this owes an
     /// [`unwatch`](Self::unwatch).
     pub(crate) fn watch(&self, name: &GroupName, watcher: &Arc<WatchQueue>) -> Arc<GroupCell> {
-        loop {
-            let cell = self.cell(name);
-            let Some(mut group) = cell.lock() else {
-                self.forget(name, &cell);
-                continue;
-            };
-            group.watch(watcher.clone(), &self.encoder);
-            self.settle(&cell, group);
-            return cell;
-        }
+        let spec = self.owner(name);
+        let begin = |group: &mut Group| group.watch(watcher.clone(), now(), &self.encoder);
+        self.group(name, spec.as_ref(), begin).0
     }
 
     pub(crate) fn unwatch(&self, cell: &Arc<GroupCell>, watcher: &Arc<WatchQueue>) {

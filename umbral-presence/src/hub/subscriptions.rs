@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::{GroupCell, Hub, group::Resolved, now};
+use super::{GroupCell, Hub, Moment, Stale, now};
 use crate::{
     connection::{Connection, Subscriptions},
     group::GroupName,
@@ -21,13 +21,57 @@ pub(crate) struct Replaced {
     pub(crate) left: Vec<GroupName>,
 }
 
+/// Why a connection's groups were not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unchanged {
+    /// The connection has ended.
+    Ended,
+    /// What the policy has said no longer holds: ask again.
+    Stale,
+}
+
+impl From<Stale> for Unchanged {
+    fn from(_: Stale) -> Self {
+        Self::Stale
+    }
+}
+
+/// A group that a connection is about to join, with what the application says of it. That
+/// is found out before anything is locked.
+struct Entrance {
+    name: GroupName,
+    spec: Option<Arc<PresenceSpec>>,
+    payload: Payload,
+}
+
+/// What is to be shown of the user who joins.
+enum Payload {
+    /// Nothing was asked for, since the user is shown already, or never.
+    Unasked,
+    /// What the resolver gave; `None` where it failed.
+    Asked(Option<Box<RawValue>>),
+}
+
 impl Hub {
-    /// Subscribes a connection to these groups, which the policy has allowed.
-    pub(crate) fn subscribe(&self, connection: &Arc<Connection>, names: &[GroupName]) {
-        let mut subscriptions = connection.subscriptions.lock();
-        for name in names {
-            self.join(connection, &mut subscriptions, name);
+    /// Subscribes a connection to these groups, which the policy, asked at `asked`, has
+    /// allowed. One that has ended is in no group and joins none.
+    pub(crate) fn subscribe(
+        &self,
+        connection: &Arc<Connection>,
+        names: &[GroupName],
+        asked: Moment,
+    ) -> Result<(), Stale> {
+        let entrances = self.entrances(connection, names);
+        let mut unshown = Vec::new();
+        {
+            let mut subscriptions = connection.subscriptions.lock();
+            self.revocations.check(connection.user.as_ref(), asked)?;
+            for entrance in entrances {
+                self.join(connection, &mut subscriptions, entrance, &mut unshown);
+            }
         }
+        self.show(connection, unshown);
+        Ok(())
     }
 
     /// Takes a connection out of these groups; its user leaves them at once where it was
@@ -48,73 +92,112 @@ impl Hub {
         left
     }
 
-    /// Makes `names` the whole set of a connection's groups, unless a newer call than
-    /// `number` has been heeded; `None` where the connection has ended.
+    /// Makes `kept` and `new` together the whole set of a connection's groups, unless a
+    /// newer call than `number` has been heeded. The policy, asked at `asked`, has allowed
+    /// the new ones; those that are kept must still be there.
     pub(crate) fn replace(
         &self,
         connection: &Arc<Connection>,
         number: u64,
-        names: &[GroupName],
-    ) -> Option<Replaced> {
+        kept: &[GroupName],
+        new: &[GroupName],
+        asked: Moment,
+    ) -> Result<Replaced, Unchanged> {
+        let entrances = self.entrances(connection, new);
+        let (mut joined, mut unshown) = (Vec::new(), Vec::new());
         let mut subscriptions = connection.subscriptions.lock();
         if subscriptions.ended {
-            return None;
+            return Err(Unchanged::Ended);
         }
         if number < subscriptions.number {
-            return Some(Replaced { number: subscriptions.number, ..Replaced::default() });
+            return Ok(Replaced { number: subscriptions.number, ..Replaced::default() });
+        }
+        self.revocations.check(connection.user.as_ref(), asked)?;
+        if !kept.iter().all(|name| subscriptions.groups.contains_key(name)) {
+            return Err(Unchanged::Stale);
         }
         subscriptions.number = number;
-        let left: Vec<_> =
-            subscriptions.groups.keys().filter(|name| !names.contains(name)).cloned().collect();
+        let mut left: Vec<_> = subscriptions.groups.keys().cloned().collect();
+        left.retain(|name| !kept.contains(name) && !new.contains(name));
         for name in &left {
             if let Some(cell) = subscriptions.groups.remove(name) {
                 self.leave(&cell, connection, true);
             }
         }
-        let mut joined = Vec::new();
-        for name in names {
-            if self.join(connection, &mut subscriptions, name) {
-                joined.push(name.clone());
+        for entrance in entrances {
+            let name = entrance.name.clone();
+            if self.join(connection, &mut subscriptions, entrance, &mut unshown) {
+                joined.push(name);
             }
         }
-        Some(Replaced { number, joined, left })
+        drop(subscriptions);
+        self.show(connection, unshown);
+        Ok(Replaced { number, joined, left })
     }
 
-    /// Whether the connection was not in the group and now is.
+    fn entrances(&self, connection: &Connection, names: &[GroupName]) -> Vec<Entrance> {
+        let user = connection.user.as_ref();
+        names.iter().map(|name| self.entrance(user, name)).collect()
+    }
+
+    fn entrance(&self, user: Option<&UserId>, name: &GroupName) -> Entrance {
+        let spec = self.owner(name);
+        let payload = match (&spec, user) {
+            (Some(spec), Some(user)) if self.wants_payload(name, user) => {
+                Payload::Asked(resolve(spec, user, name))
+            }
+            _ => Payload::Unasked,
+        };
+        Entrance { name: name.clone(), spec, payload }
+    }
+
+    fn wants_payload(&self, name: &GroupName, user: &UserId) -> bool {
+        self.with_group(name, |group| group.roster.wants_payload(user)).unwrap_or(true)
+    }
+
+    /// Whether the connection was not in the group and now is. Where the user has lost the
+    /// place since the resolver was not asked, the group is added to `unshown`.
     fn join(
         &self,
         connection: &Arc<Connection>,
         subscriptions: &mut Subscriptions,
-        name: &GroupName,
+        entrance: Entrance,
+        unshown: &mut Vec<GroupName>,
     ) -> bool {
-        if subscriptions.ended || subscriptions.groups.contains_key(name) {
+        let Entrance { name, spec, payload } = entrance;
+        if subscriptions.ended || subscriptions.groups.contains_key(&name) {
             return false;
         }
-        let user = connection.user.as_ref();
-        let mut resolved = Resolved::Unasked;
-        loop {
-            let cell = self.cell(name);
-            let Some(mut group) = cell.lock() else {
-                self.forget(name, &cell);
-                continue;
-            };
-            // The resolver is the application's code, so it is asked without the lock.
-            if let Resolved::Unasked = resolved
-                && let Some(spec) = group.wants_payload(user)
-                && let Some(user) = user
-            {
-                drop(group);
-                resolved = Resolved::Asked(resolve(&spec, user, name));
-                continue;
+        let (payload, asked) = match payload {
+            Payload::Unasked => (None, false),
+            Payload::Asked(payload) => (payload, true),
+        };
+        let (cell, ()) = self.group(&name, spec.as_ref(), |group| {
+            let newly_seated = group.subscribe(connection, payload);
+            if let Some(user) = connection.user.as_ref().filter(|_| group.spec.is_some()) {
+                if newly_seated {
+                    self.users.entry(user.clone()).or_default().groups.insert(name.clone());
+                }
+                if !asked && !group.roster.contains(user) {
+                    unshown.push(name.clone());
+                }
             }
-            if group.subscribe(connection, resolved)
-                && let Some(user) = user
+        });
+        subscriptions.groups.insert(name, cell);
+        true
+    }
+
+    /// Shows the user of a connection in groups where the seat is there already.
+    fn show(&self, connection: &Connection, names: Vec<GroupName>) {
+        let Some(user) = &connection.user else {
+            return;
+        };
+        for name in names {
+            if let Some(spec) = self.owner(&name)
+                && let Some(payload) = resolve(&spec, user, &name)
             {
-                self.users.entry(user.clone()).or_default().groups.insert(name.clone());
+                self.group(&name, Some(&spec), |group| group.roster.show(user, payload));
             }
-            self.settle(&cell, group);
-            subscriptions.groups.insert(name.clone(), cell);
-            return true;
         }
     }
 

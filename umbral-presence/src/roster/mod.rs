@@ -83,22 +83,32 @@ impl Roster {
             self.graces.remove(&(deadline, user.clone()));
         }
         if seat.member.is_none() {
-            seat.member = match self.pending.entry(user.clone()) {
+            match self.pending.entry(user.clone()) {
                 // Back before anybody was told: nothing has happened.
                 Entry::Occupied(entry) if matches!(entry.get(), Change::Left(_)) => {
-                    Some(entry.swap_remove().into_member())
+                    seat.member = Some(entry.swap_remove().into_member());
+                    self.visible += 1;
                 }
-                Entry::Occupied(_) => None,
-                Entry::Vacant(entry) => payload.map(|payload| {
-                    self.last_key += 1;
-                    let member = Member::new(user.clone(), self.last_key, payload);
-                    entry.insert(Change::Joined(member.clone()));
-                    member
-                }),
-            };
-            self.visible += usize::from(seat.member.is_some());
+                Entry::Occupied(_) | Entry::Vacant(_) => {
+                    if let Some(payload) = payload {
+                        self.show(user, payload);
+                    }
+                }
+            }
         }
         new
+    }
+
+    /// Shows a user who has a seat and is not shown yet.
+    pub(crate) fn show(&mut self, user: &UserId, payload: Box<RawValue>) {
+        let Some(seat) = self.seats.get_mut(user).filter(|seat| seat.member.is_none()) else {
+            return;
+        };
+        self.last_key += 1;
+        let member = Member::new(user.clone(), self.last_key, payload);
+        self.pending.insert(user.clone(), Change::Joined(member.clone()));
+        seat.member = Some(member);
+        self.visible += 1;
     }
 
     /// Counts a connection of `user` out. Says whether the user's seat is gone.
@@ -152,6 +162,22 @@ impl Roster {
         gone
     }
 
+    /// Ends the grace of `user`, who goes at once where no connection is left. Says whether
+    /// the seat is gone.
+    pub(crate) fn evict(&mut self, user: &UserId) -> bool {
+        let Some(seat) = self.seats.get_mut(user) else {
+            return false;
+        };
+        if let Some(deadline) = seat.grace.take() {
+            self.graces.remove(&(deadline, user.clone()));
+        }
+        let alone = seat.connections.is_empty();
+        if alone {
+            self.vacate(user);
+        }
+        alone
+    }
+
     fn vacate(&mut self, user: &UserId) {
         let Some(seat) = self.seats.remove(user) else {
             return;
@@ -194,6 +220,19 @@ impl Roster {
     /// Everybody who is present now, in order of joining.
     pub(crate) fn members(&self) -> Vec<Member> {
         let mut members: Vec<_> = self.seats.values().filter_map(|s| s.member.clone()).collect();
+        members.sort_unstable_by_key(Member::key);
+        members
+    }
+
+    /// Everybody who was present at the last flush, in order of joining: what belongs to
+    /// [`version`](Self::version).
+    pub(crate) fn told(&self) -> Vec<Member> {
+        let mut members = self.members();
+        members.retain(|member| !matches!(self.pending.get(member.id()), Some(Change::Joined(_))));
+        members.extend(self.pending.values().filter_map(|change| match change {
+            Change::Left(member) => Some(member.clone()),
+            Change::Joined(_) => None,
+        }));
         members.sort_unstable_by_key(Member::key);
         members
     }

@@ -120,6 +120,33 @@ fn a_user_whose_payload_is_missing_is_seated_but_not_shown() {
     assert!(roster.is_empty());
 }
 
+#[test]
+fn a_user_whose_payload_comes_late_is_shown_then() {
+    let (mut roster, now) = (Roster::default(), Instant::now());
+    roster.show(&user("7"), payload("a").unwrap());
+    assert!(roster.is_empty());
+    roster.join(conn(1), &user("7"), None);
+    roster.show(&user("7"), payload("a").unwrap());
+    roster.show(&user("7"), payload("b").unwrap());
+    assert_eq!(told(&mut roster), ["+1@a"]);
+    roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
+    assert_eq!(told(&mut roster), ["-1@a"]);
+}
+
+#[test]
+fn an_evicted_user_goes_unless_a_connection_is_left() {
+    let (mut roster, now) = (Roster::default(), Instant::now());
+    let until = now + Duration::from_secs(3);
+    roster.join(conn(1), &user("7"), payload("a"));
+    roster.join(conn(2), &user("7"), None);
+    roster.leave(conn(1), &user("7"), Farewell::Lost { until }, now);
+    assert!(!roster.evict(&user("7")));
+    assert_eq!(roster.deadline(), None);
+    roster.leave(conn(2), &user("7"), Farewell::Lost { until }, now);
+    assert!(roster.evict(&user("7")) && roster.is_empty());
+    assert!(!roster.evict(&user("7")));
+}
+
 /// Long random histories against the plainest model there is: what a subscriber folds
 /// from the changes is always the set of users with a connection or a grace.
 #[test]
@@ -137,6 +164,12 @@ fn what_was_told_adds_up_to_the_truth() {
     let mut graces: BTreeMap<UserId, Instant> = BTreeMap::new();
     for step in 0..200_000 {
         let now = start + Duration::from_millis(step);
+        if next(16) == 0 {
+            let user = user(&next(20).to_string());
+            let alone = open.values().all(|other| *other != user);
+            let seated = graces.remove(&user).is_some();
+            assert_eq!(roster.evict(&user), alone && seated, "step {step}");
+        }
         for gone in roster.expire(now) {
             assert!(graces.remove(&gone).is_some_and(|until| until <= now));
         }
@@ -164,6 +197,9 @@ fn what_was_told_adds_up_to_the_truth() {
             }
             _ => {
                 let before = roster.version();
+                let told: BTreeMap<_, _> =
+                    roster.told().iter().map(|m| (m.id().clone(), m.key())).collect();
+                assert_eq!(told, seen, "step {step}");
                 let changes = roster.take_changes();
                 assert_eq!(roster.version(), before + changes.len() as u64);
                 for change in changes {

@@ -17,6 +17,10 @@ use crate::{
     user::UserId,
 };
 
+/// How often an application is asked about one request, whose answers are out of date each
+/// time that they come.
+pub(super) const MOST_QUESTIONS: usize = 10;
+
 /// `?groups=a,b&v=1`
 #[derive(Debug, Deserialize)]
 pub(super) struct StreamQuery {
@@ -96,29 +100,41 @@ pub(super) async fn admit(
     };
     let names = query.groups.split(',').filter(|_| !query.groups.is_empty());
     let groups = group_names(app, names)?;
-    let user = identify(app, parts).await?;
-    let (allowed, denied) = sort_out(app, user.as_ref(), groups).await?;
-    if !v1 && !denied.is_empty() {
-        return Err(Refusal::denied(&denied));
+    for _ in 0..MOST_QUESTIONS {
+        let asked = app.hub.revocations.now();
+        let user = identify(app, parts).await?;
+        let (allowed, denied) = sort_out(app, user.as_ref(), groups.clone()).await?;
+        if !v1 && !denied.is_empty() {
+            return Err(Refusal::denied(&denied));
+        }
+        // Nothing is awaited from here on: the session is there or it is not.
+        let session = open(app, user, Dialect { transport, v1 }, &denied)?;
+        // Who was sent away meanwhile is asked for again, with what is true now.
+        if let Ok(()) = session.subscribe(&allowed, asked) {
+            return Ok(session);
+        }
     }
+    Err(Refusal::revoked())
+}
 
-    // Nothing is awaited from here on: the session is there or it is not.
-    let token =
-        (v1 && transport == Transport::Sse).then(Token::random).transpose().map_err(|error| {
-            tracing::error!(%error, "no randomness for a token");
-            Refusal::failed("token")
-        })?;
-    let dialect = Dialect { transport, v1 };
-    let session = Session::open(&app.hub, user, dialect, token)?;
-    if v1 {
-        let hello = json!({
+fn open(
+    app: &App,
+    user: Option<UserId>,
+    dialect: Dialect,
+    denied: &[GroupName],
+) -> Result<Session, Refusal> {
+    let controlled = dialect.v1 && dialect.transport == Transport::Sse;
+    let token = controlled.then(Token::random).transpose().map_err(|error| {
+        tracing::error!(%error, "no randomness for a token");
+        Refusal::failed("token")
+    })?;
+    let hello = dialect.v1.then(|| {
+        json!({
             "conn": token.map(|token| token.to_string()),
-            "me": session.connection().user,
+            "me": user,
             "denied": denied,
             "heartbeat": HEARTBEAT.as_secs(),
-        });
-        session.tell("@hello", &hello);
-    }
-    session.subscribe(&allowed);
-    Ok(session)
+        })
+    });
+    Ok(Session::open(&app.hub, user, dialect, token, hello.as_ref())?)
 }

@@ -11,10 +11,16 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    admission::{check_origin, group_names, identify, sort_out},
+    admission::{MOST_QUESTIONS, check_origin, group_names, identify, sort_out},
     refusal::Refusal,
 };
-use crate::{connection::Token, group::GroupName, hub::now, outbox::End, realtime::App};
+use crate::{
+    connection::Token,
+    group::GroupName,
+    hub::{Replaced, Unchanged, now},
+    outbox::End,
+    realtime::App,
+};
 
 /// The full set of groups, so that the call can be repeated; `n` grows, so that a late one
 /// does not undo a newer one.
@@ -56,13 +62,20 @@ pub(super) async fn replace(
     }
     connection.prove_life(now());
 
-    // The policy has allowed those that the connection is in.
-    let (held, new): (Vec<_>, Vec<_>) =
-        groups.into_iter().partition(|group| connection.is_in(group));
-    let (mut allowed, denied) = sort_out(&app, user.as_ref(), new).await?;
-    allowed.extend(held);
-    let changed = app.hub.replace(&connection, wanted.n, &allowed).ok_or_else(unknown)?;
-    Ok(Json(Changed { n: changed.number, joined: changed.joined, left: changed.left, denied }))
+    for _ in 0..MOST_QUESTIONS {
+        // The policy has allowed those that the connection is in.
+        let asked = app.hub.revocations.now();
+        let (held, new) = groups.iter().cloned().partition(|group| connection.is_in(group));
+        let (allowed, denied) = sort_out(&app, user.as_ref(), new).await?;
+        match app.hub.replace(&connection, wanted.n, &held, &allowed, asked) {
+            Ok(Replaced { number: n, joined, left }) => {
+                return Ok(Json(Changed { n, joined, left, denied }));
+            }
+            Err(Unchanged::Stale) => {}
+            Err(Unchanged::Ended) => return Err(unknown()),
+        }
+    }
+    Err(Refusal::revoked())
 }
 
 fn unknown() -> Refusal {

@@ -35,7 +35,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, parts: Parts) -> Result<Re
         let message = format!("{group} has no presence");
         return Err(Refusal::new(StatusCode::NOT_FOUND, "no_presence", message));
     }
-    let (members, version) = app.hub.snapshot(group);
+    let (members, version) = app.hub.told(group);
     let body = json!({ "group": group, "v": version, "members": members });
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
 }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::{ask::Unanswered, group::GroupName, hub::Full, realtime::IdentityError};
 
-/// Why a request is refused. The body is `{"error": {"code", "message"}}`.
+/// Why a request is refused. The body is `{"error": {"code", "message"}}`, with `limit`
+/// where there is one to keep to.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -17,16 +18,21 @@ pub(super) struct Refusal {
     message: String,
     /// Seconds after which the same request may succeed.
     retry_after: Option<u16>,
+    limit: Option<usize>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None }
+        Self { status, code, message: message.into(), retry_after: None, limit: None }
     }
 
-    /// `{"error": {"code", "message"}}`
+    /// What the client is told.
     pub(super) fn body(&self) -> Value {
-        json!({ "error": { "code": self.code, "message": self.message } })
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if let Some(limit) = self.limit {
+            error["limit"] = json!(limit);
+        }
+        json!({ "error": error })
     }
 
     fn retry_after(mut self, seconds: u16) -> Self {
@@ -40,7 +46,7 @@ impl Refusal {
 
     pub(super) fn too_many_groups(most: usize) -> Self {
         let message = format!("a connection has at most {most} groups");
-        Self::bad_request("too_many_groups", message)
+        Self { limit: Some(most), ..Self::bad_request("too_many_groups", message) }
     }
 
     pub(super) fn denied(groups: &[GroupName]) -> Self {
@@ -70,6 +76,11 @@ impl Refusal {
             Unanswered::TimedOut => Self::busy("policy"),
             Unanswered::Panicked => Self::failed("policy"),
         }
+    }
+
+    /// Who asks is sent away as fast as the answers come.
+    pub(super) fn revoked() -> Self {
+        Self::busy("revoked")
     }
 
     fn busy(code: &'static str) -> Self {

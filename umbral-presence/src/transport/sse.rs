@@ -5,7 +5,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use axum::{
@@ -19,13 +18,9 @@ use http::{header, request::Parts};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::{HEARTBEAT, admission::admit, refusal::Refusal};
-use crate::{frame::Transport, hub::now, realtime::App, session::Session};
+use crate::{frame::Transport, realtime::App, session::Session};
 
 const PING: Bytes = Bytes::from_static(b"event: ping\ndata: {}\n\n");
-
-/// A `v=1` stream whose client has not shown for so long that it is there is taken for
-/// lost, though a proxy may still hold the socket.
-const PROOF_OF_LIFE: Duration = Duration::from_secs(60);
 
 pub(super) async fn open(State(app): State<Arc<App>>, parts: Parts) -> Result<Response, Refusal> {
     let session = admit(&app, &parts, Transport::Sse).await?;
@@ -58,10 +53,6 @@ impl Stream for EventStream {
         }
         if self.heartbeat.poll_tick(cx).is_pending() {
             return Poll::Pending;
-        }
-        let connection = self.session.connection();
-        if connection.token.is_some() && connection.silent_for(now()) > PROOF_OF_LIFE {
-            return Poll::Ready(None);
         }
         Poll::Ready(Some(Ok(PING)))
     }

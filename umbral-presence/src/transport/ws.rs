@@ -18,12 +18,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 
 use super::{
     HEARTBEAT,
-    admission::{admit, group_names, sort_out},
+    admission::{MOST_QUESTIONS, admit, group_names, sort_out},
     refusal::Refusal,
 };
 use crate::{
-    ask::ask, connection::Connection, frame::Transport, message::MessageContext, outbox::End,
-    realtime::App, session::Session,
+    ask::ask, connection::Connection, frame::Transport, hub::Stale, message::MessageContext,
+    outbox::End, realtime::App, session::Session,
 };
 
 /// A peer that does not answer a ping for so long is gone.
@@ -81,7 +81,7 @@ async fn serve(mut socket: WebSocket, mut session: Session, app: Arc<App>) {
     drop(session);
     if let Some(end) = end {
         let (code, reason) = match end {
-            End::Overflow => (close_code::AGAIN, "too slow"),
+            End::Overflow | End::Lost => (close_code::AGAIN, "too slow"),
             End::Disconnected => (close_code::POLICY, "disconnected"),
             End::IdentityChanged => (close_code::POLICY, "another identity"),
             End::Draining => (close_code::RESTART, "restart"),
@@ -107,7 +107,11 @@ async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> O
                 Ok(frame) => write_all(socket, session, frame).await?,
                 Err(end) => return Some(end),
             },
-            () = handled(&mut handling), if handling.is_some() => handling = None,
+            () = handled(&mut handling), if handling.is_some() => {
+                handling = None;
+                // Nothing was read meanwhile; the pong may be there already.
+                pong_due = pong_due.map(|_| Instant::now() + PONG_WITHIN);
+            }
             message = socket.recv(), if handling.is_none() => {
                 pong_due = None;
                 match message?.ok()? {
@@ -196,16 +200,22 @@ async fn operate(app: &App, connection: &Arc<Connection>, operation: &Operation)
         let refusal = Refusal::too_many_groups(room);
         return hub.tell(connection, "@refused", &refusal.body());
     }
-    match sort_out(app, connection.user.as_ref(), names).await {
-        Ok((allowed, denied)) => {
-            hub.subscribe(connection, &allowed);
-            if !allowed.is_empty() {
-                hub.tell(connection, "@joined", &json!({ "groups": allowed }));
-            }
-            for group in denied {
-                hub.tell(connection, "@denied", &json!({ "group": group }));
-            }
+    for _ in 0..MOST_QUESTIONS {
+        let asked = hub.revocations.now();
+        let (allowed, denied) = match sort_out(app, connection.user.as_ref(), names.clone()).await {
+            Ok(answers) => answers,
+            Err(refusal) => return hub.tell(connection, "@refused", &refusal.body()),
+        };
+        if let Err(Stale) = hub.subscribe(connection, &allowed, asked) {
+            continue;
         }
-        Err(refusal) => hub.tell(connection, "@refused", &refusal.body()),
+        if !allowed.is_empty() {
+            hub.tell(connection, "@joined", &json!({ "groups": allowed }));
+        }
+        for group in denied {
+            hub.tell(connection, "@denied", &json!({ "group": group }));
+        }
+        return;
     }
+    hub.tell(connection, "@refused", &Refusal::revoked().body());
 }

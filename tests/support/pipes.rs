@@ -1,0 +1,103 @@
+//! A server whose sockets are pipes in memory: nothing but timers is waited for, so that a
+//! paused clock moves only when everything else stands still.
+
+use std::io;
+
+use axum::{Router, serve::Listener};
+use tokio::{
+    io::{AsyncWriteExt, DuplexStream, duplex},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::JoinHandle,
+};
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{client::IntoClientRequest, handshake::client::Request},
+};
+use umbral_presence::Realtime;
+
+use crate::server::USER_HEADER;
+
+/// A server that stops when it is dropped.
+#[derive(Debug)]
+pub struct Pipes {
+    connect: UnboundedSender<DuplexStream>,
+    task: JoinHandle<()>,
+}
+
+impl Pipes {
+    /// Serves the routes.
+    ///
+    /// # Panics
+    ///
+    /// Where serving fails, in its own task.
+    pub fn serve(realtime: &Realtime) -> Self {
+        let (connect, incoming) = unbounded_channel();
+        let router: Router = realtime.router();
+        let task = tokio::spawn(async move {
+            axum::serve(Incoming(incoming), router).await.expect("serving does not end");
+        });
+        Self { connect, task }
+    }
+
+    /// A pipe that holds `bytes` in each direction until they are read.
+    ///
+    /// # Panics
+    ///
+    /// Where the server is gone.
+    pub fn connect(&self, bytes: usize) -> DuplexStream {
+        let (ours, theirs) = duplex(bytes);
+        self.connect.send(theirs).expect("a server that runs");
+        ours
+    }
+
+    /// Asks for an event stream, and reads nothing of it.
+    ///
+    /// # Panics
+    ///
+    /// Where the server does not take the request.
+    pub async fn event_stream(&self, user: &str, query: &str, bytes: usize) -> DuplexStream {
+        let mut pipe = self.connect(bytes);
+        let request = format!(
+            "GET /realtime/sse?{query} HTTP/1.1\r\nhost: here\r\n{USER_HEADER}: {user}\r\n\r\n"
+        );
+        pipe.write_all(request.as_bytes()).await.expect("a server that reads");
+        pipe
+    }
+
+    /// An open WebSocket.
+    ///
+    /// # Panics
+    ///
+    /// Where it is refused.
+    pub async fn websocket(&self, user: &str, query: &str) -> WebSocketStream<DuplexStream> {
+        let mut request: Request =
+            format!("ws://here/realtime/ws?{query}").into_client_request().expect("a URL");
+        let user = user.parse().expect("a header's value");
+        request.headers_mut().insert(USER_HEADER, user);
+        client_async(request, self.connect(64 * 1024)).await.expect("an upgrade").0
+    }
+}
+
+impl Drop for Pipes {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Incoming(UnboundedReceiver<DuplexStream>);
+
+impl Listener for Incoming {
+    type Io = DuplexStream;
+    type Addr = ();
+
+    async fn accept(&mut self) -> (DuplexStream, ()) {
+        match self.0.recv().await {
+            Some(pipe) => (pipe, ()),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
