@@ -58,7 +58,7 @@ impl Fold {
     /// # Panics
     ///
     /// Where it contradicts what came before: a delta before the snapshot, a version with
-    /// a gap, a join of a present member, a leave of an absent one.
+    /// a gap, a join of a present member, a leave or an update of an absent one.
     pub fn take(&mut self, frame: &Frame) {
         if frame.channel != self.group {
             return;
@@ -82,6 +82,10 @@ impl Fold {
                 let gone = self.leave(key(frame.k.as_ref()));
                 assert_eq!(gone, frame.data, "a leave has the payload of the join");
             }
+            "presence:update" => {
+                self.step(frame.v.expect("a version"));
+                self.update(key(frame.k.as_ref()), &frame.data);
+            }
             "presence:diff" => {
                 let entries = frame.data.as_array().expect("a list");
                 let last = frame.v.expect("a version");
@@ -89,6 +93,7 @@ impl Fold {
                     self.step(version);
                     match entry[0].as_str() {
                         Some("+") => self.join(key(entry.get(1)), &entry[2]),
+                        Some("~") => self.update(key(entry.get(1)), &entry[2]),
                         Some("-") => {
                             self.leave(key(entry.get(1)));
                         }
@@ -112,6 +117,12 @@ impl Fold {
         assert_eq!(before, None, "a join of a present member: {payload}");
         let same = self.members.values().filter(|member| *member == payload).count();
         assert_eq!(same, 1, "a join of a user who is present: {payload}");
+    }
+
+    fn update(&mut self, key: u64, payload: &Value) {
+        let before = self.members.insert(key, payload.clone());
+        assert!(before.is_some(), "an update of an absent member: {payload}");
+        assert_ne!(before.as_ref(), Some(payload), "an update that changes nothing");
     }
 
     fn leave(&mut self, key: u64) -> Value {

@@ -1,12 +1,20 @@
 //! Every form that the attribute takes.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
-use umbral_presence::{DeclaredMatcher, Group, GroupName, declared, presence};
+use umbral_presence::{
+    DeclaredMatcher, DeclaredResolver, Group, GroupName, ResolveContext, UserId, declared, presence,
+};
 
 const TABLE: &str = "table:";
 
 fn display(id: &str) -> Value {
     json!({ "id": id })
+}
+
+async fn names(users: Vec<UserId>, _: ResolveContext) -> HashMap<UserId, Value> {
+    users.into_iter().map(|user| (user.clone(), json!({ "id": user }))).collect()
 }
 
 fn is_long(name: &str) -> bool {
@@ -39,7 +47,7 @@ struct Doc {
     org: i32,
 }
 
-#[presence(matching = is_long, crate = umbral_presence)]
+#[presence(matching = is_long, batch_resolver = names, crate = umbral_presence)]
 struct Long;
 
 fn main() {
@@ -65,8 +73,11 @@ fn main() {
     let types: Vec<_> = all.iter().map(|declaration| declaration.type_name).collect();
     assert_eq!(types, ["Room", "Table", "Several", "Lobby", "Places", "Doc", "Long"]);
     assert_eq!(all[0].docs, "The people in a chat room.\n\nThere may be many.");
-    assert!(all[0].file.ends_with("forms.rs") && all[0].line == 19, "{}", all[0].line);
+    assert!(all[0].file.ends_with("forms.rs") && all[0].line == 27, "{}", all[0].line);
     assert!(matches!(all[1].matcher, DeclaredMatcher::Prefixes(["table:"])));
-    let accepts = all[0].accepts.expect("a typed group");
-    assert!(accepts("room:1") && !accepts("room:x"));
+    let [is_number] = all[0].fields else { panic!("one field") };
+    assert!(is_number("1") && !is_number("x") && !is_number("01"));
+    assert!(matches!(all[0].resolver, DeclaredResolver::Plain(_)));
+    assert!(matches!(all[1].resolver, DeclaredResolver::IdOnly));
+    assert!(matches!(all[6].resolver, DeclaredResolver::Batch(_)));
 }

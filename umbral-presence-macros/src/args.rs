@@ -11,8 +11,8 @@ use syn::{
 use crate::diag::{Problems, did_you_mean};
 
 /// The keys that are understood, in the order in which they are listed to the user.
-pub(crate) const KEYS: [&str; 7] =
-    ["prefix", "exact", "pattern", "matching", "resolver", "grace", "crate"];
+pub(crate) const KEYS: [&str; 8] =
+    ["prefix", "exact", "pattern", "matching", "resolver", "batch_resolver", "grace", "crate"];
 
 /// Each key with its value, where it was given.
 #[derive(Default)]
@@ -22,6 +22,7 @@ pub(crate) struct Args {
     pub(crate) pattern: Option<Given<LitStr>>,
     pub(crate) matching: Option<Given<Path>>,
     pub(crate) resolver: Option<Given<Path>>,
+    pub(crate) batch_resolver: Option<Given<Path>>,
     pub(crate) grace: Option<Given<LitStr>>,
     pub(crate) runtime: Option<Given<Path>>,
 }
@@ -91,6 +92,7 @@ impl Args {
             "pattern" => set(&mut self.pattern, key, input, problems),
             "matching" => set(&mut self.matching, key, input, problems),
             "resolver" => set(&mut self.resolver, key, input, problems),
+            "batch_resolver" => set(&mut self.batch_resolver, key, input, problems),
             "grace" => set(&mut self.grace, key, input, problems),
             _ => set(&mut self.runtime, key, input, problems),
         };
@@ -106,6 +108,7 @@ fn form(key: &str) -> &'static str {
         "pattern" => "pattern = \"org:{org}:doc:{doc}\"",
         "matching" => "matching = a_function",
         "resolver" => "resolver = a_function",
+        "batch_resolver" => "batch_resolver = an_async_function",
         "grace" => "grace = \"2s\"",
         _ => "crate = a::path",
     }
@@ -154,7 +157,9 @@ const MAX_ECHO_BYTES: usize = 40;
 fn wrong_value(key: &str, given: &TokenStream) -> String {
     let right = match (key, syn::parse2::<LitStr>(given.clone())) {
         // A path in quotes is the commonest slip where a path is wanted.
-        ("matching" | "resolver" | "crate", Ok(quoted)) if quoted.parse::<Path>().is_ok() => {
+        ("matching" | "resolver" | "batch_resolver" | "crate", Ok(quoted))
+            if quoted.parse::<Path>().is_ok() =>
+        {
             format!("{key} = {}", quoted.value())
         }
         _ => form(key).to_owned(),

@@ -8,7 +8,7 @@ use syn::{DeriveInput, Ident, Meta, Path, Type, ext::IdentExt, spanned::Spanned}
 use crate::{
     args::Args,
     diag::Problems,
-    model::{CONSTANT, Declaration, Matcher, Shape, Target, runtime},
+    model::{CONSTANT, Declaration, Matcher, Resolver, Shape, Target, runtime},
     pattern::Pattern,
     validate,
 };
@@ -69,13 +69,11 @@ fn declared(declaration: &Declaration<'_>, private: &TokenStream) -> TokenStream
     let Declaration { target, matcher, constant, resolver, grace } = declaration;
     let Target { ident, docs, .. } = target;
     let impls = impls(target, matcher, private);
-    let accepts = if is_typed(target) {
-        quote!(::core::option::Option::Some(|name| {
-            <#ident as ::core::str::FromStr>::from_str(name).is_ok()
-        }))
-    } else {
-        quote!(::core::option::Option::None)
-    };
+    let parts = parts(target, matcher);
+    let statics = parts.iter().map(|(name, field)| part(name, field, private));
+    let fields = parts.iter().map(|(name, _)| quote!(#name.is));
+    let fields = quote!(&[#(#fields),*]);
+    let statics = quote!(#(#statics)*);
     let matcher = matcher_value(matcher, private);
     let constant = constant.as_ref().map(|path| {
         let name = format_ident!("{CONSTANT}");
@@ -88,8 +86,7 @@ fn declared(declaration: &Declaration<'_>, private: &TokenStream) -> TokenStream
         quote!(#text #check)
     });
     let type_name = ident.unraw().to_string();
-    let value = quote!(#private::Value);
-    let resolver = option(resolver.as_ref().map(|path| function(path, &value)));
+    let resolver = resolver_value(resolver, private);
     let grace = option(grace.map(|grace| {
         // At most ten minutes, which is far below what the type holds.
         let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
@@ -99,10 +96,11 @@ fn declared(declaration: &Declaration<'_>, private: &TokenStream) -> TokenStream
         #[allow(unused_qualifications)]
         const _: () = {
             #constant
+            #statics
             #private::inventory::submit! {
                 #private::Declaration {
                     matcher: #matcher,
-                    accepts: #accepts,
+                    fields: #fields,
                     resolver: #resolver,
                     grace: #grace,
                     type_name: #type_name,
@@ -132,6 +130,29 @@ fn matcher_value(matcher: &Matcher, private: &TokenStream) -> TokenStream {
         }
     };
     quote!(#private::DeclaredMatcher::#value)
+}
+
+fn resolver_value(resolver: &Resolver, private: &TokenStream) -> TokenStream {
+    let value = match resolver {
+        Resolver::IdOnly => quote!(IdOnly),
+        Resolver::Plain(path) => {
+            let function = function(path, &quote!(#private::Value));
+            quote!(Plain(#function))
+        }
+        // The path stands alone at its place, so that the error about it is there too.
+        Resolver::Batch(path) => quote! {
+            Batch({
+                fn call(
+                    users: #private::Users,
+                    context: #private::ResolveContext,
+                ) -> #private::BatchFuture {
+                    #private::call_batch(#path, users, context)
+                }
+                call
+            })
+        },
+    };
+    quote!(#private::DeclaredResolver::#value)
 }
 
 /// The function at `path`. Its type is written out, so that a function of another type is
@@ -209,6 +230,37 @@ fn impls(target: &Target<'_>, matcher: &Matcher, private: &TokenStream) -> Token
     }
 }
 
+/// The fields in the order of the parts of a name, with what the expansion calls each.
+fn parts<'i>(target: &Target<'i>, matcher: &Matcher) -> Vec<(Ident, &'i Type)> {
+    let types: Vec<_> = match (&target.shape, matcher) {
+        (Shape::Tuple(types), _) => types.clone(),
+        (Shape::Named(fields), Matcher::Pattern(pattern)) => {
+            placed_fields(fields, pattern).map(|(_, field)| field).collect()
+        }
+        _ => Vec::new(),
+    };
+    types.into_iter().enumerate().map(|(i, field)| (part_name(i), field)).collect()
+}
+
+/// The fields in the order of the placeholders, which need not be their own.
+fn placed_fields<'a, 'i>(
+    fields: &'a [(&'i Ident, &'i Type)],
+    pattern: &'a Pattern,
+) -> impl Iterator<Item = (&'i Ident, &'i Type)> {
+    let field = |placeholder| fields.iter().find(|(name, _)| name.unraw() == placeholder);
+    pattern.fields.iter().filter_map(field).copied()
+}
+
+fn part_name(i: usize) -> Ident {
+    format_ident!("__PART_{i}")
+}
+
+/// How a field is written and read. Here alone its type must fit.
+fn part(name: &Ident, field: &Type, private: &TokenStream) -> TokenStream {
+    let value = quote_spanned!(at(field)=> #private::part::<#field>());
+    quote!(static #name: #private::Part<#field> = #value;)
+}
+
 /// `Room(42)` and `room:42`, both ways.
 fn tuple(ident: &Ident, field: &Type, prefix: &TokenStream, private: &TokenStream) -> TokenStream {
     let kind = kind(field);
@@ -217,14 +269,13 @@ fn tuple(ident: &Ident, field: &Type, prefix: &TokenStream, private: &TokenStrea
         // The text of a constant is not known here.
         Err(_) => format!("a name of `{ident}`, its prefix and then {{{kind}}},"),
     };
-    let value = quote_spanned!(at(field)=> &self.0);
-    let read = read_field(field, &quote!(tail), &expected, private);
-    let group = group(ident, &quote!(#private::prefixed(#prefix, #value)), private);
+    let part = part_name(0);
+    let name = quote!(#private::prefixed(#prefix, &#part.shown(&self.0)));
+    let group = group(ident, &name, private);
     let parse = quote! {
-        let tail = #private::tail(name, #prefix, #expected)?;
-        let value = Self(#read);
+        ::core::result::Result::Ok(Self(#private::tail(name, #prefix, &#part, #expected)?))
     };
-    let from_str = from_str(ident, &parse, &expected, private);
+    let from_str = from_str(ident, &parse, private);
     quote!(#group #from_str)
 }
 
@@ -238,44 +289,22 @@ fn named(
     let source = pattern.source.value();
     let expected = format!("a name of the form {source} (`{ident}`)");
     let cut = pattern_value(pattern, private);
-    // In the order of the placeholders, which need not be that of the fields.
-    let placed = pattern.fields.iter().enumerate().filter_map(|(i, placeholder)| {
-        let (name, ty) = fields.iter().find(|(name, _)| name.unraw() == placeholder)?;
-        Some((format_ident!("part_{i}"), name, ty))
+    let placed: Vec<_> = placed_fields(fields, pattern).map(|(name, _)| name).collect();
+    let values = placed.iter().enumerate().map(|(i, name)| {
+        let part = part_name(i);
+        quote!(&#part.shown(&self.#name))
     });
-    let placed: Vec<_> = placed.collect();
-    let values = placed.iter().map(|(_, name, ty)| quote_spanned!(at(ty)=> &self.#name));
     let group = group(ident, &quote!(#private::assembled(&#cut, &[#(#values),*])), private);
-    let parts = placed.iter().map(|(part, ..)| part);
-    let reads = placed.iter().map(|(part, name, ty)| {
-        let read = read_field(ty, &quote!(#part), &expected, private);
-        quote!(#name: #read)
+    let reads = placed.iter().enumerate().map(|(i, name)| {
+        let part = part_name(i);
+        quote!(#name: #private::nth(name, &parts, #i, &#part, #expected)?)
     });
     let parse = quote! {
         let parts = #private::parts(name, &#cut)?;
-        let [#(#parts),*] = parts[..] else {
-            return ::core::result::Result::Err(#private::foreign(name, #expected));
-        };
-        let value = Self { #(#reads),* };
+        ::core::result::Result::Ok(Self { #(#reads),* })
     };
-    let from_str = from_str(ident, &parse, &expected, private);
+    let from_str = from_str(ident, &parse, private);
     quote!(#group #from_str)
-}
-
-fn read_field(
-    field: &Type,
-    part: &TokenStream,
-    expected: &str,
-    private: &TokenStream,
-) -> TokenStream {
-    quote_spanned! {at(field)=>
-        match <#field as ::core::str::FromStr>::from_str(#part) {
-            ::core::result::Result::Ok(value) => value,
-            ::core::result::Result::Err(_) => {
-                return ::core::result::Result::Err(#private::foreign(name, #expected));
-            }
-        }
-    }
 }
 
 /// A word for the type of a field: `u64`, or `value` where the type has no plain name.
@@ -302,25 +331,20 @@ fn group(ident: &Ident, body: &TokenStream, private: &TokenStream) -> TokenStrea
     }
 }
 
-fn from_str(
-    ident: &Ident,
-    parse: &TokenStream,
-    expected: &str,
-    private: &TokenStream,
-) -> TokenStream {
+fn from_str(ident: &Ident, parse: &TokenStream, private: &TokenStream) -> TokenStream {
+    let value = quote!(::core::result::Result<#ident, #private::InvalidGroupName>);
     quote! {
         #[automatically_derived]
         impl ::core::str::FromStr for #ident {
             type Err = #private::InvalidGroupName;
 
-            fn from_str(
-                name: &::core::primitive::str,
-            ) -> ::core::result::Result<Self, #private::InvalidGroupName> {
+            fn from_str(name: &::core::primitive::str) -> #value {
                 #parse
-                #private::canonical(name, &value, #expected)?;
-                ::core::result::Result::Ok(value)
             }
         }
+
+        // As `used` does for a unit struct.
+        const _: fn(&::core::primitive::str) -> #value = <#ident as ::core::str::FromStr>::from_str;
     }
 }
 

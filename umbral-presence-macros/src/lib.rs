@@ -26,10 +26,11 @@ use proc_macro::TokenStream;
 /// | `pattern` | `"org:{org}:doc:{doc}"` | groups of this form; the placeholders are the struct's fields |
 /// | `matching` | path to `fn(&str) -> bool` | groups that the function picks |
 /// | `resolver` | path to `fn(&str) -> serde_json::Value` | what is broadcast of a member, exactly; without it `{"id": ..}` |
+/// | `batch_resolver` | path to `async fn(Vec<UserId>, ResolveContext) -> HashMap<UserId, Value>` | the same for many users in one call, with the application's state at hand |
 /// | `grace` | `"500ms"`, `"2s"`, `"1m"`, at most `"10m"` | how long a lost connection keeps its user present; 3 s without it |
 /// | `crate` | path | the runtime crate under another name |
 ///
-/// Exactly one of the first four is given, and no key twice. A wrong text is an error of the
+/// Exactly one of the first four is given, at most one of the resolvers, and no key twice. A wrong text is an error of the
 /// compiler, that of a constant included. What the struct gets:
 ///
 /// | struct | matcher | gives |

@@ -22,7 +22,7 @@ pub(crate) struct Declaration<'i> {
     pub(crate) matcher: Matcher,
     /// The path of the constant that the matcher's one text is.
     pub(crate) constant: Option<TokenStream>,
-    pub(crate) resolver: Option<Path>,
+    pub(crate) resolver: Resolver,
     pub(crate) grace: Option<Duration>,
 }
 
@@ -46,6 +46,13 @@ pub(crate) enum Matcher {
     Exact(Vec<TokenStream>),
     Pattern(Pattern),
     Matching(Path),
+}
+
+/// Paths to the functions that say what is shown of a member.
+pub(crate) enum Resolver {
+    IdOnly,
+    Plain(Path),
+    Batch(Path),
 }
 
 impl<'i> Target<'i> {
@@ -75,6 +82,9 @@ impl<'i> Declaration<'i> {
     /// Puts the two together; `None` where something is wrong.
     pub(crate) fn new(target: Target<'i>, args: Args, problems: &mut Problems) -> Option<Self> {
         let grace = args.grace.and_then(|grace| validate::grace(&grace.value, problems));
+        if let (Some(one), Some(many)) = (&args.resolver, &args.batch_resolver) {
+            validate::one_resolver(&one.key, &many.key, problems);
+        }
         let matchers = [
             args.prefix.as_ref().map(|given| &given.key),
             args.exact.as_ref().map(|given| &given.key),
@@ -108,7 +118,11 @@ impl<'i> Declaration<'i> {
             target,
             matcher,
             constant,
-            resolver: args.resolver.map(|given| given.value),
+            resolver: match (args.resolver, args.batch_resolver) {
+                (Some(given), _) => Resolver::Plain(given.value),
+                (None, Some(given)) => Resolver::Batch(given.value),
+                (None, None) => Resolver::IdOnly,
+            },
             grace,
         })
     }

@@ -44,6 +44,7 @@ fn every_form_is_taken() {
         (r#"pattern = "org:{org}:doc:{doc}""#, "struct Doc { doc: String, org: u64 }"),
         (r#"pattern = "t:{type}""#, "struct Kind { r#type: u64 }"),
         ("matching = is_long", "struct Long;"),
+        ("matching = is_long, batch_resolver = names::of_all", "struct Long;"),
         ("matching = is_long::<A, B>, resolver = display::<A, Vec<B>>", "struct Long;"),
         (r#"prefix = "room:", resolver = display, grace = "2s", crate = a::b,"#, "struct Room;"),
     ] {

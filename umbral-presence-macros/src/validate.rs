@@ -84,6 +84,13 @@ pub(crate) fn one_matcher<'a>(
     given.len() == 1
 }
 
+/// A member is shown in one way.
+pub(crate) fn one_resolver(one: &Ident, many: &Ident, problems: &mut Problems) {
+    for key in [one, many] {
+        problems.at(key, format!("`{one}` and `{many}` are given; give one of them only"));
+    }
+}
+
 /// The texts of `prefix`.
 pub(crate) fn prefixes(texts: &Texts, problems: &mut Problems) {
     not_an_empty_list(texts, "prefix = [\"room:\", \"table:\"]", problems);

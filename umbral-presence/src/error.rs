@@ -73,6 +73,10 @@ pub(crate) enum BuildProblem {
         "the allowed origin {origin:?} is none: an origin is scheme and host, with the port if it is not the scheme's own, such as \"https://example.com\""
     )]
     AllowedOrigin { origin: String },
+    #[error(
+        "`with_state` is given two values of the type {name}; wrap one of them in a type of its own"
+    )]
+    State { name: &'static str },
     #[error("the limit {limit} is 0, so that nothing could be served; the default is {default}")]
     ZeroLimit { limit: &'static str, default: String },
 }

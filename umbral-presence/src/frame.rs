@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde::{Serialize, Serializer, ser::SerializeTuple};
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -213,29 +213,20 @@ impl Change {
         match self {
             Self::Joined(_) => "presence:join",
             Self::Left(_) => "presence:leave",
+            Self::Updated(_) => "presence:update",
         }
     }
 }
 
-/// `["+", key, payload]` or `["-", key]`.
+/// `["+", key, payload]`, `["~", key, payload]` or `["-", key]`.
 struct DiffEntry<'a>(&'a Change);
 
 impl Serialize for DiffEntry<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
-            Change::Joined(member) => {
-                let mut entry = serializer.serialize_tuple(3)?;
-                entry.serialize_element("+")?;
-                entry.serialize_element(&member.key())?;
-                entry.serialize_element(member.payload())?;
-                entry.end()
-            }
-            Change::Left(member) => {
-                let mut entry = serializer.serialize_tuple(2)?;
-                entry.serialize_element("-")?;
-                entry.serialize_element(&member.key())?;
-                entry.end()
-            }
+            Change::Joined(member) => ("+", member.key(), member.payload()).serialize(serializer),
+            Change::Updated(member) => ("~", member.key(), member.payload()).serialize(serializer),
+            Change::Left(member) => ("-", member.key()).serialize(serializer),
         }
     }
 }
@@ -281,25 +272,30 @@ mod tests {
     #[test]
     fn the_changes_of_a_tick_are_one_diff_or_one_frame_each() {
         let (encoder, group) = (Encoder::default(), GroupName::new("room:1").unwrap());
-        let changes = [Change::Joined(member("a", 3)), Change::Left(member("b", 2))];
+        let changes = [
+            Change::Joined(member("a", 3)),
+            Change::Left(member("b", 2)),
+            Change::Updated(member("c", 1)),
+        ];
         let frames = encoder.delta(dialect(Transport::WebSocket, true), &group, &changes, 9);
         assert_eq!(
             text(&frames),
             [
-                r#"{"channel":"room:1","event":"presence:diff","data":[["+",3,{"id":"a"}],["-",2]],"v":9}"#
+                r#"{"channel":"room:1","event":"presence:diff","data":[["+",3,{"id":"a"}],["-",2],["~",1,{"id":"c"}]],"v":9}"#
             ]
         );
         let frames = encoder.delta(dialect(Transport::WebSocket, false), &group, &changes, 9);
         assert_eq!(
             text(&frames),
             [
-                r#"{"channel":"room:1","event":"presence:join","data":{"id":"a"},"v":8,"k":3}"#,
-                r#"{"channel":"room:1","event":"presence:leave","data":{"id":"b"},"v":9,"k":2}"#,
+                r#"{"channel":"room:1","event":"presence:join","data":{"id":"a"},"v":7,"k":3}"#,
+                r#"{"channel":"room:1","event":"presence:leave","data":{"id":"b"},"v":8,"k":2}"#,
+                r#"{"channel":"room:1","event":"presence:update","data":{"id":"c"},"v":9,"k":1}"#,
             ]
         );
         let frames = encoder.delta(dialect(Transport::Sse, false), &group, &changes, 9);
         assert_eq!(frames.len(), 1);
-        assert_eq!(text(&frames)[0].matches("event: u\n").count(), 2);
+        assert_eq!(text(&frames)[0].matches("event: u\n").count(), 3);
     }
 
     #[test]

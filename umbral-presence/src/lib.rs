@@ -218,8 +218,9 @@ pub use self::{
     roster::Member,
     spec::{
         DEFAULT_GRACE, MAX_GRACE, PresenceSpec,
-        declared::{Declaration, DeclaredMatcher, declared},
+        declared::{BatchFuture, Declaration, DeclaredMatcher, DeclaredResolver, declared},
         pattern::Pattern,
+        resolver::ResolveContext,
     },
     target::Target,
     user::{InvalidUserId, MAX_USER_ID_BYTES, UserId},

@@ -28,6 +28,9 @@ pub struct Limits {
     /// How long the identity resolver and the policy may take to answer; after that the
     /// request gets `503`. 5 s.
     pub policy_timeout: Duration,
+    /// How long the members of one call of a batch resolver hold up those of the next; they
+    /// appear when it answers. 2 s.
+    pub resolver_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -39,6 +42,7 @@ impl Default for Limits {
             outbox_bytes: 256 * 1024,
             message_bytes: 64 * 1024,
             policy_timeout: Duration::from_secs(5),
+            resolver_timeout: Duration::from_secs(2),
         }
     }
 }
@@ -54,6 +58,7 @@ impl Limits {
             ("outbox_bytes", self.outbox_bytes, default.outbox_bytes),
             ("message_bytes", self.message_bytes, default.message_bytes),
             ("policy_timeout", usize::from(!self.policy_timeout.is_zero()), 5),
+            ("resolver_timeout", usize::from(!self.resolver_timeout.is_zero()), 2),
         ]
         .into_iter()
         .filter(|(_, value, _)| *value == 0)

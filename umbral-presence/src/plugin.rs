@@ -17,6 +17,7 @@ use crate::{
         PresenceSpec,
         declared::{Declaration, declared},
         matcher::Matcher,
+        resolver::ResolveContext,
     },
 };
 
@@ -51,6 +52,7 @@ pub struct RealtimePlugin {
     handler: Option<Box<dyn AnyHandler>>,
     origins: AllowedOrigins,
     limits: Limits,
+    context: ResolveContext,
     base: String,
     problems: Vec<BuildProblem>,
 }
@@ -74,6 +76,7 @@ impl RealtimePlugin {
             handler: None,
             origins: AllowedOrigins::default(),
             limits: Limits::default(),
+            context: ResolveContext::default(),
             base: "/realtime".to_owned(),
             problems: Vec::new(),
         }
@@ -166,6 +169,15 @@ impl RealtimePlugin {
         self
     }
 
+    /// Gives a value, such as a database pool, to the batch resolvers, which find it by its
+    /// type in their [`ResolveContext`]. May be called once per type.
+    pub fn with_state<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Self {
+        if self.context.insert(state) {
+            self.problems.push(BuildProblem::State { name: std::any::type_name::<T>() });
+        }
+        self
+    }
+
     /// Serves everything under another path than `/realtime`.
     pub fn at(mut self, base: impl Into<String>) -> Self {
         self.base = base.into();
@@ -220,7 +232,7 @@ impl RealtimePlugin {
             );
         }
         Ok(Realtime::new(App {
-            hub: Hub::new(matcher, self.limits),
+            hub: Hub::new(matcher, self.limits, self.context),
             identity: self.identity,
             policy: self.policy,
             handler: self.handler,

@@ -104,4 +104,19 @@ impl Presence {
     pub fn watch(&self, group: impl Group) -> Result<Watch, InvalidGroupName> {
         Ok(Watch::new(self.hub.clone(), &group.group_name()?))
     }
+
+    /// Asks the resolvers again for the user with this id, and sends `presence:update` to
+    /// every group where what they say has changed: after a new name or picture, say. It is
+    /// done when they have answered; one that does not changes nothing, and is logged.
+    ///
+    /// ```
+    /// # async fn example(presence: umbral_presence::Presence) {
+    /// presence.refresh(7).await;
+    /// # }
+    /// ```
+    pub async fn refresh(&self, user_id: impl Display) {
+        if let Ok(user) = UserId::new(user_id.to_string()) {
+            self.hub.refresh(&user).await;
+        }
+    }
 }

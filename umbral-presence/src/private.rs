@@ -1,19 +1,56 @@
 //! What the expansion of `#[presence(..)]` refers to. Not for use by hand: it changes
 //! together with the attribute, without notice.
 
-use std::fmt::Display;
+use std::{collections::HashMap, fmt::Display, future::Future};
 
 pub use inventory;
 pub use serde_json::Value;
+
+use crate::user::UserId;
 
 use crate::group::{MAX_GROUP_NAME_BYTES, NameFault};
 pub use crate::{
     group::{Group, GroupName, InvalidGroupName},
     spec::{
-        declared::{Declaration, DeclaredMatcher},
+        declared::{BatchFuture, Declaration, DeclaredMatcher, DeclaredResolver},
+        part::{Part, part},
         pattern::Pattern,
+        resolver::ResolveContext,
     },
 };
+
+/// The users of one call of a batch resolver.
+pub type Users = Vec<UserId>;
+
+/// An asynchronous function that a `batch_resolver` can be.
+#[diagnostic::on_unimplemented(
+    message = "this is no batch resolver",
+    label = "wants `async fn(Vec<UserId>, ResolveContext) -> HashMap<UserId, Value>`"
+)]
+pub trait BatchResolver {
+    /// Calls it.
+    fn call(self, users: Users, context: ResolveContext) -> BatchFuture;
+}
+
+impl<F, Fut> BatchResolver for F
+where
+    F: FnOnce(Users, ResolveContext) -> Fut,
+    Fut: Future<Output = HashMap<UserId, Value>> + Send + 'static,
+{
+    fn call(self, users: Users, context: ResolveContext) -> BatchFuture {
+        Box::pin(self(users, context))
+    }
+}
+
+/// Calls the user's batch resolver.
+#[must_use]
+pub fn call_batch<R: BatchResolver>(
+    resolver: R,
+    users: Users,
+    context: ResolveContext,
+) -> BatchFuture {
+    resolver.call(users, context)
+}
 
 /// Checks a constant that is a prefix or an exact name, while the user's crate compiles: a
 /// panic in a constant is an error of the compiler at the caller's place. White space
@@ -46,18 +83,22 @@ pub fn prefixed(prefix: &str, tail: &dyn Display) -> Result<GroupName, InvalidGr
     GroupName::new(format!("{prefix}{tail}"))
 }
 
-/// The tail of a name that starts with `prefix`.
+/// The value that the rest of a name behind `prefix` stands for.
 ///
 /// # Errors
 ///
-/// [`InvalidGroupName`] where the name is none, or does not start with `prefix`.
-pub fn tail<'n>(
-    name: &'n str,
+/// [`InvalidGroupName`] where the name is none, does not start with `prefix`, or goes on
+/// with another text than the value's own.
+#[inline(never)]
+pub fn tail<T>(
+    name: &str,
     prefix: &str,
+    part: &Part<T>,
     expected: &'static str,
-) -> Result<&'n str, InvalidGroupName> {
+) -> Result<T, InvalidGroupName> {
     GroupName::new(name)?;
-    name.strip_prefix(prefix).ok_or_else(|| foreign(name, expected))
+    let tail = name.strip_prefix(prefix);
+    tail.and_then(|tail| part.read(tail)).ok_or_else(|| foreign(name, expected))
 }
 
 /// The name that a pattern gives with these values for its placeholders.
@@ -97,18 +138,20 @@ pub fn parts<'n>(name: &'n str, pattern: &Pattern) -> Result<Vec<&'n str>, Inval
     pattern.parts(name).ok_or_else(|| foreign(name, pattern.source))
 }
 
-/// Refuses a name that reads as a value whose own name is another one, such as
-/// `room:007` for `Room(7)`: a group has one name only.
+/// The value that one of the parts of a name stands for.
 ///
 /// # Errors
 ///
-/// [`InvalidGroupName`] where the two differ.
-pub fn canonical(
+/// [`InvalidGroupName`] where the part is not the value's own text.
+#[inline(never)]
+pub fn nth<T>(
     name: &str,
-    value: &dyn Group,
+    parts: &[&str],
+    n: usize,
+    part: &Part<T>,
     expected: &'static str,
-) -> Result<(), InvalidGroupName> {
-    if value.group_name()?.as_str() == name { Ok(()) } else { Err(foreign(name, expected)) }
+) -> Result<T, InvalidGroupName> {
+    parts.get(n).and_then(|text| part.read(text)).ok_or_else(|| foreign(name, expected))
 }
 
 /// The error for a name that is not in the family `expected` (`"room:…"`).

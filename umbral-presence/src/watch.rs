@@ -29,6 +29,8 @@ pub enum Transition {
     Join(Member),
     /// A user fully left.
     Leave(Member),
+    /// A member is shown in another way, after [`Presence::refresh`](crate::Presence::refresh).
+    Update(Member),
 }
 
 /// The transitions of one group, as [`Presence::watch`](crate::Presence::watch) gives
@@ -94,6 +96,7 @@ impl WatchQueue {
         state.queue.extend(changes.iter().map(|change| match change {
             Change::Joined(member) => Transition::Join(member.clone()),
             Change::Left(member) => Transition::Leave(member.clone()),
+            Change::Updated(member) => Transition::Update(member.clone()),
         }));
         state.wake();
     }

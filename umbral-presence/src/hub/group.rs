@@ -7,13 +7,12 @@ use std::{
 
 use bytes::Bytes;
 use indexmap::IndexMap;
-use serde_json::value::RawValue;
 
 use crate::{
     connection::{Connection, ConnectionId},
     frame::{Dialect, Encoded, Encoder},
     group::GroupName,
-    roster::{Farewell, Roster},
+    roster::{Answer, Farewell, Roster},
     spec::PresenceSpec,
     watch::WatchQueue,
 };
@@ -66,12 +65,12 @@ impl Group {
         }
     }
 
-    /// Adds a subscriber, and its user where it has one, to be shown with `payload` if not
+    /// Adds a subscriber, and its user where it has one, to be shown as `answer` says if not
     /// shown yet. Says whether the user is new here.
     pub(crate) fn subscribe(
         &mut self,
         connection: &Arc<Connection>,
-        payload: Option<Box<RawValue>>,
+        answer: Option<Answer>,
     ) -> bool {
         let has_presence = self.spec.is_some();
         self.subscribers.insert(
@@ -82,7 +81,14 @@ impl Group {
             return false;
         }
         self.newcomers.push(connection.id);
-        connection.user.as_ref().is_some_and(|user| self.roster.join(connection.id, user, payload))
+        let Some(user) = &connection.user else {
+            return false;
+        };
+        let newly_seated = self.roster.join(connection.id, user);
+        if let Some(answer) = answer {
+            self.roster.show(user, answer);
+        }
+        newly_seated
     }
 
     /// Removes a subscriber. Says whether its user has lost the place.

@@ -9,6 +9,7 @@
 mod alarm;
 mod connections;
 mod group;
+mod resolving;
 mod revocations;
 mod subscriptions;
 mod users;
@@ -25,7 +26,9 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard};
 
-use self::{alarm::Alarms, group::Group, revocations::Revocations, users::User};
+use self::{
+    alarm::Alarms, group::Group, resolving::Batches, revocations::Revocations, users::User,
+};
 pub(crate) use self::{
     connections::Full,
     revocations::{Moment, Stale},
@@ -37,7 +40,7 @@ use crate::{
     group::GroupName,
     limits::Limits,
     roster::Member,
-    spec::{PresenceSpec, matcher::Matcher},
+    spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
     user::UserId,
     watch::WatchQueue,
 };
@@ -63,11 +66,15 @@ pub(crate) struct Hub {
     last_connection: AtomicU64,
     draining: AtomicBool,
     pub(crate) revocations: Revocations,
+    context: ResolveContext,
+    /// Numbers the questions to resolvers.
+    questions: AtomicU64,
+    batches: Batches,
     alarms: Alarms,
 }
 
 impl Hub {
-    pub(crate) fn new(matcher: Matcher, limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(matcher: Matcher, limits: Limits, context: ResolveContext) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             limits,
@@ -81,6 +88,9 @@ impl Hub {
             last_connection: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             revocations: Revocations::default(),
+            context,
+            questions: AtomicU64::new(0),
+            batches: Batches::default(),
             alarms: Alarms::default(),
         })
     }
@@ -158,6 +168,17 @@ impl Hub {
     fn with_group<T>(&self, name: &GroupName, read: impl FnOnce(&Group) -> T) -> Option<T> {
         let cell = self.groups.get(name)?.clone();
         cell.lock().map(|group| read(&group))
+    }
+
+    /// Changes a group that exists.
+    fn change(&self, name: &GroupName, change: impl FnOnce(&mut Group)) {
+        let Some(cell) = self.groups.get(name).map(|cell| cell.clone()) else {
+            return;
+        };
+        if let Some(mut group) = cell.lock() {
+            change(&mut group);
+            self.settle(&cell, group);
+        }
     }
 
     /// Queues a message for every subscriber of a group.

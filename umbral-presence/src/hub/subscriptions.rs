@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
 use super::{GroupCell, Hub, Moment, Stale, now};
 use crate::{
     connection::{Connection, Subscriptions},
     group::GroupName,
+    roster::Answer,
     spec::PresenceSpec,
     user::UserId,
 };
@@ -41,15 +40,9 @@ impl From<Stale> for Unchanged {
 struct Entrance {
     name: GroupName,
     spec: Option<Arc<PresenceSpec>>,
-    payload: Payload,
-}
-
-/// What is to be shown of the user who joins.
-enum Payload {
-    /// Nothing was asked for, since the user is shown already, or never.
-    Unasked,
-    /// What the resolver gave; `None` where it failed.
-    Asked(Option<Box<RawValue>>),
+    /// The resolver was asked, and has answered or failed.
+    asked: bool,
+    answer: Option<Answer>,
 }
 
 impl Hub {
@@ -70,7 +63,9 @@ impl Hub {
                 self.join(connection, &mut subscriptions, entrance, &mut unshown);
             }
         }
-        self.show(connection, unshown);
+        if let Some(user) = &connection.user {
+            self.show(user, unshown);
+        }
         Ok(())
     }
 
@@ -131,7 +126,9 @@ impl Hub {
             }
         }
         drop(subscriptions);
-        self.show(connection, unshown);
+        if let Some(user) = &connection.user {
+            self.show(user, unshown);
+        }
         Ok(Replaced { number, joined, left })
     }
 
@@ -142,21 +139,22 @@ impl Hub {
 
     fn entrance(&self, user: Option<&UserId>, name: &GroupName) -> Entrance {
         let spec = self.owner(name);
-        let payload = match (&spec, user) {
-            (Some(spec), Some(user)) if self.wants_payload(name, user) => {
-                Payload::Asked(resolve(spec, user, name))
-            }
-            _ => Payload::Unasked,
-        };
-        Entrance { name: name.clone(), spec, payload }
+        let (mut asked, mut answer) = (false, None);
+        if let (Some(spec), Some(user)) = (&spec, user)
+            && !spec.resolver.is_batch()
+            && self.wants_payload(name, user)
+        {
+            (asked, answer) = (true, self.resolve(spec, user, name));
+        }
+        Entrance { name: name.clone(), spec, asked, answer }
     }
 
     fn wants_payload(&self, name: &GroupName, user: &UserId) -> bool {
         self.with_group(name, |group| group.roster.wants_payload(user)).unwrap_or(true)
     }
 
-    /// Whether the connection was not in the group and now is. Where the user has lost the
-    /// place since the resolver was not asked, the group is added to `unshown`.
+    /// Whether the connection was not in the group and now is. Where its user is still to be
+    /// shown there, the group is added to `unshown`.
     fn join(
         &self,
         connection: &Arc<Connection>,
@@ -164,41 +162,23 @@ impl Hub {
         entrance: Entrance,
         unshown: &mut Vec<GroupName>,
     ) -> bool {
-        let Entrance { name, spec, payload } = entrance;
+        let Entrance { name, spec, asked, answer } = entrance;
         if subscriptions.ended || subscriptions.groups.contains_key(&name) {
             return false;
         }
-        let (payload, asked) = match payload {
-            Payload::Unasked => (None, false),
-            Payload::Asked(payload) => (payload, true),
-        };
         let (cell, ()) = self.group(&name, spec.as_ref(), |group| {
-            let newly_seated = group.subscribe(connection, payload);
+            let newly_seated = group.subscribe(connection, answer);
             if let Some(user) = connection.user.as_ref().filter(|_| group.spec.is_some()) {
                 if newly_seated {
                     self.users.entry(user.clone()).or_default().groups.insert(name.clone());
                 }
-                if !asked && !group.roster.contains(user) {
+                if !asked && group.roster.is_hidden(user) {
                     unshown.push(name.clone());
                 }
             }
         });
         subscriptions.groups.insert(name, cell);
         true
-    }
-
-    /// Shows the user of a connection in groups where the seat is there already.
-    fn show(&self, connection: &Connection, names: Vec<GroupName>) {
-        let Some(user) = &connection.user else {
-            return;
-        };
-        for name in names {
-            if let Some(spec) = self.owner(&name)
-                && let Some(payload) = resolve(&spec, user, &name)
-            {
-                self.group(&name, Some(&spec), |group| group.roster.show(user, payload));
-            }
-        }
     }
 
     pub(super) fn leave(&self, cell: &Arc<GroupCell>, connection: &Connection, goodbye: bool) {
@@ -210,15 +190,4 @@ impl Hub {
         }
         self.settle(cell, group);
     }
-}
-
-fn resolve(spec: &PresenceSpec, user: &UserId, group: &GroupName) -> Option<Box<RawValue>> {
-    let payload = spec.resolver.resolve(user);
-    if payload.is_none() {
-        tracing::error!(
-            %user, %group, spec = %spec.place(),
-            "the resolver panicked; the member is not shown"
-        );
-    }
-    payload
 }

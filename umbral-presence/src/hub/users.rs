@@ -22,7 +22,7 @@ impl Hub {
     }
 
     /// The groups where a user has a seat, a grace included.
-    fn seats_of(&self, user: &UserId) -> HashSet<GroupName> {
+    pub(super) fn seats_of(&self, user: &UserId) -> HashSet<GroupName> {
         self.users.get(user).map(|entry| entry.groups.clone()).unwrap_or_default()
     }
 
@@ -65,16 +65,11 @@ impl Hub {
 
     /// Ends a grace: a user without a connection to the group leaves it now.
     fn evict(&self, user: &UserId, name: &GroupName) {
-        let Some(cell) = self.groups.get(name).map(|cell| cell.clone()) else {
-            return;
-        };
-        let Some(mut group) = cell.lock() else {
-            return;
-        };
-        if group.roster.evict(user) {
-            self.unseat(user, name);
-        }
-        self.settle(&cell, group);
+        self.change(name, |group| {
+            if group.roster.evict(user) {
+                self.unseat(user, name);
+            }
+        });
     }
 
     pub(super) fn unseat(&self, user: &UserId, group: &GroupName) {

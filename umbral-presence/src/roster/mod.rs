@@ -17,7 +17,7 @@ use crate::{connection::ConnectionId, user::UserId};
 /// The versioned members of one group.
 ///
 /// `seats` is the truth of this moment. What subscribers have been told is the truth of
-/// the last flush: `seats` with `pending` undone. A version counts one change told.
+/// the last flush: `seats` with `untold` undone. A version counts one change told.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     version: u64,
@@ -25,9 +25,9 @@ pub(crate) struct Roster {
     seats: HashMap<UserId, Seat>,
     /// Seats that somebody can see: those with a member.
     visible: usize,
-    /// The net change per user since the last flush, so that a join and a leave of one
-    /// user cancel.
-    pending: IndexMap<UserId, Change>,
+    /// The users who are not as subscribers were told, so that changes of one user between
+    /// two flushes become one, or none.
+    untold: IndexMap<UserId, Untold>,
     /// When users without a connection are to go, soonest first.
     graces: BTreeSet<(Instant, UserId)>,
 }
@@ -41,13 +41,36 @@ struct Seat {
     grace: Option<Instant>,
     /// `None` until the resolver has succeeded.
     member: Option<Member>,
+    /// When what is shown was asked for.
+    asked: Asked,
 }
 
-/// What happened to a member.
+/// What a resolver has said of a user.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) payload: Box<RawValue>,
+    pub(crate) asked: Asked,
+}
+
+/// Orders questions to resolvers: an answer never takes the place of one that was asked for
+/// later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Asked(pub(crate) u64);
+
+/// What subscribers were told of a user, where that has changed since.
+#[derive(Debug)]
+struct Untold {
+    told: Option<Member>,
+    /// What was there last, where nothing is now: for a user who comes back at once.
+    last: Option<Member>,
+}
+
+/// What happened to a member, between what was told before and what is true now.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     Joined(Member),
     Left(Member),
+    Updated(Member),
 }
 
 /// How a connection leaves a group.
@@ -62,18 +85,11 @@ pub(crate) enum Farewell {
 impl Roster {
     /// Whether `join` wants a payload for this user.
     pub(crate) fn wants_payload(&self, user: &UserId) -> bool {
-        let seated = self.seats.get(user).is_some_and(|seat| seat.member.is_some());
-        !seated && !matches!(self.pending.get(user), Some(Change::Left(_)))
+        !self.contains(user) && self.untold.get(user).is_none_or(|untold| untold.last.is_none())
     }
 
-    /// Counts a connection of `user` in; the payload is used where the user becomes
-    /// visible by it. Says whether the user had no seat before.
-    pub(crate) fn join(
-        &mut self,
-        connection: ConnectionId,
-        user: &UserId,
-        payload: Option<Box<RawValue>>,
-    ) -> bool {
+    /// Counts a connection of `user` in. Says whether the user had no seat before.
+    pub(crate) fn join(&mut self, connection: ConnectionId, user: &UserId) -> bool {
         let new = !self.seats.contains_key(user);
         let seat = self.seats.entry(user.clone()).or_default();
         if !seat.connections.contains(&connection) {
@@ -82,33 +98,42 @@ impl Roster {
         if let Some(deadline) = seat.grace.take() {
             self.graces.remove(&(deadline, user.clone()));
         }
-        if seat.member.is_none() {
-            match self.pending.entry(user.clone()) {
-                // Back before anybody was told: nothing has happened.
-                Entry::Occupied(entry) if matches!(entry.get(), Change::Left(_)) => {
-                    seat.member = Some(entry.swap_remove().into_member());
-                    self.visible += 1;
-                }
-                Entry::Occupied(_) | Entry::Vacant(_) => {
-                    if let Some(payload) = payload {
-                        self.show(user, payload);
-                    }
-                }
-            }
+        // Back before anybody was told: nothing has happened.
+        if seat.member.is_none()
+            && let Some(last) = self.untold.get(user).and_then(|untold| untold.last.clone())
+        {
+            self.visible += 1;
+            changed(&mut self.untold, None, Some(&last));
+            seat.member = Some(last);
         }
         new
     }
 
     /// Shows a user who has a seat and is not shown yet.
-    pub(crate) fn show(&mut self, user: &UserId, payload: Box<RawValue>) {
-        let Some(seat) = self.seats.get_mut(user).filter(|seat| seat.member.is_none()) else {
+    pub(crate) fn show(&mut self, user: &UserId, answer: Answer) {
+        if let Some(seat) = self.seats.get_mut(user).filter(|seat| seat.member.is_none()) {
+            self.last_key += 1;
+            let member = Member::new(user.clone(), self.last_key, answer.payload);
+            self.visible += 1;
+            changed(&mut self.untold, None, Some(&member));
+            (seat.member, seat.asked) = (Some(member), answer.asked);
+        }
+    }
+
+    /// Shows a user who has a seat like this from now on, unless what is shown was asked
+    /// for later.
+    pub(crate) fn update(&mut self, user: &UserId, answer: Answer) {
+        let Some(seat) = self.seats.get_mut(user) else {
             return;
         };
-        self.last_key += 1;
-        let member = Member::new(user.clone(), self.last_key, payload);
-        self.pending.insert(user.clone(), Change::Joined(member.clone()));
-        seat.member = Some(member);
-        self.visible += 1;
+        let Some(before) = &seat.member else {
+            return self.show(user, answer);
+        };
+        if seat.asked <= answer.asked {
+            let member = Member::new(user.clone(), before.key(), answer.payload);
+            changed(&mut self.untold, Some(before), Some(&member));
+            (seat.member, seat.asked) = (Some(member), answer.asked);
+        }
     }
 
     /// Counts a connection of `user` out. Says whether the user's seat is gone.
@@ -185,31 +210,32 @@ impl Roster {
         if let Some(deadline) = seat.grace {
             self.graces.remove(&(deadline, user.clone()));
         }
-        let Some(member) = seat.member else {
-            return;
-        };
-        self.visible -= 1;
-        match self.pending.entry(user.clone()) {
-            // Gone before anybody was told: nothing has happened.
-            Entry::Occupied(entry) => {
-                entry.swap_remove();
-            }
-            Entry::Vacant(entry) => {
-                entry.insert(Change::Left(member));
-            }
+        if let Some(member) = seat.member {
+            self.visible -= 1;
+            changed(&mut self.untold, Some(&member), None);
         }
     }
 
     /// Takes the net changes since the last call; the roster's version moves on by one
     /// for each, in this order.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
-        self.version += self.pending.len() as u64;
-        self.pending.drain(..).map(|(_, change)| change).collect()
+        let mut changes = Vec::with_capacity(self.untold.len());
+        for (user, Untold { told, .. }) in self.untold.drain(..) {
+            let now = self.seats.get(&user).and_then(|seat| seat.member.clone());
+            changes.extend(match (told, now) {
+                (None, Some(member)) => Some(Change::Joined(member)),
+                (Some(_), Some(member)) => Some(Change::Updated(member)),
+                (Some(member), None) => Some(Change::Left(member)),
+                (None, None) => None,
+            });
+        }
+        self.version += changes.len() as u64;
+        changes
     }
 
     /// Whether there are changes that nobody has been told.
     pub(crate) fn has_changes(&self) -> bool {
-        !self.pending.is_empty()
+        !self.untold.is_empty()
     }
 
     /// The number of the last change told.
@@ -228,11 +254,8 @@ impl Roster {
     /// [`version`](Self::version).
     pub(crate) fn told(&self) -> Vec<Member> {
         let mut members = self.members();
-        members.retain(|member| !matches!(self.pending.get(member.id()), Some(Change::Joined(_))));
-        members.extend(self.pending.values().filter_map(|change| match change {
-            Change::Left(member) => Some(member.clone()),
-            Change::Joined(_) => None,
-        }));
+        members.retain(|member| !self.untold.contains_key(member.id()));
+        members.extend(self.untold.values().filter_map(|untold| untold.told.clone()));
         members.sort_unstable_by_key(Member::key);
         members
     }
@@ -246,6 +269,11 @@ impl Roster {
         self.seats.get(user).is_some_and(|seat| seat.member.is_some())
     }
 
+    /// Whether a user has a seat and is not shown yet.
+    pub(crate) fn is_hidden(&self, user: &UserId) -> bool {
+        self.seats.get(user).is_some_and(|seat| seat.member.is_none())
+    }
+
     /// When the next grace is over.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.graces.first().map(|(deadline, _)| *deadline)
@@ -253,20 +281,30 @@ impl Roster {
 
     /// Whether nobody has a seat and nothing is left to tell.
     pub(crate) fn is_empty(&self) -> bool {
-        self.seats.is_empty() && self.pending.is_empty()
+        self.seats.is_empty() && self.untold.is_empty()
+    }
+}
+
+/// Keeps `untold` true where a member takes the place of another, or of nothing.
+fn changed(untold: &mut IndexMap<UserId, Untold>, before: Option<&Member>, now: Option<&Member>) {
+    let Some(member) = now.or(before).filter(|_| now != before) else {
+        return;
+    };
+    match untold.entry(member.id().clone()) {
+        Entry::Vacant(entry) => {
+            entry.insert(Untold { told: before.cloned(), last: before.cloned() });
+        }
+        Entry::Occupied(entry) if entry.get().told.as_ref() == now => {
+            entry.swap_remove();
+        }
+        Entry::Occupied(mut entry) => entry.get_mut().last = before.cloned(),
     }
 }
 
 impl Change {
     pub(crate) fn member(&self) -> &Member {
         match self {
-            Self::Joined(member) | Self::Left(member) => member,
-        }
-    }
-
-    fn into_member(self) -> Member {
-        match self {
-            Self::Joined(member) | Self::Left(member) => member,
+            Self::Joined(member) | Self::Left(member) | Self::Updated(member) => member,
         }
     }
 }

@@ -13,14 +13,26 @@ fn conn(id: u64) -> ConnectionId {
     ConnectionId::of(id)
 }
 
-fn payload(text: &str) -> Option<Box<RawValue>> {
-    Some(serde_json::value::to_raw_value(text).unwrap())
+fn answer(text: &str, asked: u64) -> Answer {
+    Answer { payload: serde_json::value::to_raw_value(text).unwrap(), asked: Asked(asked) }
 }
 
-/// The changes, told as `+1@a`: a join, the member's key, the payload.
+/// A join of a user whose resolver has answered.
+fn join(roster: &mut Roster, connection: u64, id: &str, text: &str) -> bool {
+    let new = roster.join(conn(connection), &user(id));
+    roster.show(&user(id), answer(text, 0));
+    new
+}
+
+/// The changes, told as `+1@a`: a join (`-`: a leave, `~`: an update), the member's key, the
+/// payload.
 fn told(roster: &mut Roster) -> Vec<String> {
     let tell = |change: &Change| {
-        let sign = if matches!(change, Change::Joined(_)) { '+' } else { '-' };
+        let sign = match change {
+            Change::Joined(_) => '+',
+            Change::Left(_) => '-',
+            Change::Updated(_) => '~',
+        };
         let member = change.member();
         format!("{sign}{}@{}", member.key(), member.payload().get().trim_matches('"'))
     };
@@ -30,8 +42,8 @@ fn told(roster: &mut Roster) -> Vec<String> {
 #[test]
 fn only_the_first_connection_joins_and_only_the_last_one_leaves() {
     let (mut roster, now) = (Roster::default(), Instant::now());
-    assert!(roster.join(conn(1), &user("7"), payload("a")));
-    assert!(!roster.join(conn(2), &user("7"), payload("b")));
+    assert!(join(&mut roster, 1, "7", "a"));
+    assert!(!join(&mut roster, 2, "7", "b"));
     assert_eq!(told(&mut roster), ["+1@a"]);
     assert!(!roster.leave(conn(1), &user("7"), Farewell::Goodbye, now));
     assert_eq!(told(&mut roster), [""; 0]);
@@ -44,15 +56,15 @@ fn only_the_first_connection_joins_and_only_the_last_one_leaves() {
 #[test]
 fn a_join_and_a_leave_before_a_flush_cancel_in_both_orders() {
     let (mut roster, now) = (Roster::default(), Instant::now());
-    roster.join(conn(1), &user("7"), payload("a"));
+    join(&mut roster, 1, "7", "a");
     roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
     assert!(roster.is_empty());
 
-    roster.join(conn(2), &user("7"), payload("b"));
+    join(&mut roster, 2, "7", "b");
     assert_eq!(told(&mut roster), ["+2@b"]);
     roster.leave(conn(2), &user("7"), Farewell::Goodbye, now);
     assert!(!roster.wants_payload(&user("7")));
-    roster.join(conn(3), &user("7"), None);
+    roster.join(conn(3), &user("7"));
     assert_eq!(told(&mut roster), [""; 0]);
     assert!(roster.contains(&user("7")));
     assert_eq!(roster.members()[0].key(), 2);
@@ -62,7 +74,7 @@ fn a_join_and_a_leave_before_a_flush_cancel_in_both_orders() {
 fn a_lost_connection_keeps_its_user_until_the_grace_is_over() {
     let (mut roster, now) = (Roster::default(), Instant::now());
     let until = now + Duration::from_secs(3);
-    roster.join(conn(1), &user("7"), payload("a"));
+    join(&mut roster, 1, "7", "a");
     told(&mut roster);
     assert!(!roster.leave(conn(1), &user("7"), Farewell::Lost { until }, now));
     assert_eq!(roster.deadline(), Some(until));
@@ -75,10 +87,10 @@ fn a_lost_connection_keeps_its_user_until_the_grace_is_over() {
 fn a_return_within_the_grace_is_silent_and_ends_it() {
     let (mut roster, now) = (Roster::default(), Instant::now());
     let until = now + Duration::from_secs(3);
-    roster.join(conn(1), &user("7"), payload("a"));
+    join(&mut roster, 1, "7", "a");
     told(&mut roster);
     roster.leave(conn(1), &user("7"), Farewell::Lost { until }, now);
-    roster.join(conn(2), &user("7"), payload("b"));
+    join(&mut roster, 2, "7", "b");
     assert_eq!(roster.deadline(), None);
     assert_eq!(roster.expire(until), []);
     assert_eq!(told(&mut roster), [""; 0]);
@@ -89,8 +101,8 @@ fn a_return_within_the_grace_is_silent_and_ends_it() {
 fn a_goodbye_of_another_tab_does_not_cut_the_grace_of_a_lost_one_short() {
     let (mut roster, now) = (Roster::default(), Instant::now());
     let until = now + Duration::from_secs(3);
-    roster.join(conn(1), &user("7"), payload("a"));
-    roster.join(conn(2), &user("7"), None);
+    join(&mut roster, 1, "7", "a");
+    roster.join(conn(2), &user("7"));
     roster.leave(conn(1), &user("7"), Farewell::Lost { until }, now);
     assert!(!roster.leave(conn(2), &user("7"), Farewell::Goodbye, now));
     assert_eq!(roster.expire(until), [user("7")]);
@@ -99,8 +111,8 @@ fn a_goodbye_of_another_tab_does_not_cut_the_grace_of_a_lost_one_short() {
 #[test]
 fn a_stale_goodbye_removes_nothing_newer() {
     let (mut roster, now) = (Roster::default(), Instant::now());
-    roster.join(conn(1), &user("7"), payload("a"));
-    roster.join(conn(2), &user("7"), None);
+    join(&mut roster, 1, "7", "a");
+    roster.join(conn(2), &user("7"));
     roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
     assert!(!roster.leave(conn(1), &user("7"), Farewell::Goodbye, now));
     assert!(roster.contains(&user("7")));
@@ -109,10 +121,10 @@ fn a_stale_goodbye_removes_nothing_newer() {
 #[test]
 fn a_user_whose_payload_is_missing_is_seated_but_not_shown() {
     let (mut roster, now) = (Roster::default(), Instant::now());
-    roster.join(conn(1), &user("7"), None);
+    roster.join(conn(1), &user("7"));
     assert_eq!((roster.count(), roster.has_changes()), (0, false));
     assert!(roster.wants_payload(&user("7")));
-    roster.join(conn(2), &user("7"), payload("a"));
+    join(&mut roster, 2, "7", "a");
     assert_eq!(told(&mut roster), ["+1@a"]);
     roster.leave(conn(2), &user("7"), Farewell::Goodbye, now);
     roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
@@ -123,22 +135,59 @@ fn a_user_whose_payload_is_missing_is_seated_but_not_shown() {
 #[test]
 fn a_user_whose_payload_comes_late_is_shown_then() {
     let (mut roster, now) = (Roster::default(), Instant::now());
-    roster.show(&user("7"), payload("a").unwrap());
+    roster.show(&user("7"), answer("a", 0));
     assert!(roster.is_empty());
-    roster.join(conn(1), &user("7"), None);
-    roster.show(&user("7"), payload("a").unwrap());
-    roster.show(&user("7"), payload("b").unwrap());
+    roster.join(conn(1), &user("7"));
+    roster.show(&user("7"), answer("a", 0));
+    roster.show(&user("7"), answer("b", 9));
     assert_eq!(told(&mut roster), ["+1@a"]);
     roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
     assert_eq!(told(&mut roster), ["-1@a"]);
 }
 
 #[test]
+fn an_update_keeps_the_key_and_the_answer_that_was_asked_for_last() {
+    let (mut roster, now) = (Roster::default(), Instant::now());
+    join(&mut roster, 1, "7", "a");
+    roster.update(&user("7"), answer("b", 5));
+    // Nobody had been told of the first one.
+    assert_eq!(told(&mut roster), ["+1@b"]);
+    roster.update(&user("7"), answer("old", 4));
+    roster.update(&user("7"), answer("b", 6));
+    assert!(!roster.has_changes());
+    roster.update(&user("7"), answer("c", 7));
+    roster.update(&user("7"), answer("d", 8));
+    assert_eq!(told(&mut roster), ["~1@d"]);
+    roster.update(&user("7"), answer("e", 9));
+    roster.update(&user("7"), answer("d", 10));
+    assert!(!roster.has_changes());
+    // A leave shows what was told, whatever has changed since.
+    roster.update(&user("7"), answer("f", 11));
+    roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
+    assert_eq!(told(&mut roster), ["-1@d"]);
+    roster.update(&user("7"), answer("g", 12));
+    assert!(roster.is_empty());
+}
+
+#[test]
+fn a_user_who_leaves_and_is_back_at_once_keeps_the_update() {
+    let (mut roster, now) = (Roster::default(), Instant::now());
+    join(&mut roster, 1, "7", "a");
+    told(&mut roster);
+    roster.update(&user("7"), answer("b", 1));
+    roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
+    assert!(!roster.wants_payload(&user("7")));
+    roster.join(conn(2), &user("7"));
+    assert_eq!(roster.count(), 1);
+    assert_eq!(told(&mut roster), ["~1@b"]);
+}
+
+#[test]
 fn an_evicted_user_goes_unless_a_connection_is_left() {
     let (mut roster, now) = (Roster::default(), Instant::now());
     let until = now + Duration::from_secs(3);
-    roster.join(conn(1), &user("7"), payload("a"));
-    roster.join(conn(2), &user("7"), None);
+    join(&mut roster, 1, "7", "a");
+    roster.join(conn(2), &user("7"));
     roster.leave(conn(1), &user("7"), Farewell::Lost { until }, now);
     assert!(!roster.evict(&user("7")));
     assert_eq!(roster.deadline(), None);
@@ -148,7 +197,7 @@ fn an_evicted_user_goes_unless_a_connection_is_left() {
 }
 
 /// Long random histories against the plainest model there is: what a subscriber folds
-/// from the changes is always the set of users with a connection or a grace.
+/// from the changes is always what is shown of the users with a connection or a grace.
 #[test]
 fn what_was_told_adds_up_to_the_truth() {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
@@ -162,26 +211,42 @@ fn what_was_told_adds_up_to_the_truth() {
     let (mut roster, mut seen) = (Roster::default(), BTreeMap::new());
     let mut open: BTreeMap<u64, UserId> = BTreeMap::new();
     let mut graces: BTreeMap<UserId, Instant> = BTreeMap::new();
+    // What is shown of whom; a user who is missing waits for a resolver.
+    let mut shown: BTreeMap<UserId, String> = BTreeMap::new();
     for step in 0..200_000 {
         let now = start + Duration::from_millis(step);
-        if next(16) == 0 {
-            let user = user(&next(20).to_string());
-            let alone = open.values().all(|other| *other != user);
-            let seated = graces.remove(&user).is_some();
-            assert_eq!(roster.evict(&user), alone && seated, "step {step}");
-        }
         for gone in roster.expire(now) {
             assert!(graces.remove(&gone).is_some_and(|until| until <= now));
         }
         graces.retain(|_, until| *until > now);
-        match next(8) {
-            0..=2 => {
-                let user = user(&next(20).to_string());
-                roster.join(conn(step), &user, payload(user.as_str()));
-                graces.remove(&user);
-                open.insert(step, user);
+        let somebody = user(&next(20).to_string());
+        let seated = |user: &UserId| open.values().any(|u| u == user) || graces.contains_key(user);
+        shown.retain(|user, _| seated(user));
+        match next(24) {
+            0..=5 => {
+                graces.remove(&somebody);
+                roster.join(conn(step), &somebody);
+                open.insert(step, somebody.clone());
+                // Back before the leave was told: what was shown is shown again.
+                if let Some(member) = roster.seats[&somebody].member.clone() {
+                    shown.insert(somebody, member.payload().get().to_owned());
+                }
             }
-            3..=6 if !open.is_empty() => {
+            6..=8 if seated(&somebody) && !shown.contains_key(&somebody) => {
+                roster.show(&somebody, answer(&step.to_string(), step));
+                shown.insert(somebody, format!("\"{step}\""));
+            }
+            9..=11 if seated(&somebody) => {
+                let payload = next(3).to_string();
+                roster.update(&somebody, answer(&payload, step));
+                shown.insert(somebody, format!("\"{payload}\""));
+            }
+            12 => {
+                let alone = open.values().all(|other| *other != somebody);
+                let grace = graces.remove(&somebody).is_some();
+                assert_eq!(roster.evict(&somebody), alone && grace, "step {step}");
+            }
+            13..=20 if !open.is_empty() => {
                 let nth = next(open.len() as u64);
                 let id = *open.keys().nth(usize::try_from(nth).unwrap()).unwrap();
                 let user = open.remove(&id).unwrap();
@@ -195,28 +260,32 @@ fn what_was_told_adds_up_to_the_truth() {
                     graces.retain(|_, until| *until > now);
                 }
             }
-            _ => {
-                let before = roster.version();
+            21..=23 => {
+                let tell = |member: &Member| (member.key(), member.payload().get().to_owned());
                 let told: BTreeMap<_, _> =
-                    roster.told().iter().map(|m| (m.id().clone(), m.key())).collect();
+                    roster.told().iter().map(|m| (m.id().clone(), tell(m))).collect();
                 assert_eq!(told, seen, "step {step}");
+                let before = roster.version();
                 let changes = roster.take_changes();
                 assert_eq!(roster.version(), before + changes.len() as u64);
                 for change in changes {
-                    let member = change.member();
+                    let (id, now) = (change.member().id().clone(), tell(change.member()));
                     match change {
-                        Change::Joined(_) => {
-                            assert_eq!(seen.insert(member.id().clone(), member.key()), None);
+                        Change::Joined(_) => assert_eq!(seen.insert(id, now), None),
+                        Change::Left(_) => assert_eq!(seen.remove(&id), Some(now)),
+                        Change::Updated(_) => {
+                            let before = seen.insert(id, now.clone()).unwrap();
+                            assert!(before.0 == now.0 && before.1 != now.1, "step {step}");
                         }
-                        Change::Left(_) => assert_eq!(seen.remove(member.id()), Some(member.key())),
                     }
                 }
-                let mut truth: Vec<_> = open.values().chain(graces.keys()).cloned().collect();
-                truth.sort();
-                truth.dedup();
-                assert!(seen.keys().eq(truth.iter()), "step {step}");
-                assert_eq!(roster.count(), truth.len());
+                let payloads = seen.iter().map(|(id, (_, payload))| (id, payload));
+                assert!(payloads.eq(shown.iter()), "step {step}");
+                assert_eq!(roster.count(), shown.len());
             }
+            _ => {}
         }
+        let seated = |user: &UserId| open.values().any(|u| u == user) || graces.contains_key(user);
+        shown.retain(|user, _| seated(user));
     }
 }

@@ -1,21 +1,23 @@
 //! The declarations that `#[presence(..)]` leaves in the binary.
 
-use std::{fmt, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::pattern::Pattern;
+use super::{pattern::Pattern, resolver::ResolveContext};
+use crate::user::UserId;
 
 /// One `#[presence(..)]` declaration, as the attribute submits it at link time.
 #[derive(Clone, Copy, Debug)]
 pub struct Declaration {
     /// Which groups it is for.
     pub matcher: DeclaredMatcher,
-    /// Whether a name that fits the matcher is in the family: its parts parse as the
-    /// types of the struct's fields. `None` where every name is.
-    pub accepts: Option<fn(&str) -> bool>,
-    /// What is broadcast of a member; `None` stands for `{"id": ..}`.
-    pub resolver: Option<fn(&str) -> Value>,
+    /// For each field of the struct whether a text is a value of it: a name with another
+    /// text in its place is not in the family.
+    pub fields: &'static [fn(&str) -> bool],
+    /// What is broadcast of a member.
+    pub resolver: DeclaredResolver,
     /// How long a lost connection keeps its user present; `None` stands for the default.
     pub grace: Option<Duration>,
     /// The name of the annotated struct.
@@ -44,6 +46,20 @@ pub enum DeclaredMatcher {
     /// Names for which the function says yes.
     Matching(fn(&str) -> bool),
 }
+
+/// What is broadcast of a member of a declared group.
+#[derive(Clone, Copy, Debug)]
+pub enum DeclaredResolver {
+    /// `{"id": ..}`.
+    IdOnly,
+    /// What the function says.
+    Plain(fn(&str) -> Value),
+    /// What the function says of many users in one call.
+    Batch(fn(Vec<UserId>, ResolveContext) -> BatchFuture),
+}
+
+/// The answer of a batch resolver, some time.
+pub type BatchFuture = BoxFuture<'static, HashMap<UserId, Value>>;
 
 impl Declaration {
     /// Where the attribute stands.

@@ -141,23 +141,16 @@ impl Matcher {
         let name = name.as_str();
         self.exact
             .get(name)
-            .filter(|spec| asked(spec, || spec.accepts(name)))
             .or_else(|| self.longest(name))
             .or_else(|| self.predicates.iter().find(|spec| predicate(spec, name)))
             .cloned()
     }
 
     fn longest(&self, name: &str) -> Option<&Arc<PresenceSpec>> {
-        self.lengths.iter().filter_map(|&length| self.heads.get(name.get(..length)?)).find_map(
-            |head| {
-                head.patterns
-                    .iter()
-                    .filter(|(pattern, _)| pattern.parts(name).is_some())
-                    .map(|(_, spec)| spec)
-                    .chain(&head.prefix)
-                    .find(|spec| asked(spec, || spec.accepts(name)))
-            },
-        )
+        self.lengths.iter().find_map(|&length| {
+            let (text, tail) = name.split_at_checked(length)?;
+            self.heads.get(text)?.owner(name, tail)
+        })
     }
 
     /// Whether a spec owns exactly the literal `text`, as a prefix, a pattern or a name.
@@ -174,6 +167,18 @@ impl Matcher {
     /// Whether no group at all can have presence.
     pub(crate) fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.heads.is_empty() && self.predicates.is_empty()
+    }
+}
+
+impl Head {
+    /// The spec for `name`, of which `tail` is behind this text.
+    fn owner(&self, name: &str, tail: &str) -> Option<&Arc<PresenceSpec>> {
+        let of_a_pattern = self.patterns.iter().find(|(pattern, spec)| {
+            pattern.parts(name).is_some_and(|parts| asked(spec, || spec.accepts(&parts)))
+        });
+        let of_prefix =
+            || self.prefix.as_ref().filter(|spec| asked(spec, || spec.accepts(&[tail])));
+        of_a_pattern.map(|(_, spec)| spec).or_else(of_prefix)
     }
 }
 
@@ -215,7 +220,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::spec::declared::{Declaration, DeclaredMatcher};
+    use crate::spec::{
+        declared::{Declaration, DeclaredMatcher, DeclaredResolver},
+        part::part,
+    };
 
     fn owner(matcher: &Matcher, name: &str) -> Option<Duration> {
         let name = GroupName::new(name).unwrap();
@@ -227,11 +235,11 @@ mod tests {
         spec.grace(Duration::from_secs(seconds))
     }
 
-    fn declare(matcher: DeclaredMatcher, accepts: Option<fn(&str) -> bool>) -> PresenceSpec {
+    fn declare(matcher: DeclaredMatcher, fields: &'static [fn(&str) -> bool]) -> PresenceSpec {
         PresenceSpec::declared(Box::leak(Box::new(Declaration {
             matcher,
-            accepts,
-            resolver: None,
+            fields,
+            resolver: DeclaredResolver::IdOnly,
             grace: Some(Duration::from_secs(9)),
             type_name: "Test",
             module_path: "test",
@@ -268,7 +276,7 @@ mod tests {
         let matcher = Matcher::new(vec![
             mark(PresenceSpec::prefixes(["game:"]), 1),
             mark(PresenceSpec::prefixes(["game:7"]), 2),
-            declare(pattern("game:{id}:live", &["game:", ":live"]), None),
+            declare(pattern("game:{id}:live", &["game:", ":live"]), &[]),
         ])
         .unwrap();
         assert_eq!(owner(&matcher, "game:8:live"), Some(Duration::from_secs(9)));
@@ -278,11 +286,9 @@ mod tests {
 
     #[test]
     fn a_name_outside_the_family_goes_to_the_next_spec() {
+        static NUMBER: [fn(&str) -> bool; 1] = [part::<u64>().is];
         let matcher = Matcher::new(vec![
-            declare(
-                DeclaredMatcher::Prefixes(&["room:"]),
-                Some(|name| name["room:".len()..].parse::<u64>().is_ok()),
-            ),
+            declare(DeclaredMatcher::Prefixes(&["room:"]), &NUMBER),
             mark(PresenceSpec::prefixes(["ro"]), 1),
         ])
         .unwrap();
@@ -312,8 +318,8 @@ mod tests {
             PresenceSpec::exact([""]),
             PresenceSpec::prefixes::<String>([]),
             PresenceSpec::matching(|_| true).grace(Duration::from_secs(601)),
-            declare(pattern("d:{id}", &["d:", ""]), None),
-            declare(pattern("d:{id}:x", &["d:", ":x"]), None),
+            declare(pattern("d:{id}", &["d:", ""]), &[]),
+            declare(pattern("d:{id}:x", &["d:", ":x"]), &[]),
         ])
         .unwrap_err();
         let text: Vec<String> = problems.iter().map(ToString::to_string).collect();

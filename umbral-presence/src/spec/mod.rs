@@ -3,16 +3,20 @@
 
 pub(crate) mod declared;
 pub(crate) mod matcher;
+pub(crate) mod part;
 pub(crate) mod pattern;
 pub(crate) mod resolver;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+
+use serde_json::Value;
 
 use self::{
-    declared::{Declaration, DeclaredMatcher, Place},
+    declared::{Declaration, DeclaredMatcher, DeclaredResolver, Place},
     pattern::Pattern,
-    resolver::Resolver,
+    resolver::{ResolveContext, Resolver},
 };
+use crate::user::UserId;
 
 /// How long a lost connection keeps its user present, unless the spec says otherwise.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(3);
@@ -93,11 +97,28 @@ impl PresenceSpec {
     /// so it should answer from memory. Should it panic, the member is not shown until
     /// it succeeds for another connection of that user, and an error is logged.
     #[must_use]
-    pub fn resolver(
-        mut self,
-        resolver: impl Fn(&str) -> serde_json::Value + Send + Sync + 'static,
-    ) -> Self {
+    pub fn resolver(mut self, resolver: impl Fn(&str) -> Value + Send + Sync + 'static) -> Self {
         self.resolver = Resolver::custom(resolver);
+        self
+    }
+
+    /// What is broadcast of a member, where it must be looked up: one call for all users who
+    /// have come, with the application's state at hand
+    /// ([`with_state`](crate::RealtimePlugin::with_state)).
+    ///
+    /// A member appears when the call has answered, so others may see the join a moment
+    /// after the connection. One call runs at a time, and calls begin at least 25 ms apart;
+    /// one that takes longer than [`resolver_timeout`](crate::Limits::resolver_timeout) goes
+    /// on without holding up the next. A user who is missing in the answer, or whose call
+    /// panicked, is not shown and asked for again after one second, two, four, up to 60. It
+    /// takes the place of a [`resolver`](Self::resolver).
+    #[must_use]
+    pub fn batch_resolver<F, Fut>(mut self, resolver: F) -> Self
+    where
+        F: Fn(Vec<UserId>, ResolveContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HashMap<UserId, Value>> + Send + 'static,
+    {
+        self.resolver = Resolver::batch(resolver);
         self
     }
 
@@ -129,17 +150,22 @@ impl PresenceSpec {
                 DeclaredMatcher::Pattern(pattern) => Matching::Pattern(pattern),
                 DeclaredMatcher::Matching(predicate) => Matching::Predicate(Arc::new(predicate)),
             },
-            resolver: declaration.resolver.map_or(Resolver::IdOnly, Resolver::custom),
+            resolver: match declaration.resolver {
+                DeclaredResolver::IdOnly => Resolver::IdOnly,
+                DeclaredResolver::Plain(resolver) => Resolver::custom(resolver),
+                DeclaredResolver::Batch(resolver) => Resolver::batch(resolver),
+            },
             grace: declaration.grace.unwrap_or(DEFAULT_GRACE),
             origin: Origin::Declared(declaration),
         }
     }
 
-    /// Whether a name that fits the matcher is in the family.
-    fn accepts(&self, name: &str) -> bool {
+    /// Whether these parts of a name that fits the matcher are values of the struct's
+    /// fields.
+    fn accepts(&self, parts: &[&str]) -> bool {
         match self.origin {
             Origin::Declared(declaration) => {
-                declaration.accepts.is_none_or(|accepts| accepts(name))
+                declaration.fields.iter().zip(parts).all(|(is, part)| is(part))
             }
             Origin::Builder(_) => true,
         }

@@ -1,11 +1,16 @@
 //! From a user's id to the payload that others see.
 
 use std::{
+    any::type_name,
+    collections::HashMap,
     fmt,
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
+use futures_util::future::BoxFuture;
+use http::Extensions;
 use serde_json::{Value, json, value::RawValue};
 
 use crate::user::UserId;
@@ -16,6 +21,61 @@ pub(crate) enum Resolver {
     /// `{"id": ..}` and nothing else: exposing more is the application's explicit choice.
     IdOnly,
     Custom(Arc<dyn Fn(&str) -> Value + Send + Sync>),
+    /// Says it later, for many users in one call.
+    Batch(Arc<BatchFn>),
+}
+
+/// A batch resolver, as it is called.
+pub(crate) type BatchFn =
+    dyn Fn(Vec<UserId>, ResolveContext) -> BoxFuture<'static, HashMap<UserId, Value>> + Send + Sync;
+
+/// What a batch resolver works with: the values given by
+/// [`with_state`](crate::RealtimePlugin::with_state). Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct ResolveContext(Arc<Extensions>);
+
+impl ResolveContext {
+    /// The value of this type. Where none was given an error is logged, for it is a mistake
+    /// of the set-up.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use serde_json::{Value, json};
+    /// use umbral_presence::{PresenceSpec, RealtimePlugin, ResolveContext, UserId};
+    ///
+    /// #[derive(Clone)]
+    /// struct Names(HashMap<&'static str, &'static str>);
+    ///
+    /// async fn names(users: Vec<UserId>, context: ResolveContext) -> HashMap<UserId, Value> {
+    ///     let Some(Names(names)) = context.get() else {
+    ///         return HashMap::new();
+    ///     };
+    ///     let show = |user: UserId| {
+    ///         let name = names.get(user.as_str())?;
+    ///         Some((user.clone(), json!({ "id": user, "name": name })))
+    ///     };
+    ///     users.into_iter().filter_map(show).collect()
+    /// }
+    ///
+    /// let realtime = RealtimePlugin::new()
+    ///     .with_state(Names(HashMap::from([("7", "Ada")])))
+    ///     .with_presence(PresenceSpec::prefixes(["room:"]).batch_resolver(names))
+    ///     .build()?;
+    /// # Ok::<(), umbral_presence::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        let value = self.0.get();
+        if value.is_none() {
+            tracing::error!("a resolver wants a {}; give one by `with_state`", type_name::<T>());
+        }
+        value
+    }
+
+    /// Says whether there was a value of this type.
+    pub(crate) fn insert<T: Clone + Send + Sync + 'static>(&mut self, value: T) -> bool {
+        Arc::make_mut(&mut self.0).insert(value).is_some()
+    }
 }
 
 impl Resolver {
@@ -23,14 +83,27 @@ impl Resolver {
         Self::Custom(Arc::new(resolver))
     }
 
+    pub(crate) fn batch<F, Fut>(resolver: F) -> Self
+    where
+        F: Fn(Vec<UserId>, ResolveContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HashMap<UserId, Value>> + Send + 'static,
+    {
+        Self::Batch(Arc::new(move |users, context| Box::pin(resolver(users, context))))
+    }
+
+    pub(crate) fn is_batch(&self) -> bool {
+        matches!(self, Self::Batch(_))
+    }
+
     /// The payload of `user`, encoded once for every frame that will carry it, or `None`
-    /// where the application's resolver panicked.
+    /// where the application's resolver panicked, or says it later.
     pub(crate) fn resolve(&self, user: &UserId) -> Option<Box<RawValue>> {
         let payload = match self {
             Self::IdOnly => json!({ "id": user.as_str() }),
             Self::Custom(resolver) => {
                 catch_unwind(AssertUnwindSafe(|| resolver(user.as_str()))).ok()?
             }
+            Self::Batch(_) => return None,
         };
         serde_json::value::to_raw_value(&payload).ok()
     }
@@ -41,6 +114,7 @@ impl fmt::Debug for Resolver {
         f.write_str(match self {
             Self::IdOnly => "id only",
             Self::Custom(_) => "custom",
+            Self::Batch(_) => "batch",
         })
     }
 }

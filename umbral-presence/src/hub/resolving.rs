@@ -1,0 +1,284 @@
+//! What is shown of users: asking the application, for one user at once or for many in one
+//! call. No lock is held while it answers.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Duration,
+};
+
+use indexmap::IndexMap;
+use parking_lot::Mutex;
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use super::Hub;
+use crate::{
+    ask::ask,
+    group::GroupName,
+    roster::{Answer, Asked},
+    spec::{
+        PresenceSpec,
+        resolver::{BatchFn, Resolver},
+    },
+    user::UserId,
+};
+
+/// Two calls of one batch resolver begin at least so far apart; who comes meanwhile goes
+/// with the next one.
+const TICK: Duration = Duration::from_millis(25);
+
+/// The most users of one call.
+const MAX_BATCH: usize = 1000;
+
+/// A call that takes so long is given up. Long before, it has stopped holding up others.
+const GIVE_UP: Duration = Duration::from_secs(60);
+
+/// The longest wait before a user who was not resolved is asked for again; the first wait is
+/// a second, and each one twice that before.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// The users who wait for a batch resolver, by the address of its spec, which lives as long
+/// as the hub.
+#[derive(Debug, Default)]
+pub(super) struct Batches(Mutex<HashMap<usize, Batch>>);
+
+#[derive(Debug, Default)]
+struct Batch {
+    waiting: Users,
+    /// A task calls the resolver for as long as somebody waits.
+    is_running: bool,
+}
+
+type Users = IndexMap<UserId, Waiting>;
+
+/// Where a user waits to be shown.
+#[derive(Debug, Default)]
+struct Waiting {
+    groups: BTreeSet<GroupName>,
+    /// How often the resolver has been asked in vain.
+    failures: u32,
+}
+
+impl Batches {
+    /// Says whether a task must be started for the spec.
+    fn add(&self, spec: &Arc<PresenceSpec>, users: Users) -> bool {
+        let mut batches = self.0.lock();
+        let batch = batches.entry(Arc::as_ptr(spec).addr()).or_default();
+        for (user, Waiting { groups, failures }) in users {
+            let waiting = batch.waiting.entry(user).or_default();
+            waiting.groups.extend(groups);
+            waiting.failures = waiting.failures.max(failures);
+        }
+        !std::mem::replace(&mut batch.is_running, true)
+    }
+
+    /// The users of the next call; `None` where nobody waits, which ends the task.
+    fn take(&self, spec: &Arc<PresenceSpec>) -> Option<Users> {
+        let mut batches = self.0.lock();
+        let batch = batches.get_mut(&Arc::as_ptr(spec).addr())?;
+        if batch.waiting.is_empty() {
+            batch.is_running = false;
+            return None;
+        }
+        let rest = batch.waiting.split_off(batch.waiting.len().min(MAX_BATCH));
+        Some(std::mem::replace(&mut batch.waiting, rest))
+    }
+}
+
+impl Hub {
+    /// Numbers a question, before it is asked.
+    fn question(&self) -> Asked {
+        Asked(self.questions.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What is shown of a user in a group, where the resolver says it at once; `None` where
+    /// it failed.
+    pub(super) fn resolve(
+        &self,
+        spec: &PresenceSpec,
+        user: &UserId,
+        group: &GroupName,
+    ) -> Option<Answer> {
+        let asked = self.question();
+        let Some(payload) = spec.resolver.resolve(user) else {
+            tracing::error!(
+                %user, %group, spec = %spec.place(),
+                "the resolver panicked; the member is not shown"
+            );
+            return None;
+        };
+        Some(Answer { payload, asked })
+    }
+
+    /// Shows users who have their seats already, as soon as their resolvers have answered.
+    pub(super) fn show(&self, user: &UserId, names: Vec<GroupName>) {
+        for name in names {
+            let Some(spec) = self.owner(&name) else {
+                continue;
+            };
+            if let Resolver::Batch(_) = spec.resolver {
+                let waiting = Waiting { groups: BTreeSet::from([name]), failures: 0 };
+                self.resolve_later(&spec, Users::from([(user.clone(), waiting)]));
+            } else if let Some(answer) = self.resolve(&spec, user, &name) {
+                self.change(&name, |group| group.roster.show(user, answer));
+            }
+        }
+    }
+
+    /// Resolves a user again everywhere, and shows what has changed.
+    pub(crate) async fn refresh(&self, user: &UserId) {
+        let mut batches: Vec<(Arc<PresenceSpec>, Vec<GroupName>)> = Vec::new();
+        for name in self.seats_of(user) {
+            let Some(spec) = self.owner(&name) else {
+                continue;
+            };
+            if let Resolver::Batch(_) = spec.resolver {
+                match batches.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &spec)) {
+                    Some((_, names)) => names.push(name),
+                    None => batches.push((spec, vec![name])),
+                }
+            } else if let Some(answer) = self.resolve(&spec, user, &name) {
+                self.change(&name, |group| group.roster.update(user, answer));
+            }
+        }
+        for (spec, names) in batches {
+            let Resolver::Batch(resolver) = &spec.resolver else {
+                continue;
+            };
+            let asked = self.question();
+            let limit = self.limits.resolver_timeout;
+            let mut payloads = call(self, &spec, resolver, vec![user.clone()], limit).await;
+            let Some(payload) = payloads.remove(user) else {
+                continue;
+            };
+            for name in names {
+                let answer = Answer { payload: payload.clone(), asked };
+                self.change(&name, |group| group.roster.update(user, answer));
+            }
+        }
+    }
+
+    fn resolve_later(&self, spec: &Arc<PresenceSpec>, users: Users) {
+        if !self.batches.add(spec, users) {
+            return;
+        }
+        let task = run(self.me.clone(), spec.clone());
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(task)),
+            // Whoever joins is served by a runtime, so there is one whenever it matters.
+            Err(error) => tracing::error!(%error, "a batch resolver cannot be called"),
+        }
+    }
+
+    /// Shows the users of a call as it has answered. Those of whom it says nothing are asked
+    /// for again after a while, where they are still there.
+    fn resolved(
+        &self,
+        spec: &Arc<PresenceSpec>,
+        users: Users,
+        mut payloads: HashMap<UserId, Box<RawValue>>,
+        asked: Asked,
+    ) {
+        let mut shown: HashMap<GroupName, Vec<(UserId, Answer)>> = HashMap::new();
+        let mut missing = Users::new();
+        for (user, mut waiting) in users {
+            let Some(payload) = payloads.remove(&user) else {
+                waiting.failures += 1;
+                missing.insert(user, waiting);
+                continue;
+            };
+            for group in waiting.groups {
+                let answer = Answer { payload: payload.clone(), asked };
+                shown.entry(group).or_default().push((user.clone(), answer));
+            }
+        }
+        for (group, users) in shown {
+            self.change(&group, |group| {
+                for (user, answer) in users {
+                    group.roster.show(&user, answer);
+                }
+            });
+        }
+        if let Some(failures) = missing.values().map(|waiting| waiting.failures).min() {
+            tracing::warn!(
+                users = missing.len(), spec = %spec.place(),
+                "the batch resolver left users out; they are not shown, and asked for again"
+            );
+            let seconds = 1_u64 << failures.saturating_sub(1).min(6);
+            let wait = Duration::from_secs(seconds).min(MAX_WAIT);
+            let again = ask_again(self.me.clone(), spec.clone(), missing, wait);
+            tokio::spawn(again);
+        }
+    }
+
+    /// Leaves those out who have gone, or have been shown, since.
+    fn still_waiting(&self, users: &mut Users) {
+        users.retain(|user, waiting| {
+            waiting.groups.retain(|name| {
+                self.with_group(name, |group| group.roster.is_hidden(user)).unwrap_or_default()
+            });
+            !waiting.groups.is_empty()
+        });
+    }
+}
+
+/// Calls a batch resolver for as long as somebody waits for it. A call that is late goes on
+/// by itself, so that it does not hold up those who come after.
+async fn run(hub: Weak<Hub>, spec: Arc<PresenceSpec>) {
+    loop {
+        let Some((limit, users)) = hub
+            .upgrade()
+            .and_then(|hub| Some((hub.limits.resolver_timeout, hub.batches.take(&spec)?)))
+        else {
+            return;
+        };
+        let next = Instant::now() + TICK;
+        let call = tokio::spawn(resolve_batch(hub.clone(), spec.clone(), users));
+        if timeout(limit, call).await.is_err() {
+            tracing::error!(spec = %spec.place(), "the batch resolver takes long; its members appear later");
+        }
+        sleep_until(next).await;
+    }
+}
+
+async fn resolve_batch(hub: Weak<Hub>, spec: Arc<PresenceSpec>, users: Users) {
+    let (Resolver::Batch(resolver), Some(strong)) = (&spec.resolver, hub.upgrade()) else {
+        return;
+    };
+    let asked = strong.question();
+    let ids = users.keys().cloned().collect();
+    let payloads = call(&strong, &spec, resolver, ids, GIVE_UP).await;
+    strong.resolved(&spec, users, payloads, asked);
+}
+
+async fn ask_again(hub: Weak<Hub>, spec: Arc<PresenceSpec>, mut users: Users, wait: Duration) {
+    sleep(wait).await;
+    if let Some(hub) = hub.upgrade() {
+        hub.still_waiting(&mut users);
+        if !users.is_empty() {
+            hub.resolve_later(&spec, users);
+        }
+    }
+}
+
+/// What a batch resolver says of these users; nothing where it gives no answer.
+async fn call(
+    hub: &Hub,
+    spec: &PresenceSpec,
+    resolver: &Arc<BatchFn>,
+    users: Vec<UserId>,
+    limit: Duration,
+) -> HashMap<UserId, Box<RawValue>> {
+    let context = hub.context.clone();
+    let answer = ask(limit, || resolver(users, context)).await;
+    let payloads = answer.unwrap_or_else(|error| {
+        tracing::error!(%error, spec = %spec.place(), "the batch resolver gave no answer");
+        HashMap::new()
+    });
+    let encode = |(user, value)| Some((user, to_raw_value(&value).ok()?));
+    payloads.into_iter().filter_map(encode).collect()
+}

@@ -1,0 +1,94 @@
+//! A part of a group's name that stands for a value: the field of a struct.
+
+use std::{
+    fmt::{self, Display, Write},
+    str::FromStr,
+};
+
+/// How values of one type are written into a name, and read from it.
+///
+/// The functions are there once per type of field, however many structs have one, so that
+/// a declaration costs no code of its own. The type is bounded where this is made and
+/// nowhere else: a type that does not fit is one error.
+#[derive(Debug)]
+pub struct Part<T> {
+    write: fn(&T, &mut fmt::Formatter<'_>) -> fmt::Result,
+    read: fn(&str) -> Option<T>,
+    /// Whether a text is a value, written as the value itself would be.
+    pub is: fn(&str) -> bool,
+}
+
+/// The part that a field of this type is.
+#[must_use]
+pub const fn part<T: Display + FromStr>() -> Part<T> {
+    Part { write: T::fmt, read: read::<T>, is: is::<T> }
+}
+
+impl<T> Part<T> {
+    /// A value as it is written into a name.
+    pub fn shown<'v>(&self, value: &'v T) -> Shown<'v, T> {
+        Shown { value, write: self.write }
+    }
+
+    /// The value that a text stands for.
+    pub(crate) fn read(&self, text: &str) -> Option<T> {
+        (self.read)(text)
+    }
+}
+
+/// A value as it is written into a name.
+#[derive(Debug)]
+pub struct Shown<'v, T> {
+    value: &'v T,
+    write: fn(&T, &mut fmt::Formatter<'_>) -> fmt::Result,
+}
+
+impl<T> Display for Shown<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.write)(self.value, f)
+    }
+}
+
+/// A text that reads as a value whose own text is another one, such as `007` for 7, is not
+/// taken: a group has one name only.
+fn read<T: Display + FromStr>(text: &str) -> Option<T> {
+    let value = T::from_str(text).ok()?;
+    is_written(&value, text).then_some(value)
+}
+
+fn is<T: Display + FromStr>(text: &str) -> bool {
+    read::<T>(text).is_some()
+}
+
+/// Whether `value` is written as `text`, without writing it anywhere.
+fn is_written(value: &dyn Display, text: &str) -> bool {
+    let mut rest = Rest(text);
+    write!(rest, "{value}").is_ok() && rest.0.is_empty()
+}
+
+/// What is left of a text that is written anew.
+struct Rest<'t>(&'t str);
+
+impl Write for Rest<'_> {
+    fn write_str(&mut self, written: &str) -> fmt::Result {
+        self.0 = self.0.strip_prefix(written).ok_or(fmt::Error)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_value_s_own_text_is_read() {
+        let number = part::<u64>();
+        assert_eq!((number.read)("7"), Some(7));
+        for text in ["007", "+7", "", "7 ", "x"] {
+            assert!(!(number.is)(text), "{text}");
+        }
+        assert!((part::<bool>().is)("true") && !(part::<f64>().is)("1.50"));
+        assert_eq!((part::<String>().read)("äö").as_deref(), Some("äö"));
+        assert_eq!(number.shown(&70).to_string(), "70");
+    }
+}
