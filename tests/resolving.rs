@@ -195,6 +195,9 @@ async fn a_member_is_resolved_again_when_told_to() {
     }
     let mut transitions = presence.watch("room:1").unwrap();
     sleep(SECOND).await;
+    for (stream, fold) in &mut streams {
+        read(stream, fold);
+    }
     presence.refresh(7).await;
     *names.0.title.lock() = "Dr. ".to_owned();
     presence.refresh(7).await;

@@ -107,10 +107,10 @@ async fn who_loses_the_right_leaves_although_a_grace_runs() {
     let (mut watching, _) = open_v1(&realtime, "room:1").await;
     drop(open(&realtime, "groups=room:1").await);
     sleep(SECOND).await;
+    assert_eq!(frame(&mut watching).await["e"], "presence:sync");
     switch.store(false, Ordering::SeqCst);
     realtime.recheck_policy(7).await;
     assert_eq!(groups(&realtime).await, ["room:slow"]);
-    assert_eq!(frame(&mut watching).await["e"], "presence:sync");
     let denied = frame(&mut watching).await;
     assert_eq!((&denied["e"], &denied["d"]), (&json!("@denied"), &json!({ "group": "room:1" })));
 }

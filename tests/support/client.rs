@@ -244,7 +244,7 @@ impl Transport {
     }
 }
 
-/// The first whole event of the buffer that is not a ping.
+/// The first whole event of the buffer that is neither a ping nor how long to wait.
 fn take_event(buffer: &mut Vec<u8>) -> Option<Frame> {
     loop {
         let end = buffer.windows(2).position(|pair| pair == b"\n\n")?;
@@ -254,7 +254,8 @@ fn take_event(buffer: &mut Vec<u8>) -> Option<Frame> {
             let data = event.lines().nth(2).and_then(|line| line.strip_prefix("data: "));
             return Some(serde_json::from_str(data.expect("data")).expect("a frame"));
         }
-        assert_eq!(event, "event: ping\ndata: {}\n\n");
+        let waits = event.strip_prefix("retry: ").is_some_and(|n| n.trim().parse::<u64>().is_ok());
+        assert!(waits || event == "event: ping\ndata: {}\n\n", "{event:?}");
     }
 }
 

@@ -8,9 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
+use http::request::Parts;
 
-use crate::{frame::Dialect, group::GroupName, hub::GroupCell, outbox::Outbox, user::UserId};
+use crate::{
+    frame::Dialect, group::GroupName, hub::GroupCell, outbox::Outbox, rate::Rate, sync::Mutex,
+    user::UserId,
+};
 
 /// Names a connection within one `Realtime`; never given out twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,6 +77,30 @@ pub(crate) struct Connection {
     /// Locked before any group's lock, never after.
     pub(crate) subscriptions: Mutex<Subscriptions>,
     signs: Mutex<Signs>,
+    /// How often it may be changed by `control`.
+    calls: Mutex<Rate>,
+    /// What its user was taken from, where that is to be asked for again.
+    pub(crate) request: Option<Request>,
+}
+
+/// The head of the request that opened a connection. It holds cookies, so it never reaches a
+/// log.
+pub(crate) struct Request(pub(crate) Parts);
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Request(..)")
+    }
+}
+
+/// What a connection is from the start.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    /// `None` for an anonymous visitor.
+    pub(crate) user: Option<UserId>,
+    pub(crate) dialect: Dialect,
+    pub(crate) token: Option<Token>,
+    pub(crate) request: Option<Request>,
 }
 
 /// When there was last a sign that somebody is at the other end.
@@ -84,14 +111,21 @@ struct Signs {
     /// The transport asked for the next frame, which it does with every heartbeat unless
     /// its socket is stuck.
     reader: Instant,
+    /// How often the transport had taken something when it was last looked at, and since
+    /// when that has been so while something waits.
+    progress: Option<(u64, Instant)>,
 }
 
 /// A client that may show by `control` that it is there, and has not for so long, is taken
 /// for lost, though a proxy may still hold the socket.
 const PROOF_OF_LIFE: Duration = Duration::from_secs(60);
 
-/// A socket that has taken nothing for so long, which is three heartbeats, is stuck.
+/// A transport that has not asked for anything for so long, which is three heartbeats, has a
+/// socket that is stuck.
 const STUCK: Duration = Duration::from_secs(45);
+
+/// A reader that takes nothing for so long, while something waits for it, is taken for lost.
+const DRAINS_WITHIN: Duration = Duration::from_secs(30);
 
 /// The groups of one connection.
 #[derive(Debug, Default)]
@@ -106,20 +140,22 @@ pub(crate) struct Subscriptions {
 impl Connection {
     pub(crate) fn new(
         id: ConnectionId,
-        user: Option<UserId>,
-        dialect: Dialect,
+        opening: Opening,
         outbox: Outbox,
-        token: Option<Token>,
+        calls: Rate,
         now: Instant,
     ) -> Self {
+        let Opening { user, dialect, token, request } = opening;
         Self {
             id,
             user,
             dialect,
             outbox,
             token,
+            request,
+            calls: Mutex::new(calls),
             subscriptions: Mutex::default(),
-            signs: Mutex::new(Signs { client: now, reader: now }),
+            signs: Mutex::new(Signs { client: now, reader: now, progress: None }),
         }
     }
 
@@ -132,6 +168,11 @@ impl Connection {
         self.subscriptions.lock().groups.contains_key(group)
     }
 
+    /// Whether its client may make one more `control` call now.
+    pub(crate) fn admits_call(&self, now: Instant) -> bool {
+        self.calls.lock().admits(now)
+    }
+
     /// Its client has shown that it is there.
     pub(crate) fn prove_life(&self, now: Instant) {
         self.signs.lock().client = now;
@@ -142,11 +183,18 @@ impl Connection {
         self.signs.lock().reader = now;
     }
 
-    /// Whether nobody is at the other end any more, or nobody is to be.
+    /// Whether nobody is at the other end any more, or nobody is to be. To be asked now and
+    /// then, since it is seen by looking twice whether a reader takes anything.
     pub(crate) fn is_lost(&self, now: Instant) -> bool {
-        let signs = *self.signs.lock();
+        let mut signs = self.signs.lock();
         let silent = self.token.is_some() && now.duration_since(signs.client) > PROOF_OF_LIFE;
-        silent || now.duration_since(signs.reader) > STUCK || self.outbox.has_ended()
+        let stuck = now.duration_since(signs.reader) > STUCK;
+        signs.progress = self.outbox.progress().map(|taken| match signs.progress {
+            Some((before, since)) if before == taken => (taken, since),
+            _ => (taken, now),
+        });
+        let since = signs.progress.map_or(now, |(_, since)| since);
+        silent || stuck || now.duration_since(since) >= DRAINS_WITHIN || self.outbox.has_ended()
     }
 }
 

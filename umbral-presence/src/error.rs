@@ -77,6 +77,8 @@ pub(crate) enum BuildProblem {
         "`with_state` is given two values of the type {name}; wrap one of them in a type of its own"
     )]
     State { name: &'static str },
+    #[error("`recheck_every` is given no time at all; a minute is usual")]
+    RecheckInterval,
     #[error("the limit {limit} is 0, so that nothing could be served; the default is {default}")]
     ZeroLimit { limit: &'static str, default: String },
 }

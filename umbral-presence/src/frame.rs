@@ -3,7 +3,11 @@
 use std::{
     cell::OnceCell,
     io::Write,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -29,25 +33,48 @@ pub(crate) struct Dialect {
     pub(crate) v1: bool,
 }
 
+impl Dialect {
+    /// Whether the client may be no more than an `EventSource`.
+    pub(crate) fn is_plain_sse(self) -> bool {
+        self.transport == Transport::Sse && !self.v1
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     Sse,
     WebSocket,
 }
 
+/// What is queued for a connection at once, shared by everybody it goes to. Each of its
+/// bytes is written as it is: a chunk of an event stream, or the text of one WebSocket
+/// message. An event stream always gets one chunk.
+#[derive(Clone, Debug)]
+pub(crate) struct Frames(Arc<[Bytes]>);
+
+impl Frames {
+    /// How many bytes they have together.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Bytes> {
+        self.0.iter()
+    }
+}
+
+impl From<Bytes> for Frames {
+    fn from(bytes: Bytes) -> Self {
+        Self(Arc::new([bytes]))
+    }
+}
+
 /// One thing to be sent, encoded at most once per dialect and only in those in use.
-///
-/// Each item of an encoding is written as it is: a chunk of an event stream, or the text
-/// of one WebSocket message.
 #[derive(Debug, Default)]
-pub(crate) struct Encoded([OnceCell<Vec<Bytes>>; 4]);
+pub(crate) struct Encoded([OnceCell<Frames>; 4]);
 
 impl Encoded {
-    pub(crate) fn get(
-        &self,
-        dialect: Dialect,
-        encode: impl FnOnce(Dialect) -> Vec<Bytes>,
-    ) -> &[Bytes] {
+    pub(crate) fn get(&self, dialect: Dialect, encode: impl FnOnce(Dialect) -> Frames) -> &Frames {
         let transport = match dialect.transport {
             Transport::Sse => 0,
             Transport::WebSocket => 2,
@@ -70,18 +97,18 @@ impl Encoder {
         channel: &str,
         event: &str,
         data: &impl Serialize,
-    ) -> Vec<Bytes> {
-        vec![self.frame(dialect.transport, &Frame::new(channel, event, data))]
+    ) -> Frames {
+        self.frame(dialect.transport, &Frame::new(channel, event, data)).into()
     }
 
     /// A control frame to the connection itself.
-    pub(crate) fn control(
-        &self,
-        dialect: Dialect,
-        event: &str,
-        data: &impl Serialize,
-    ) -> Vec<Bytes> {
+    pub(crate) fn control(&self, dialect: Dialect, event: &str, data: &impl Serialize) -> Frames {
         self.message(dialect, CONNECTION_CHANNEL, event, data)
+    }
+
+    /// Has an `EventSource` wait so long before it opens its next stream.
+    pub(crate) fn retry(after: Duration) -> Frames {
+        Bytes::from(format!("retry: {}\n\n", after.as_millis())).into()
     }
 
     /// The members of a group at `version`.
@@ -91,11 +118,11 @@ impl Encoder {
         group: &GroupName,
         members: &[Member],
         version: u64,
-    ) -> Vec<Bytes> {
+    ) -> Frames {
         let keys: Vec<u64> = members.iter().map(Member::key).collect();
         let frame =
             Frame::new(group.as_str(), "presence:sync", members).at(version).of(keys.as_slice());
-        vec![self.frame(dialect.transport, &frame)]
+        self.frame(dialect.transport, &frame).into()
     }
 
     /// The changes of one tick, the last of which made the version `version`.
@@ -105,11 +132,11 @@ impl Encoder {
         group: &GroupName,
         changes: &[Change],
         version: u64,
-    ) -> Vec<Bytes> {
+    ) -> Frames {
         if dialect.v1 {
             let entries: Vec<_> = changes.iter().map(DiffEntry).collect();
             let frame = Frame::new(group.as_str(), "presence:diff", &entries).at(version);
-            return vec![self.frame(dialect.transport, &frame)];
+            return self.frame(dialect.transport, &frame).into();
         }
         let first = version + 1 - changes.len() as u64;
         let frames = changes.iter().zip(first..).map(|(change, version)| {
@@ -120,8 +147,8 @@ impl Encoder {
         });
         match dialect.transport {
             // One chunk, and so one write.
-            Transport::Sse => vec![frames.collect::<Vec<_>>().concat().into()],
-            Transport::WebSocket => frames.collect(),
+            Transport::Sse => Bytes::from(frames.collect::<Vec<_>>().concat()).into(),
+            Transport::WebSocket => Frames(frames.collect()),
         }
     }
 
@@ -253,7 +280,7 @@ mod tests {
         Member::new(UserId::new(id).unwrap(), key, payload)
     }
 
-    fn text(frames: &[Bytes]) -> Vec<&str> {
+    fn text(frames: &Frames) -> Vec<&str> {
         frames.iter().map(|f| std::str::from_utf8(f).unwrap()).collect()
     }
 
@@ -294,7 +321,7 @@ mod tests {
             ]
         );
         let frames = encoder.delta(dialect(Transport::Sse, false), &group, &changes, 9);
-        assert_eq!(frames.len(), 1);
+        assert_eq!(frames.iter().count(), 1);
         assert_eq!(text(&frames)[0].matches("event: u\n").count(), 3);
     }
 

@@ -52,6 +52,7 @@
 pub mod __private;
 mod ask;
 mod connection;
+mod counters;
 mod error;
 mod frame;
 mod group;
@@ -64,10 +65,13 @@ mod outbox;
 mod plugin;
 mod policy;
 mod presence;
+mod rate;
 mod realtime;
+mod recheck;
 mod roster;
 mod session;
 mod spec;
+mod sync;
 mod target;
 mod transport;
 mod user;
@@ -207,6 +211,7 @@ mod watch;
 pub use umbral_presence_macros::presence;
 
 pub use self::{
+    counters::Counts,
     error::{BuildError, SendError},
     group::{Group, GroupName, InvalidGroupName, MAX_GROUP_NAME_BYTES},
     limits::Limits,
@@ -223,6 +228,7 @@ pub use self::{
         resolver::ResolveContext,
     },
     target::Target,
+    transport::socket::notice_dead_peers,
     user::{InvalidUserId, MAX_USER_ID_BYTES, UserId},
     watch::{Transition, Watch},
 };

@@ -20,17 +20,32 @@ pub struct Limits {
     pub connections_per_user: usize,
     /// Groups of one connection; a request for more gets `400`. 100.
     pub groups_per_connection: usize,
-    /// Bytes that wait for one connection, snapshots aside. A reader that falls behind by
-    /// more is closed, and begins with a snapshot when it is back. 256 KiB.
+    /// Bytes that wait for one connection, each thing that waits counted with 64 bytes more.
+    /// Where a reader falls behind by more, snapshots take the place of what groups had to
+    /// tell it, and then its oldest messages are dropped, of which it is told. 256 KiB.
     pub outbox_bytes: usize,
     /// Bytes of one inbound WebSocket message; a longer one ends the connection. 64 KiB.
     pub message_bytes: usize,
+    /// Messages that a WebSocket's client may send in a second; the next one is answered by
+    /// `@refused`. 50.
+    pub messages_per_second: u32,
+    /// `control` calls for one connection in a second; the next one gets `429`. 20.
+    pub control_per_second: u32,
+    /// Bytes of what a resolver may say of one member; more counts as no answer. 8 KiB.
+    pub payload_bytes: usize,
     /// How long the identity resolver and the policy may take to answer; after that the
     /// request gets `503`. 5 s.
     pub policy_timeout: Duration,
     /// How long the members of one call of a batch resolver hold up those of the next; they
     /// appear when it answers. 2 s.
     pub resolver_timeout: Duration,
+    /// How long [`drain`](crate::Realtime::drain) gives clients to go elsewhere, which they do
+    /// spread over this time. 5 s.
+    pub drain_window: Duration,
+    /// Changes of a group that follow one another within this time are told together; the
+    /// first one after a pause is told at once. 25 ms, and four times what the last telling
+    /// took where that is more.
+    pub tick: Duration,
 }
 
 impl Default for Limits {
@@ -41,8 +56,13 @@ impl Default for Limits {
             groups_per_connection: 100,
             outbox_bytes: 256 * 1024,
             message_bytes: 64 * 1024,
+            messages_per_second: 50,
+            control_per_second: 20,
+            payload_bytes: 8 * 1024,
             policy_timeout: Duration::from_secs(5),
             resolver_timeout: Duration::from_secs(2),
+            drain_window: Duration::from_secs(5),
+            tick: Duration::from_millis(25),
         }
     }
 }
@@ -51,18 +71,21 @@ impl Limits {
     /// The limits that would let nothing through.
     pub(crate) fn problems(&self) -> Vec<BuildProblem> {
         let default = Self::default();
-        [
-            ("connections", self.connections, default.connections),
-            ("connections_per_user", self.connections_per_user, default.connections_per_user),
-            ("groups_per_connection", self.groups_per_connection, default.groups_per_connection),
-            ("outbox_bytes", self.outbox_bytes, default.outbox_bytes),
-            ("message_bytes", self.message_bytes, default.message_bytes),
-            ("policy_timeout", usize::from(!self.policy_timeout.is_zero()), 5),
-            ("resolver_timeout", usize::from(!self.resolver_timeout.is_zero()), 2),
+        fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
+            *value == T::default()
+        }
+        macro_rules! zero {
+            ($($limit:ident)*) => {
+                [$((stringify!($limit), is_zero(&self.$limit), format!("{:?}", default.$limit))),*]
+            };
+        }
+        zero![
+            connections connections_per_user groups_per_connection outbox_bytes message_bytes
+            messages_per_second control_per_second payload_bytes policy_timeout resolver_timeout
         ]
         .into_iter()
-        .filter(|(_, value, _)| *value == 0)
-        .map(|(limit, _, default)| BuildProblem::ZeroLimit { limit, default: default.to_string() })
+        .filter(|(_, is_zero, _)| *is_zero)
+        .map(|(limit, _, default)| BuildProblem::ZeroLimit { limit, default })
         .collect()
     }
 }

@@ -2,49 +2,73 @@
 
 use std::{
     collections::VecDeque,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
-use parking_lot::Mutex;
+use crate::{counters::Counters, frame::Frames, group::GroupName, sync::Mutex};
 
-use crate::group::GroupName;
+/// What a queued entry costs besides its bytes, which others share: the entry itself, and
+/// more. It bounds how many there are.
+const ENTRY_BYTES: usize = 64;
 
-/// One connection's bounded queue of encoded frames, with one reader.
+/// One connection's bounded queue, with one reader.
 ///
-/// One snapshot per group is not counted against the bound, so that a room of any size can
-/// be joined: its bytes are shared by everybody who waits for it. Everything else is
-/// counted; a reader that falls behind by more than the bound is closed. It loses no truth:
-/// when it is back it begins with a snapshot.
+/// A snapshot is not queued but looked up when the reader comes to it, so it is as new as
+/// can be and costs nothing while it waits. That makes falling behind harmless: where the
+/// bound is reached, all queued changes of a group give way to one snapshot of it, and no
+/// truth is lost. Only then the oldest messages of the application are dropped, and counted.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     /// Locked under a group's lock; nothing is locked under it.
     state: Mutex<State>,
     limit: usize,
+    counters: Arc<Counters>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Frame>,
-    /// The bytes in `queue` that count.
-    bytes: usize,
-    /// The groups of the snapshots in `queue` that do not count, in its order.
-    snapshots: VecDeque<GroupName>,
+    queue: VecDeque<Entry>,
+    /// What the entries of `queue` cost.
+    cost: usize,
+    /// The groups whose next news is a snapshot: until it is taken their changes need not be
+    /// queued, for it will hold them.
+    stale: Vec<GroupName>,
+    /// Messages dropped of which the reader has not been told.
+    missed: u64,
+    /// How often the reader has taken something.
+    taken: u64,
     end: Option<End>,
     /// The reader, where it waits.
     reader: Option<Waker>,
 }
 
 #[derive(Debug)]
-struct Frame {
-    bytes: Bytes,
-    counts: bool,
+enum Entry {
+    /// Must arrive: an answer, or news of the connection itself.
+    Control(Frames),
+    /// A message of the application.
+    Message(Frames),
+    /// Changes of a group.
+    Delta(GroupName, Frames),
+    /// The place of a group's snapshot, where the group is stale.
+    Snapshot(GroupName),
+}
+
+/// What the reader is to write next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Frames(Frames),
+    /// A snapshot of this group, which the group has to be asked for.
+    Snapshot(GroupName),
+    /// So many messages were dropped at this place.
+    Missed(u64),
 }
 
 /// Why a connection ends from this side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It fell behind by more than its outbox holds.
+    /// Answers to its own requests fill its outbox, and it does not read them.
     Overflow,
     /// The application has sent the user away.
     Disconnected,
@@ -57,36 +81,70 @@ pub(crate) enum End {
 }
 
 impl Outbox {
-    /// An empty outbox that holds up to `limit` bytes of frames.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { state: Mutex::default(), limit }
+    /// An empty outbox that holds up to `limit` bytes.
+    pub(crate) fn new(limit: usize, counters: Arc<Counters>) -> Self {
+        Self { state: Mutex::default(), limit, counters }
     }
 
-    /// Queues frames.
-    pub(crate) fn push(&self, frames: &[Bytes]) {
-        self.queue(&mut self.state.lock(), frames, true);
+    /// Queues what must arrive.
+    pub(crate) fn push_control(&self, frames: Frames) {
+        self.push(Entry::Control(frames));
     }
 
-    /// Queues a snapshot of a group.
-    pub(crate) fn push_snapshot(&self, group: &GroupName, frames: &[Bytes]) {
+    /// Queues a message of the application.
+    pub(crate) fn push_message(&self, frames: Frames) {
+        self.push(Entry::Message(frames));
+    }
+
+    /// Queues changes of a group, under that group's lock.
+    pub(crate) fn push_delta(&self, group: &GroupName, frames: &Frames) {
         let mut state = self.state.lock();
-        // A client that asks for one after the other without reading must not pile them up.
-        let counts = state.snapshots.contains(group);
-        if !counts && !frames.is_empty() {
-            state.snapshots.push_back(group.clone());
+        if !state.stale.contains(group) {
+            self.queue(&mut state, Entry::Delta(group.clone(), frames.clone()));
         }
-        self.queue(&mut state, frames, counts);
     }
 
-    fn queue(&self, state: &mut State, frames: &[Bytes], counts: bool) {
+    /// The next news of a group is to be a snapshot. Said under that group's lock.
+    pub(crate) fn want_snapshot(&self, group: &GroupName) {
+        let mut state = self.state.lock();
+        if !state.stale.contains(group) {
+            state.stale.push(group.clone());
+            self.queue(&mut state, Entry::Snapshot(group.clone()));
+        }
+    }
+
+    /// Under a group's lock: whether its snapshot is due, which whoever asks will now write.
+    pub(crate) fn take_stale(&self, group: &GroupName) -> bool {
+        self.state.lock().freshen(group)
+    }
+
+    /// The connection is in this group no longer; nothing more of it is written.
+    pub(crate) fn forget(&self, group: &GroupName) {
+        let mut state = self.state.lock();
+        state.freshen(group);
+        state.retain(|entry| match entry {
+            Entry::Delta(of, _) | Entry::Snapshot(of) => of != group,
+            Entry::Control(_) | Entry::Message(_) => true,
+        });
+    }
+
+    fn push(&self, entry: Entry) {
+        self.queue(&mut self.state.lock(), entry);
+    }
+
+    fn queue(&self, state: &mut State, entry: Entry) {
         if state.end.is_some() {
             return;
         }
-        for bytes in frames {
-            state.bytes += if counts { bytes.len() } else { 0 };
-            state.queue.push_back(Frame { bytes: bytes.clone(), counts });
+        state.cost += entry.cost();
+        state.queue.push_back(entry);
+        if state.cost > self.limit {
+            self.counters.resyncs.add(state.collapse());
+            let missed = state.drop_messages(self.limit);
+            self.counters.missed.add(missed);
+            state.missed += missed;
         }
-        if state.bytes > self.limit {
+        if state.cost > self.limit {
             state.clear();
             state.end = Some(End::Overflow);
         }
@@ -96,6 +154,12 @@ impl Outbox {
     /// Whether the connection is to end, or is over.
     pub(crate) fn has_ended(&self) -> bool {
         self.state.lock().end.is_some()
+    }
+
+    /// While something waits, how often the reader has taken something so far.
+    pub(crate) fn progress(&self) -> Option<u64> {
+        let state = self.state.lock();
+        (!state.queue.is_empty()).then_some(state.taken)
     }
 
     /// Ends the connection at once: what is queued is dropped.
@@ -111,20 +175,11 @@ impl Outbox {
         state.wake();
     }
 
-    /// The next frame, or why there will be none.
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+    /// What to write next, or why there will be nothing more.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Next, End>> {
         let mut state = self.state.lock();
-        if let Some(frame) = state.queue.pop_front() {
-            if frame.counts {
-                state.bytes -= frame.bytes.len();
-            } else {
-                state.snapshots.pop_front();
-            }
-            if state.queue.is_empty() {
-                // An idle connection keeps no buffer.
-                state.queue = VecDeque::new();
-            }
-            return Poll::Ready(Ok(frame.bytes));
+        if let Some(next) = state.take() {
+            return Poll::Ready(Ok(next));
         }
         if let Some(end) = state.end {
             return Poll::Ready(Err(end));
@@ -136,9 +191,101 @@ impl Outbox {
     }
 }
 
+impl Entry {
+    fn cost(&self) -> usize {
+        ENTRY_BYTES
+            + match self {
+                Self::Control(frames) | Self::Message(frames) | Self::Delta(_, frames) => {
+                    frames.bytes()
+                }
+                Self::Snapshot(_) => 0,
+            }
+    }
+}
+
 impl State {
+    fn take(&mut self) -> Option<Next> {
+        // What was dropped was older than what is here.
+        if self.missed > 0 {
+            return Some(Next::Missed(std::mem::take(&mut self.missed)));
+        }
+        let entry = self.queue.pop_front()?;
+        self.cost -= entry.cost();
+        self.taken += 1;
+        if self.queue.is_empty() {
+            // An idle connection keeps no buffer.
+            self.queue = VecDeque::new();
+        }
+        Some(match entry {
+            Entry::Control(frames) | Entry::Message(frames) | Entry::Delta(_, frames) => {
+                Next::Frames(frames)
+            }
+            Entry::Snapshot(group) => Next::Snapshot(group),
+        })
+    }
+
+    /// Says whether the group was stale.
+    fn freshen(&mut self, group: &GroupName) -> bool {
+        let Some(at) = self.stale.iter().position(|other| other == group) else {
+            return false;
+        };
+        self.stale.swap_remove(at);
+        if self.stale.is_empty() {
+            self.stale = Vec::new();
+        }
+        true
+    }
+
+    /// Puts a snapshot in the place of all changes of each group. Gives how many groups had
+    /// some.
+    fn collapse(&mut self) -> u64 {
+        let mut behind: Vec<GroupName> = Vec::new();
+        self.retain(|entry| {
+            let Entry::Delta(group, _) = entry else {
+                return true;
+            };
+            if !behind.contains(group) {
+                behind.push(group.clone());
+            }
+            false
+        });
+        for group in &behind {
+            let place = Entry::Snapshot(group.clone());
+            self.cost += place.cost();
+            self.queue.push_back(place);
+        }
+        let groups = behind.len() as u64;
+        self.stale.append(&mut behind);
+        groups
+    }
+
+    /// Drops the oldest messages until the rest fits. Gives how many.
+    fn drop_messages(&mut self, limit: usize) -> u64 {
+        let mut dropped = 0;
+        while self.cost > limit
+            && let Some(at) = self.queue.iter().position(|e| matches!(e, Entry::Message(_)))
+            && let Some(message) = self.queue.remove(at)
+        {
+            self.cost -= message.cost();
+            dropped += 1;
+        }
+        dropped
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(&Entry) -> bool) {
+        let cost = &mut self.cost;
+        self.queue.retain(|entry| {
+            let kept = keep(entry);
+            if !kept {
+                *cost -= entry.cost();
+            }
+            kept
+        });
+    }
+
     fn clear(&mut self) {
-        (self.queue, self.snapshots, self.bytes) = (VecDeque::new(), VecDeque::new(), 0);
+        (self.queue, self.stale) = (VecDeque::new(), Vec::new());
+        (self.cost, self.missed) = (0, 0);
     }
 
     fn wake(&mut self) {
@@ -149,89 +296,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-
-    use super::*;
-
-    async fn next(outbox: &Outbox) -> Result<Bytes, End> {
-        poll_fn(|cx| outbox.poll_next(cx)).await
-    }
-
-    fn frame(text: &'static str) -> [Bytes; 1] {
-        [Bytes::from_static(text.as_bytes())]
-    }
-
-    fn group(name: &str) -> GroupName {
-        GroupName::new(name).unwrap()
-    }
-
-    #[tokio::test]
-    async fn what_was_queued_is_read_before_the_end() {
-        let outbox = Outbox::new(10);
-        outbox.push(&frame("a"));
-        outbox.close(End::Disconnected);
-        outbox.push(&frame("late"));
-        assert_eq!(next(&outbox).await, Ok("a".into()));
-        assert_eq!(next(&outbox).await, Err(End::Disconnected));
-    }
-
-    #[tokio::test]
-    async fn a_reader_that_falls_behind_is_closed() {
-        let outbox = Outbox::new(10);
-        outbox.push(&frame("12345"));
-        outbox.push(&frame("67890"));
-        assert_eq!(next(&outbox).await, Ok("12345".into()));
-        outbox.push(&frame("12345"));
-        outbox.push(&frame("6"));
-        assert_eq!(next(&outbox).await, Err(End::Overflow));
-    }
-
-    #[tokio::test]
-    async fn a_snapshot_of_any_size_fits() {
-        let outbox = Outbox::new(4);
-        outbox.push(&frame("1234"));
-        outbox.push_snapshot(&group("room:1"), &frame("a large room"));
-        assert_eq!(next(&outbox).await, Ok("1234".into()));
-        assert_eq!(next(&outbox).await, Ok("a large room".into()));
-        outbox.push(&frame("1234"));
-        assert_eq!(next(&outbox).await, Ok("1234".into()));
-    }
-
-    #[tokio::test]
-    async fn a_second_snapshot_of_a_group_counts_while_the_first_waits() {
-        let outbox = Outbox::new(4);
-        for n in 0..3 {
-            for room in ["room:1", "room:2"] {
-                outbox.push_snapshot(&group(room), &frame("large"));
-            }
-            for _ in 0..2 {
-                assert_eq!(next(&outbox).await, Ok("large".into()), "{n}");
-            }
-        }
-        for _ in 0..2 {
-            outbox.push_snapshot(&group("room:1"), &frame("large"));
-        }
-        assert_eq!(next(&outbox).await, Err(End::Overflow));
-    }
-
-    #[tokio::test]
-    async fn what_is_abandoned_is_not_read() {
-        let outbox = Outbox::new(10);
-        outbox.push(&frame("a"));
-        outbox.abandon(End::Lost);
-        assert_eq!(next(&outbox).await, Err(End::Lost));
-    }
-
-    #[tokio::test]
-    async fn a_waiting_reader_is_woken() {
-        let outbox = std::sync::Arc::new(Outbox::new(10));
-        let reader = tokio::spawn({
-            let outbox = outbox.clone();
-            async move { next(&outbox).await }
-        });
-        tokio::task::yield_now().await;
-        outbox.push(&frame("a"));
-        assert_eq!(reader.await.unwrap(), Ok("a".into()));
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! The builder.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use http::request::Parts;
 
@@ -13,6 +13,7 @@ use crate::{
     origin::AllowedOrigins,
     policy::{AnyPolicy, GroupPolicy, PolicyAsyncFn, PolicyFn, PublicGroupsOnly},
     realtime::{App, Realtime},
+    recheck::Recheck,
     spec::{
         PresenceSpec,
         declared::{Declaration, declared},
@@ -51,6 +52,7 @@ pub struct RealtimePlugin {
     policy: Box<dyn AnyPolicy>,
     handler: Option<Box<dyn AnyHandler>>,
     origins: AllowedOrigins,
+    recheck: Recheck,
     limits: Limits,
     context: ResolveContext,
     base: String,
@@ -75,6 +77,7 @@ impl RealtimePlugin {
             policy: Box::new(PublicGroupsOnly),
             handler: None,
             origins: AllowedOrigins::default(),
+            recheck: Recheck::default(),
             limits: Limits::default(),
             context: ResolveContext::default(),
             base: "/realtime".to_owned(),
@@ -178,6 +181,22 @@ impl RealtimePlugin {
         self
     }
 
+    /// Asks the identity resolver and the policy again for every open connection, once in
+    /// this time, the questions spread over it. Without it they are asked when a connection
+    /// opens or changes its groups, and where the application calls
+    /// [`recheck_policy`](Realtime::recheck_policy).
+    ///
+    /// A connection whose user has become another, or nobody, is ended. One that has lost the
+    /// right to a group gets `@denied`, and its user leaves. Where no answer comes nothing
+    /// changes, and an error is logged. The head of the request is kept for the question.
+    pub fn recheck_every(mut self, interval: Duration) -> Self {
+        if interval.is_zero() {
+            self.problems.push(BuildProblem::RecheckInterval);
+        }
+        self.recheck = Recheck::every(interval);
+        self
+    }
+
     /// Serves everything under another path than `/realtime`.
     pub fn at(mut self, base: impl Into<String>) -> Self {
         self.base = base.into();
@@ -237,6 +256,7 @@ impl RealtimePlugin {
             policy: self.policy,
             handler: self.handler,
             origins: self.origins,
+            recheck: self.recheck,
             base: self.base,
         }))
     }

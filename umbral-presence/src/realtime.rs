@@ -8,6 +8,8 @@ use serde_json::json;
 
 use crate::{
     ask::{Unanswered, ask},
+    counters::Counts,
+    frame::Encoder,
     group::{Group, GroupName},
     hub::Hub,
     identity::IdentityResolver,
@@ -15,13 +17,11 @@ use crate::{
     origin::AllowedOrigins,
     policy::AnyPolicy,
     presence::Presence,
+    recheck::Recheck,
     target::Target,
     transport,
     user::UserId,
 };
-
-/// How long a draining server waits for its clients to go by themselves.
-const DRAIN_WINDOW: Duration = Duration::from_secs(5);
 
 /// Presence and messages, as built by
 /// [`RealtimePlugin::build`](crate::RealtimePlugin::build). A cheap handle; clones are the
@@ -38,6 +38,7 @@ pub(crate) struct App {
     pub(crate) policy: Box<dyn AnyPolicy>,
     pub(crate) handler: Option<Box<dyn AnyHandler>>,
     pub(crate) origins: AllowedOrigins,
+    pub(crate) recheck: Recheck,
     /// The path that everything is served under.
     pub(crate) base: String,
 }
@@ -127,18 +128,25 @@ impl Realtime {
         }
     }
 
-    /// Refuses new connections with `503`, tells open ones to go elsewhere (`@drain`), and
-    /// ends those that are still there after five seconds.
+    /// Refuses new connections with `503`, tells open ones to go elsewhere spread over
+    /// [`Limits::drain_window`](crate::Limits::drain_window) (`@drain`, and `retry:` for a
+    /// plain event stream), and ends those that are still there when it is over. Nobody is
+    /// seen to leave meanwhile.
     ///
     /// Call it before the server's own graceful shutdown, which waits for open sockets, and
     /// give that an end of its own: it would wait for ever for a socket whose reader is
     /// stuck.
     pub async fn drain(&self) {
         let hub = &self.app.hub;
-        hub.begin_draining();
-        let within = json!({ "within": DRAIN_WINDOW.as_secs() });
+        let until = hub.begin_draining();
+        let window = hub.limits.drain_window;
+        let seconds = window.as_secs() + u64::from(window.subsec_nanos() > 0);
+        let within = json!({ "within": seconds });
         for connection in hub.all_connections() {
             hub.tell(&connection, "@drain", &within);
+            if connection.dialect.is_plain_sse() {
+                connection.outbox.push_control(Encoder::retry(part_of(window)));
+            }
         }
         let everybody_gone = async {
             let mut look = tokio::time::interval(Duration::from_millis(50));
@@ -146,9 +154,15 @@ impl Realtime {
                 look.tick().await;
             }
         };
-        if tokio::time::timeout(DRAIN_WINDOW, everybody_gone).await.is_err() {
+        if tokio::time::timeout_at(until.into(), everybody_gone).await.is_err() {
             hub.end_all();
         }
+    }
+
+    /// What has happened since it was built.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.app.hub.counts()
     }
 
     /// What is held at the moment.
@@ -161,6 +175,12 @@ impl Realtime {
             draining: self.app.hub.is_draining(),
         }
     }
+}
+
+/// A random part of a time, so that not everybody does something at once.
+fn part_of(time: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    time.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 /// Why it is not known who asks.

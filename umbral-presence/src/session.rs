@@ -4,19 +4,18 @@
 use std::{
     future::poll_fn,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
-    connection::{Connection, Token},
-    frame::Dialect,
+    connection::{Connection, Opening},
+    frame::Frames,
     group::GroupName,
     hub::{Full, Hub, Moment, Stale, now},
-    outbox::End,
-    user::UserId,
+    outbox::{End, Next},
 };
 
 /// An open connection. It is registered before this exists and never without it, so every
@@ -33,12 +32,10 @@ impl Session {
     /// Registers a connection, `hello` first among its frames.
     pub(crate) fn open(
         hub: &Arc<Hub>,
-        user: Option<UserId>,
-        dialect: Dialect,
-        token: Option<Token>,
+        opening: Opening,
         hello: Option<&impl Serialize>,
     ) -> Result<Self, Full> {
-        let connection = hub.open(user, dialect, token, hello)?;
+        let connection = hub.open(opening, hello)?;
         Ok(Self { hub: hub.clone(), connection, goodbye: false })
     }
 
@@ -51,15 +48,30 @@ impl Session {
         self.hub.subscribe(&self.connection, groups, asked)
     }
 
-    /// The next frame to write, or why the connection is to end.
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
-        self.connection.is_read(now());
-        self.connection.outbox.poll_next(cx)
+    /// What to write next, or why the connection is to end.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Frames, End>> {
+        let Self { hub, connection, .. } = self;
+        connection.is_read(now());
+        loop {
+            let frames = match ready!(connection.outbox.poll_next(cx))? {
+                Next::Frames(frames) => frames,
+                Next::Missed(missed) => {
+                    let data = json!({ "missed": missed });
+                    hub.encoder().control(connection.dialect, "@lagged", &data)
+                }
+                Next::Snapshot(group) => match hub.snapshot(connection, &group) {
+                    Some(snapshot) => snapshot,
+                    // Left meanwhile, or taken already.
+                    None => continue,
+                },
+            };
+            return Poll::Ready(Ok(frames));
+        }
     }
 
-    /// The next frame to write, or why the connection is to end. Nothing is lost where the
-    /// future is dropped.
-    pub(crate) async fn next(&self) -> Result<Bytes, End> {
+    /// What to write next, or why the connection is to end. Nothing is lost where the future
+    /// is dropped.
+    pub(crate) async fn next(&self) -> Result<Frames, End> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 

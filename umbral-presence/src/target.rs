@@ -67,7 +67,7 @@ impl Target {
         }
         let data = encode_data(data)
             .map_err(|source| SendError::Data { event: event.to_owned(), source })?;
-        let encoder = &self.hub.encoder;
+        let encoder = self.hub.encoder();
         let (channel, connections) = match self.whom {
             Whom::Group(group) => {
                 let group = group?;
@@ -83,9 +83,10 @@ impl Target {
         };
         let message = Encoded::default();
         for connection in connections {
-            connection.outbox.push(message.get(connection.dialect, |dialect| {
+            let frames = message.get(connection.dialect, |dialect| {
                 encoder.message(dialect, &channel, event, &data)
-            }));
+            });
+            connection.outbox.push_message(frames.clone());
         }
         Ok(())
     }

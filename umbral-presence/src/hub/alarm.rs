@@ -19,7 +19,7 @@ use tokio_util::time::{DelayQueue, delay_queue::Key};
 use super::{GroupCell, Hub};
 
 /// How often connections are looked after.
-const SWEEP: Duration = Duration::from_secs(15);
+const SWEEP: Duration = Duration::from_secs(5);
 
 /// A wake-up that is asked for. A group that is gone by then needs none.
 type Alarm = (Instant, Weak<GroupCell>);
@@ -118,7 +118,7 @@ mod tests {
     };
 
     fn group(name: &str) -> Arc<GroupCell> {
-        let group = Group::new(GroupName::new(name).unwrap(), None);
+        let group = Group::new(GroupName::new(name).unwrap(), None, Duration::ZERO);
         Arc::new(GroupCell(Mutex::new(group)))
     }
 

@@ -1,15 +1,17 @@
 //! Connections coming and going.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use serde::Serialize;
 
 use super::{Hub, now};
 use crate::{
-    connection::{Connection, ConnectionId, Token},
-    frame::Dialect,
+    connection::{Connection, ConnectionId, Opening, Token},
     outbox::{End, Outbox},
-    user::UserId,
+    rate::Rate,
 };
 
 /// Why a connection was not opened.
@@ -28,9 +30,7 @@ impl Hub {
     /// [`close`](Self::close).
     pub(crate) fn open(
         &self,
-        user: Option<UserId>,
-        dialect: Dialect,
-        token: Option<Token>,
+        opening: Opening,
         hello: Option<&impl Serialize>,
     ) -> Result<Arc<Connection>, Full> {
         // Counted first and looked at afterwards, so that a drain that begins meanwhile
@@ -45,13 +45,13 @@ impl Hub {
         }
         self.alarms.start(&self.me);
         let number = self.last_connection.fetch_add(1, Ordering::Relaxed);
+        let now = now();
         let connection = Arc::new(Connection::new(
             ConnectionId::of(number),
-            user,
-            dialect,
-            Outbox::new(self.limits.outbox_bytes),
-            token,
-            now(),
+            opening,
+            Outbox::new(self.limits.outbox_bytes, self.counters().clone()),
+            Rate::new(self.limits.control_per_second, now),
+            now,
         ));
         if let Some(hello) = hello {
             self.tell(&connection, "@hello", hello);
@@ -110,6 +110,7 @@ impl Hub {
         let now = now();
         for connection in self.all_connections() {
             if connection.is_lost(now) {
+                self.counters().lost.add(1);
                 self.close(&connection, false);
                 connection.outbox.abandon(End::Lost);
             }
@@ -118,8 +119,7 @@ impl Hub {
 
     /// Queues a control frame for one connection.
     pub(crate) fn tell(&self, connection: &Connection, event: &str, data: &impl Serialize) {
-        let frames = self.encoder.control(connection.dialect, event, data);
-        connection.outbox.push(&frames);
+        connection.outbox.push_control(self.encoder().control(connection.dialect, event, data));
     }
 
     /// The connection whose client was told this token.
@@ -137,13 +137,14 @@ impl Hub {
         self.open.load(Ordering::SeqCst)
     }
 
-    /// From now on no connection is opened.
-    pub(crate) fn begin_draining(&self) {
-        self.draining.store(true, Ordering::SeqCst);
+    /// From now on no connection is opened. Gives until when those that are may go by
+    /// themselves.
+    pub(crate) fn begin_draining(&self) -> Instant {
+        *self.drain_until.get_or_init(|| now() + self.limits.drain_window)
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::SeqCst)
+        self.drain_until.get().is_some()
     }
 
     /// Ends every connection, for the server is going down.

@@ -5,20 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use indexmap::IndexMap;
 
 use crate::{
     connection::{Connection, ConnectionId},
-    frame::{Dialect, Encoded, Encoder},
+    counters::Counters,
+    frame::{Dialect, Encoded, Encoder, Frames},
     group::GroupName,
     roster::{Answer, Farewell, Roster},
     spec::PresenceSpec,
     watch::WatchQueue,
 };
-
-/// Changes that follow one another within this time share one flush.
-const TICK: Duration = Duration::from_millis(25);
 
 /// A tick lasts at least this many times what the last flush cost, so that telling never
 /// takes more than a fifth of the time, however many are told.
@@ -32,9 +29,13 @@ pub(crate) struct Group {
     pub(crate) spec: Option<Arc<PresenceSpec>>,
     pub(crate) roster: Roster,
     subscribers: IndexMap<ConnectionId, Subscriber>,
-    /// Subscribers whose snapshot comes with the next flush.
+    /// Subscribers who get a snapshot from the next flush on.
     newcomers: Vec<ConnectionId>,
     watchers: Vec<Arc<WatchQueue>>,
+    /// The members at the roster's version, once somebody has asked for them.
+    snapshot: Encoded,
+    /// Changes that follow one another within this time share one flush.
+    tick: Duration,
     /// Before this no flush, unless the group has been quiet.
     flush_after: Option<Instant>,
     /// When the group is to be woken; a later wake-up is not asked for then.
@@ -46,12 +47,20 @@ pub(crate) struct Group {
 #[derive(Debug)]
 struct Subscriber {
     connection: Arc<Connection>,
-    /// Has its snapshot, so that deltas make sense to it.
+    /// Has its snapshot, or will take one that holds all that is told before; deltas are for
+    /// it from then on.
     synced: bool,
 }
 
+/// What telling takes.
+#[derive(Debug, Default)]
+pub(crate) struct Teller {
+    pub(crate) encoder: Encoder,
+    pub(crate) counters: Arc<Counters>,
+}
+
 impl Group {
-    pub(crate) fn new(name: GroupName, spec: Option<Arc<PresenceSpec>>) -> Self {
+    pub(crate) fn new(name: GroupName, spec: Option<Arc<PresenceSpec>>, tick: Duration) -> Self {
         Self {
             name,
             spec,
@@ -59,6 +68,8 @@ impl Group {
             subscribers: IndexMap::new(),
             newcomers: Vec::new(),
             watchers: Vec::new(),
+            snapshot: Encoded::default(),
+            tick,
             flush_after: None,
             alarm: None,
             retired: false,
@@ -91,27 +102,34 @@ impl Group {
         newly_seated
     }
 
-    /// Removes a subscriber. Says whether its user has lost the place.
+    /// Removes a subscriber. Without a goodbye its user keeps the place for the grace, and
+    /// until `stays_until` where that is later. Says whether the user has lost the place.
     pub(crate) fn unsubscribe(
         &mut self,
         connection: &Connection,
         goodbye: bool,
+        stays_until: Option<Instant>,
         now: Instant,
     ) -> bool {
         self.subscribers.swap_remove(&connection.id);
         self.newcomers.retain(|&id| id != connection.id);
+        connection.outbox.forget(&self.name);
         let (Some(user), Some(spec)) = (&connection.user, &self.spec) else {
             return false;
         };
-        let farewell =
-            if goodbye { Farewell::Goodbye } else { Farewell::Lost { until: now + spec.grace } };
+        let farewell = if goodbye {
+            Farewell::Goodbye
+        } else {
+            let until = now + spec.grace;
+            Farewell::Lost { until: stays_until.map_or(until, |stays| stays.max(until)) }
+        };
         self.roster.leave(connection.id, user, farewell, now)
     }
 
     /// Adds a watcher inside the application; it begins with the members of now.
-    pub(crate) fn watch(&mut self, watcher: Arc<WatchQueue>, now: Instant, encoder: &Encoder) {
+    pub(crate) fn watch(&mut self, watcher: Arc<WatchQueue>, now: Instant, teller: &Teller) {
         if self.is_dirty() {
-            self.begin_tick(now, encoder);
+            self.begin_tick(now, teller);
         }
         watcher.sync(&self.roster);
         self.watchers.push(watcher);
@@ -122,26 +140,27 @@ impl Group {
     }
 
     /// Queues a message for every subscriber.
-    pub(crate) fn send(&self, message: &Encoded, encode: impl Fn(Dialect) -> Vec<Bytes>) {
+    pub(crate) fn send(&self, message: &Encoded, encode: impl Fn(Dialect) -> Frames) {
         for subscriber in self.subscribers.values() {
             let connection = &subscriber.connection;
-            connection.outbox.push(message.get(connection.dialect, &encode));
+            connection.outbox.push_message(message.get(connection.dialect, &encode).clone());
         }
     }
 
     /// Tells what has changed: at once in a quiet group, else when the tick is over.
-    pub(crate) fn settle(&mut self, now: Instant, encoder: &Encoder) {
+    pub(crate) fn settle(&mut self, now: Instant, teller: &Teller) {
+        teller.counters.cancelled.add(self.roster.take_cancelled());
         if !self.is_dirty() || self.flush_after.is_some_and(|after| now < after) {
             return;
         }
-        self.begin_tick(now, encoder);
+        self.begin_tick(now, teller);
     }
 
     /// Tells what has changed; what changes from now on waits for the end of the tick.
-    fn begin_tick(&mut self, now: Instant, encoder: &Encoder) {
+    fn begin_tick(&mut self, now: Instant, teller: &Teller) {
         let started = Instant::now();
-        self.flush(encoder);
-        self.flush_after = Some(now + TICK.max(started.elapsed() * FLUSH_SHARE));
+        self.flush(teller);
+        self.flush_after = Some(now + self.tick.max(started.elapsed() * FLUSH_SHARE));
     }
 
     /// When there will be something to do without anybody's asking.
@@ -154,38 +173,70 @@ impl Group {
         self.roster.has_changes() || !self.newcomers.is_empty()
     }
 
-    /// First the changes, to those who know what was before; then the snapshot that holds
-    /// them, to those who do not. Both are queued under the group's lock, so every
+    /// Queues the changes for those who know what was before; the others are to take a
+    /// snapshot, which will hold them. Both happens under the group's lock, so every
     /// connection sees one order.
-    fn flush(&mut self, encoder: &Encoder) {
+    fn flush(&mut self, teller: &Teller) {
+        let Teller { encoder, counters } = teller;
         let changes = self.roster.take_changes();
-        let version = self.roster.version();
+        counters.transitions.add(changes.len() as u64);
         if !changes.is_empty() {
-            let delta = Encoded::default();
+            self.snapshot = Encoded::default();
+            let (version, delta) = (self.roster.version(), Encoded::default());
             for subscriber in self.subscribers.values().filter(|s| s.synced) {
                 let connection = &subscriber.connection;
-                connection.outbox.push(delta.get(connection.dialect, |dialect| {
+                let frames = delta.get(connection.dialect, |dialect| {
                     encoder.delta(dialect, &self.name, &changes, version)
-                }));
+                });
+                connection.outbox.push_delta(&self.name, frames);
             }
             for watcher in &self.watchers {
                 watcher.push(&changes, &self.roster);
             }
         }
-        if self.newcomers.is_empty() {
-            return;
-        }
-        let (members, snapshot) = (self.roster.members(), Encoded::default());
         for id in self.newcomers.drain(..) {
             if let Some(subscriber) = self.subscribers.get_mut(&id) {
-                let connection = &subscriber.connection;
-                let frames = snapshot.get(connection.dialect, |dialect| {
-                    encoder.snapshot(dialect, &self.name, &members, version)
-                });
-                connection.outbox.push_snapshot(&self.name, frames);
+                subscriber.connection.outbox.want_snapshot(&self.name);
                 subscriber.synced = true;
             }
         }
+    }
+
+    /// Has a subscriber take a snapshot once more.
+    pub(crate) fn resync(&self, connection: &Connection) {
+        if self.subscribers.get(&connection.id).is_some_and(|subscriber| subscriber.synced)
+            && self.spec.is_some()
+        {
+            connection.outbox.want_snapshot(&self.name);
+        }
+    }
+
+    /// The snapshot that a subscriber is due, encoded once for all who take it before the
+    /// next change is told.
+    pub(crate) fn take_snapshot(
+        &mut self,
+        connection: &Connection,
+        now: Instant,
+        encoder: &Encoder,
+    ) -> Option<Frames> {
+        let subscriber = self.subscribers.get(&connection.id)?;
+        if !subscriber.synced || !connection.outbox.take_stale(&self.name) {
+            return None;
+        }
+        let mut cost = None;
+        let frames = self.snapshot.get(connection.dialect, |dialect| {
+            let started = Instant::now();
+            let (members, version) = (self.roster.told(), self.roster.version());
+            let frames = encoder.snapshot(dialect, &self.name, &members, version);
+            cost = Some(started.elapsed());
+            frames
+        });
+        let frames = frames.clone();
+        if let Some(cost) = cost {
+            let after = now + cost * FLUSH_SHARE;
+            self.flush_after = Some(self.flush_after.map_or(after, |before| before.max(after)));
+        }
+        Some(frames)
     }
 
     /// Whether nothing would be lost without this group.

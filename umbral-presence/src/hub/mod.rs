@@ -16,18 +16,20 @@ mod users;
 
 use std::{
     sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize},
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, AtomicUsize},
     },
     time::Instant,
 };
 
-use bytes::Bytes;
 use dashmap::DashMap;
-use parking_lot::{Mutex, MutexGuard};
 
 use self::{
-    alarm::Alarms, group::Group, resolving::Batches, revocations::Revocations, users::User,
+    alarm::Alarms,
+    group::{Group, Teller},
+    resolving::Batches,
+    revocations::Revocations,
+    users::User,
 };
 pub(crate) use self::{
     connections::Full,
@@ -36,11 +38,13 @@ pub(crate) use self::{
 };
 use crate::{
     connection::{Connection, ConnectionId, Token},
-    frame::{Dialect, Encoded, Encoder},
+    counters::{Counters, Counts},
+    frame::{Dialect, Encoded, Encoder, Frames},
     group::GroupName,
     limits::Limits,
     roster::Member,
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
+    sync::{Mutex, MutexGuard},
     user::UserId,
     watch::WatchQueue,
 };
@@ -55,7 +59,7 @@ pub(crate) struct Hub {
     /// Handed to the alarm task, which must not keep the hub alive.
     me: Weak<Self>,
     pub(crate) limits: Limits,
-    pub(crate) encoder: Encoder,
+    teller: Teller,
     matcher: Matcher,
     groups: DashMap<GroupName, Arc<GroupCell>>,
     connections: DashMap<ConnectionId, Arc<Connection>>,
@@ -64,7 +68,8 @@ pub(crate) struct Hub {
     /// Open connections, counted before they are in the map.
     open: AtomicUsize,
     last_connection: AtomicU64,
-    draining: AtomicBool,
+    /// Until when clients may go by themselves, where the server is going down.
+    drain_until: OnceLock<Instant>,
     pub(crate) revocations: Revocations,
     context: ResolveContext,
     /// Numbers the questions to resolvers.
@@ -78,7 +83,7 @@ impl Hub {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             limits,
-            encoder: Encoder::default(),
+            teller: Teller::default(),
             matcher,
             groups: DashMap::new(),
             connections: DashMap::new(),
@@ -86,7 +91,7 @@ impl Hub {
             users: DashMap::new(),
             open: AtomicUsize::new(0),
             last_connection: AtomicU64::new(0),
-            draining: AtomicBool::new(false),
+            drain_until: OnceLock::new(),
             revocations: Revocations::default(),
             context,
             questions: AtomicU64::new(0),
@@ -110,7 +115,7 @@ impl Hub {
         for user in group.roster.expire(now) {
             self.unseat(&user, &group.name);
         }
-        group.settle(now, &self.encoder);
+        group.settle(now, &self.teller);
         // An alarm that is over may have been lost with the runtime that it waited in.
         if let Some(at) = group.next_wake()
             && group.alarm.is_none_or(|alarm| at < alarm || alarm <= now)
@@ -137,7 +142,10 @@ impl Hub {
         if let Some(cell) = self.groups.get(name) {
             return cell.clone();
         }
-        let new = || Arc::new(GroupCell(Mutex::new(Group::new(name.clone(), spec.cloned()))));
+        let new = || {
+            let group = Group::new(name.clone(), spec.cloned(), self.limits.tick);
+            Arc::new(GroupCell(Mutex::new(group)))
+        };
         self.groups.entry(name.clone()).or_insert_with(new).clone()
     }
 
@@ -182,8 +190,28 @@ impl Hub {
     }
 
     /// Queues a message for every subscriber of a group.
-    pub(crate) fn send(&self, name: &GroupName, encode: impl Fn(Dialect) -> Vec<Bytes>) {
+    pub(crate) fn send(&self, name: &GroupName, encode: impl Fn(Dialect) -> Frames) {
         self.with_group(name, |group| group.send(&Encoded::default(), encode));
+    }
+
+    /// The snapshot of a group that a connection has come to, if it is still due.
+    pub(crate) fn snapshot(&self, connection: &Connection, name: &GroupName) -> Option<Frames> {
+        let cell = self.groups.get(name)?.clone();
+        let mut group = cell.lock()?;
+        group.take_snapshot(connection, now(), &self.teller.encoder)
+    }
+
+    pub(crate) fn encoder(&self) -> &Encoder {
+        &self.teller.encoder
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.teller.counters
+    }
+
+    /// What has happened so far.
+    pub(crate) fn counts(&self) -> Counts {
+        self.teller.counters.read()
     }
 
     /// Whether a spec owns the group, so that it has presence.
@@ -217,7 +245,7 @@ impl Hub {
     /// [`unwatch`](Self::unwatch).
     pub(crate) fn watch(&self, name: &GroupName, watcher: &Arc<WatchQueue>) -> Arc<GroupCell> {
         let spec = self.owner(name);
-        let begin = |group: &mut Group| group.watch(watcher.clone(), now(), &self.encoder);
+        let begin = |group: &mut Group| group.watch(watcher.clone(), now(), &self.teller);
         self.group(name, spec.as_ref(), begin).0
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use indexmap::IndexMap;
 use parking_lot::Mutex;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep, sleep_until, timeout},
@@ -22,7 +22,7 @@ use crate::{
     roster::{Answer, Asked},
     spec::{
         PresenceSpec,
-        resolver::{BatchFn, Resolver},
+        resolver::{BatchFn, Resolver, encode},
     },
     user::UserId,
 };
@@ -104,14 +104,14 @@ impl Hub {
         group: &GroupName,
     ) -> Option<Answer> {
         let asked = self.question();
-        let Some(payload) = spec.resolver.resolve(user) else {
-            tracing::error!(
-                %user, %group, spec = %spec.place(),
-                "the resolver panicked; the member is not shown"
-            );
-            return None;
-        };
-        Some(Answer { payload, asked })
+        match spec.resolver.resolve(user, self.limits.payload_bytes) {
+            Ok(payload) => Some(Answer { payload, asked }),
+            Err(error) => {
+                let spec = spec.place();
+                tracing::error!(%user, %group, %spec, %error, "a member is not shown");
+                None
+            }
+        }
     }
 
     /// Shows users who have their seats already, as soon as their resolvers have answered.
@@ -279,6 +279,13 @@ async fn call(
         tracing::error!(%error, spec = %spec.place(), "the batch resolver gave no answer");
         HashMap::new()
     });
-    let encode = |(user, value)| Some((user, to_raw_value(&value).ok()?));
+    let most = hub.limits.payload_bytes;
+    let encode = |(user, payload)| match encode(&payload, most) {
+        Ok(payload) => Some((user, payload)),
+        Err(error) => {
+            tracing::error!(%user, spec = %spec.place(), %error, "a member is not shown");
+            None
+        }
+    };
     payloads.into_iter().filter_map(encode).collect()
 }

@@ -132,6 +132,13 @@ impl Hub {
         Ok(Replaced { number, joined, left })
     }
 
+    /// Has a connection take the snapshots of these groups once more, where it is in them.
+    pub(crate) fn resync(&self, connection: &Connection, names: &[GroupName]) {
+        for name in names {
+            self.with_group(name, |group| group.resync(connection));
+        }
+    }
+
     fn entrances(&self, connection: &Connection, names: &[GroupName]) -> Vec<Entrance> {
         let user = connection.user.as_ref();
         names.iter().map(|name| self.entrance(user, name)).collect()
@@ -183,7 +190,9 @@ impl Hub {
 
     pub(super) fn leave(&self, cell: &Arc<GroupCell>, connection: &Connection, goodbye: bool) {
         let mut group = cell.0.lock();
-        if group.unsubscribe(connection, goodbye, now())
+        // Who goes elsewhere because this server is going down has not left.
+        let stays_until = self.drain_until.get().copied();
+        if group.unsubscribe(connection, goodbye, stays_until, now())
             && let Some(user) = &connection.user
         {
             self.unseat(user, &group.name);

@@ -63,6 +63,12 @@ impl Hub {
         connections
     }
 
+    /// Takes one connection out of a group; its user leaves at once where it was the last one
+    /// there. Says whether it was in it.
+    pub(crate) fn leave_now(&self, connection: &Arc<Connection>, name: &GroupName) -> bool {
+        !self.unsubscribe(connection, std::slice::from_ref(name)).is_empty()
+    }
+
     /// Ends a grace: a user without a connection to the group leaves it now.
     fn evict(&self, user: &UserId, name: &GroupName) {
         self.change(name, |group| {

@@ -30,6 +30,8 @@ pub(crate) struct Roster {
     untold: IndexMap<UserId, Untold>,
     /// When users without a connection are to go, soonest first.
     graces: BTreeSet<(Instant, UserId)>,
+    /// Changes that came to nothing since the last look.
+    cancelled: u64,
 }
 
 /// One user's place in the group.
@@ -97,13 +99,14 @@ impl Roster {
         }
         if let Some(deadline) = seat.grace.take() {
             self.graces.remove(&(deadline, user.clone()));
+            self.cancelled += u64::from(seat.connections.len() == 1);
         }
         // Back before anybody was told: nothing has happened.
         if seat.member.is_none()
             && let Some(last) = self.untold.get(user).and_then(|untold| untold.last.clone())
         {
             self.visible += 1;
-            changed(&mut self.untold, None, Some(&last));
+            self.cancelled += changed(&mut self.untold, None, Some(&last));
             seat.member = Some(last);
         }
         new
@@ -115,7 +118,7 @@ impl Roster {
             self.last_key += 1;
             let member = Member::new(user.clone(), self.last_key, answer.payload);
             self.visible += 1;
-            changed(&mut self.untold, None, Some(&member));
+            self.cancelled += changed(&mut self.untold, None, Some(&member));
             (seat.member, seat.asked) = (Some(member), answer.asked);
         }
     }
@@ -131,7 +134,7 @@ impl Roster {
         };
         if seat.asked <= answer.asked {
             let member = Member::new(user.clone(), before.key(), answer.payload);
-            changed(&mut self.untold, Some(before), Some(&member));
+            self.cancelled += changed(&mut self.untold, Some(before), Some(&member));
             (seat.member, seat.asked) = (Some(member), answer.asked);
         }
     }
@@ -212,7 +215,7 @@ impl Roster {
         }
         if let Some(member) = seat.member {
             self.visible -= 1;
-            changed(&mut self.untold, Some(&member), None);
+            self.cancelled += changed(&mut self.untold, Some(&member), None);
         }
     }
 
@@ -231,6 +234,12 @@ impl Roster {
         }
         self.version += changes.len() as u64;
         changes
+    }
+
+    /// How many changes came to nothing since the last call: a user was back within the
+    /// grace, or before anybody was told of the leave, or gone before the join was.
+    pub(crate) fn take_cancelled(&mut self) -> u64 {
+        std::mem::take(&mut self.cancelled)
     }
 
     /// Whether there are changes that nobody has been told.
@@ -285,10 +294,15 @@ impl Roster {
     }
 }
 
-/// Keeps `untold` true where a member takes the place of another, or of nothing.
-fn changed(untold: &mut IndexMap<UserId, Untold>, before: Option<&Member>, now: Option<&Member>) {
+/// Keeps `untold` true where a member takes the place of another, or of nothing. Gives how
+/// many changes have come to nothing by this.
+fn changed(
+    untold: &mut IndexMap<UserId, Untold>,
+    before: Option<&Member>,
+    now: Option<&Member>,
+) -> u64 {
     let Some(member) = now.or(before).filter(|_| now != before) else {
-        return;
+        return 0;
     };
     match untold.entry(member.id().clone()) {
         Entry::Vacant(entry) => {
@@ -296,9 +310,11 @@ fn changed(untold: &mut IndexMap<UserId, Untold>, before: Option<&Member>, now: 
         }
         Entry::Occupied(entry) if entry.get().told.as_ref() == now => {
             entry.swap_remove();
+            return 1;
         }
         Entry::Occupied(mut entry) => entry.get_mut().last = before.cloned(),
     }
+    0
 }
 
 impl Change {

@@ -11,7 +11,10 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use http::Extensions;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 
 use crate::user::UserId;
 
@@ -95,17 +98,39 @@ impl Resolver {
         matches!(self, Self::Batch(_))
     }
 
-    /// The payload of `user`, encoded once for every frame that will carry it, or `None`
-    /// where the application's resolver panicked, or says it later.
-    pub(crate) fn resolve(&self, user: &UserId) -> Option<Box<RawValue>> {
+    /// The payload of `user` in at most `most` bytes, encoded once for every frame that will
+    /// carry it.
+    pub(crate) fn resolve(&self, user: &UserId, most: usize) -> Result<Box<RawValue>, Unresolved> {
         let payload = match self {
-            Self::IdOnly => json!({ "id": user.as_str() }),
-            Self::Custom(resolver) => {
-                catch_unwind(AssertUnwindSafe(|| resolver(user.as_str()))).ok()?
-            }
-            Self::Batch(_) => return None,
+            // As long as an id may be.
+            Self::IdOnly => return encode(&json!({ "id": user.as_str() }), usize::MAX),
+            Self::Custom(resolver) => catch_unwind(AssertUnwindSafe(|| resolver(user.as_str())))
+                .map_err(|_| Unresolved::Panicked)?,
+            Self::Batch(_) => return Err(Unresolved::Later),
         };
-        serde_json::value::to_raw_value(&payload).ok()
+        encode(&payload, most)
+    }
+}
+
+/// Why it is not known what to show of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unresolved {
+    #[error("the resolver panicked")]
+    Panicked,
+    #[error("the payload has {bytes} bytes, and the limit `payload_bytes` is {most}")]
+    TooLarge { bytes: usize, most: usize },
+    #[error("the payload cannot be written as JSON")]
+    NotJson,
+    #[error("it is a batch resolver, which says it later")]
+    Later,
+}
+
+/// A payload as it is broadcast.
+pub(crate) fn encode(payload: &Value, most: usize) -> Result<Box<RawValue>, Unresolved> {
+    let payload = to_raw_value(payload).map_err(|_| Unresolved::NotJson)?;
+    match payload.get().len() {
+        bytes if bytes > most => Err(Unresolved::TooLarge { bytes, most }),
+        _ => Ok(payload),
     }
 }
 
@@ -126,13 +151,23 @@ mod tests {
     #[test]
     fn a_payload_is_the_id_and_nothing_else() {
         let user = UserId::new("7\"").unwrap();
-        let payload = Resolver::IdOnly.resolve(&user).unwrap();
+        let payload = Resolver::IdOnly.resolve(&user, 1).unwrap();
         assert_eq!(payload.get(), r#"{"id":"7\""}"#);
     }
 
     #[test]
     fn a_resolver_that_panics_resolves_nothing() {
         let resolver = Resolver::custom(|_| panic!("no such user"));
-        assert!(resolver.resolve(&UserId::new("7").unwrap()).is_none());
+        let payload = resolver.resolve(&UserId::new("7").unwrap(), 100);
+        assert_eq!(payload.unwrap_err(), Unresolved::Panicked);
+    }
+
+    #[test]
+    fn a_payload_that_is_too_large_is_none() {
+        let resolver = Resolver::custom(|_| "x".repeat(9).into());
+        let user = UserId::new("7").unwrap();
+        assert!(resolver.resolve(&user, 11).is_ok());
+        let error = resolver.resolve(&user, 10).unwrap_err();
+        assert_eq!(error, Unresolved::TooLarge { bytes: 11, most: 10 });
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{HEARTBEAT, refusal::Refusal};
 use crate::{
-    connection::Token,
+    connection::{Opening, Request, Token},
     frame::{Dialect, Transport},
     group::GroupName,
     realtime::App,
@@ -108,7 +108,10 @@ pub(super) async fn admit(
             return Err(Refusal::denied(&denied));
         }
         // Nothing is awaited from here on: the session is there or it is not.
-        let session = open(app, user, Dialect { transport, v1 }, &denied)?;
+        let request = app.recheck.is_on().then(|| Request(parts.clone()));
+        let dialect = Dialect { transport, v1 };
+        let session = open(app, user, dialect, request, &denied)?;
+        app.recheck.start(app);
         // Who was sent away meanwhile is asked for again, with what is true now.
         if let Ok(()) = session.subscribe(&allowed, asked) {
             return Ok(session);
@@ -121,6 +124,7 @@ fn open(
     app: &App,
     user: Option<UserId>,
     dialect: Dialect,
+    request: Option<Request>,
     denied: &[GroupName],
 ) -> Result<Session, Refusal> {
     let controlled = dialect.v1 && dialect.transport == Transport::Sse;
@@ -136,5 +140,6 @@ fn open(
             "heartbeat": HEARTBEAT.as_secs(),
         })
     });
-    Ok(Session::open(&app.hub, user, dialect, token, hello.as_ref())?)
+    let opening = Opening { user, dialect, token, request };
+    Ok(Session::open(&app.hub, opening, hello.as_ref())?)
 }

@@ -1,7 +1,7 @@
 //! `POST {base}/control`: changes the groups of a live event stream, and shows that its
 //! client is there.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -9,6 +9,7 @@ use axum::{
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use super::{
     admission::{MOST_QUESTIONS, check_origin, group_names, identify, sort_out},
@@ -29,7 +30,13 @@ struct Wanted {
     conn: String,
     n: u64,
     groups: Vec<String>,
+    /// Those of them whose snapshot is wanted once more.
+    #[serde(default)]
+    sync: Vec<String>,
 }
+
+/// How long the body may take to arrive.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// What has come of it. `n` is the newest call's, which may be a later one.
 #[derive(Debug, Serialize)]
@@ -47,13 +54,18 @@ pub(super) async fn replace(
     let (parts, body) = request.into_parts();
     check_origin(&app, &parts)?;
     let request = Request::from_parts(parts.clone(), body);
-    let Json(wanted) = Json::<Wanted>::from_request(request, &())
+    let Json(wanted) = timeout(BODY_WITHIN, Json::<Wanted>::from_request(request, &()))
         .await
+        .map_err(|_| late())?
         .map_err(|rejection| unreadable(&rejection))?;
     let groups = group_names(&app, wanted.groups.iter().map(String::as_str))?;
+    let sync = group_names(&app, wanted.sync.iter().map(String::as_str))?;
 
     let token: Option<Token> = wanted.conn.parse().ok();
     let connection = token.and_then(|t| app.hub.by_token(t)).ok_or_else(unknown)?;
+    if !connection.admits_call(now()) {
+        return Err(Refusal::too_fast(app.hub.limits.control_per_second));
+    }
     let user = identify(&app, &parts).await?;
     if user != connection.user {
         app.hub.expel(&connection, End::IdentityChanged);
@@ -69,6 +81,7 @@ pub(super) async fn replace(
         let (allowed, denied) = sort_out(&app, user.as_ref(), new).await?;
         match app.hub.replace(&connection, wanted.n, &held, &allowed, asked) {
             Ok(Replaced { number: n, joined, left }) => {
+                app.hub.resync(&connection, &sync);
                 return Ok(Json(Changed { n, joined, left, denied }));
             }
             Err(Unchanged::Stale) => {}
@@ -81,6 +94,11 @@ pub(super) async fn replace(
 fn unknown() -> Refusal {
     let message = "no open stream has this token; open a new one";
     Refusal::new(StatusCode::NOT_FOUND, "unknown_connection", message)
+}
+
+fn late() -> Refusal {
+    let message = format!("the body did not arrive within {BODY_WITHIN:?}");
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message)
 }
 
 fn unreadable(rejection: &JsonRejection) -> Refusal {

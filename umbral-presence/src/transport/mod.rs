@@ -5,6 +5,7 @@ mod assets;
 mod control;
 mod members;
 mod refusal;
+pub(crate) mod socket;
 mod sse;
 mod ws;
 

@@ -78,6 +78,13 @@ impl Refusal {
         }
     }
 
+    /// The client asks more often than it may.
+    pub(super) fn too_fast(per_second: u32) -> Self {
+        let message = format!("at most {per_second} of these in a second; try again");
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_fast", message);
+        Self { limit: usize::try_from(per_second).ok(), ..refusal.retry_after(1) }
+    }
+
     /// Who asks is sent away as fast as the answers come.
     pub(super) fn revoked() -> Self {
         Self::busy("revoked")

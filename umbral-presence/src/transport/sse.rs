@@ -47,7 +47,7 @@ impl Stream for EventStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match self.session.poll_next(cx) {
-            Poll::Ready(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(Ok(frames)) => return Poll::Ready(frames.iter().next().cloned().map(Ok)),
             Poll::Ready(Err(_)) => return Poll::Ready(None),
             Poll::Pending => {}
         }

@@ -17,16 +17,26 @@ use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::{
-    HEARTBEAT,
     admission::{MOST_QUESTIONS, admit, group_names, sort_out},
     refusal::Refusal,
 };
 use crate::{
-    ask::ask, connection::Connection, frame::Transport, hub::Stale, message::MessageContext,
-    outbox::End, realtime::App, session::Session,
+    ask::ask,
+    connection::Connection,
+    frame::{Frames, Transport},
+    hub::{Stale, now},
+    message::MessageContext,
+    outbox::End,
+    rate::Rate,
+    realtime::App,
+    session::Session,
 };
 
-/// A peer that does not answer a ping for so long is gone.
+/// How often the peer is asked for a sign of life.
+const HEARTBEAT: Duration = Duration::from_secs(12);
+
+/// A peer that does not answer for so long is gone: with a grace of 3 s its user leaves
+/// within 25 s.
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
 /// A peer that takes nothing for so long is gone.
@@ -69,6 +79,8 @@ struct Operation {
 enum Verb {
     Join,
     Leave,
+    /// The snapshots once more.
+    Sync,
 }
 
 /// A message of the client that is being handled. The next one is read when it is done,
@@ -100,11 +112,13 @@ async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> O
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut pong_due: Option<Instant> = None;
     let mut handling: Option<Handling> = None;
+    let per_second = app.hub.limits.messages_per_second;
+    let mut rate = Rate::new(per_second, now());
     loop {
         let far = Instant::now() + HEARTBEAT;
         tokio::select! {
             frame = session.next() => match frame {
-                Ok(frame) => write_all(socket, session, frame).await?,
+                Ok(frames) => write_all(socket, session, frames).await?,
                 Err(end) => return Some(end),
             },
             () = handled(&mut handling), if handling.is_some() => {
@@ -115,6 +129,11 @@ async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> O
             message = socket.recv(), if handling.is_none() => {
                 pong_due = None;
                 match message?.ok()? {
+                    // Dropped and not put off: what waits would be the client's to fill.
+                    Message::Text(_) if !rate.admits(now()) => {
+                        let refusal = Refusal::too_fast(per_second).body();
+                        app.hub.tell(session.connection(), "@refused", &refusal);
+                    }
                     Message::Text(text) => {
                         handling = Some(Box::pin(handle(
                             app.clone(),
@@ -151,13 +170,15 @@ async fn handled(handling: &mut Option<Handling>) {
     }
 }
 
-/// Writes a frame and all that wait behind it with one flush; `None` where the peer is gone.
-async fn write_all(socket: &mut WebSocket, session: &Session, frame: Bytes) -> Option<()> {
-    let mut next = Some(frame);
-    while let Some(frame) = next {
-        // What is queued here has been encoded as JSON.
-        let text = Utf8Bytes::try_from(frame).ok()?;
-        write(socket.feed(Message::Text(text))).await?;
+/// Writes frames and all that wait behind them with one flush; `None` where the peer is gone.
+async fn write_all(socket: &mut WebSocket, session: &Session, frames: Frames) -> Option<()> {
+    let mut next = Some(frames);
+    while let Some(frames) = next {
+        for frame in frames.iter() {
+            // What is queued here has been encoded as JSON.
+            let text = Utf8Bytes::try_from(frame.clone()).ok()?;
+            write(socket.feed(Message::Text(text))).await?;
+        }
         next = session.next().now_or_never().and_then(Result::ok);
     }
     write(SinkExt::flush(socket)).await
@@ -189,9 +210,13 @@ async fn operate(app: &App, connection: &Arc<Connection>, operation: &Operation)
         Ok(names) => names,
         Err(refusal) => return hub.tell(connection, "@refused", &refusal.body()),
     };
-    if let Verb::Leave = operation.op {
-        let left = hub.unsubscribe(connection, &names);
-        return hub.tell(connection, "@left", &json!({ "groups": left }));
+    match operation.op {
+        Verb::Join => {}
+        Verb::Leave => {
+            let left = hub.unsubscribe(connection, &names);
+            return hub.tell(connection, "@left", &json!({ "groups": left }));
+        }
+        Verb::Sync => return hub.resync(connection, &names),
     }
     let room = hub.limits.groups_per_connection;
     let held = connection.groups().len();

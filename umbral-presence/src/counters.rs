@@ -1,0 +1,61 @@
+//! What has happened so far, counted.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        if count > 0 {
+            self.0.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters of one `Realtime`.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) transitions: Counter,
+    pub(crate) cancelled: Counter,
+    pub(crate) resyncs: Counter,
+    pub(crate) missed: Counter,
+    pub(crate) lost: Counter,
+}
+
+/// What has happened since [`build`](crate::RealtimePlugin::build), as
+/// [`Realtime::counts`](crate::Realtime::counts) gives it. Every number only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Joins, leaves and updates that groups were told.
+    pub transitions: u64,
+    /// Changes that nobody had to be told: a return within the grace, a join and a leave
+    /// within one tick.
+    pub cancelled: u64,
+    /// Times that a slow reader's changes of one group gave way to a snapshot.
+    pub resyncs: u64,
+    /// Messages of the application that slow readers did not get.
+    pub missed: u64,
+    /// Connections taken out because their peer was gone or stuck.
+    pub lost: u64,
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> Counts {
+        Counts {
+            transitions: self.transitions.get(),
+            cancelled: self.cancelled.get(),
+            resyncs: self.resyncs.get(),
+            missed: self.missed.get(),
+            lost: self.lost.get(),
+        }
+    }
+}
