@@ -119,7 +119,7 @@ mod tests {
 
     fn group(name: &str) -> Arc<GroupCell> {
         let group = Group::new(GroupName::new(name).unwrap(), None, Duration::ZERO);
-        Arc::new(GroupCell(Mutex::new(group)))
+        Arc::new(GroupCell::new(group))
     }
 
     #[tokio::test(start_paused = true)]

@@ -169,7 +169,8 @@ impl Group {
         flush.into_iter().chain(self.roster.deadline()).min()
     }
 
-    fn is_dirty(&self) -> bool {
+    /// Whether there is something to tell.
+    pub(super) fn is_dirty(&self) -> bool {
         self.roster.has_changes() || !self.newcomers.is_empty()
     }
 

@@ -9,6 +9,12 @@
 mod alarm;
 mod connections;
 mod group;
+#[cfg(all(test, feature = "__shuttle"))]
+mod interleavings;
+#[cfg(all(test, not(feature = "__shuttle")))]
+mod model;
+#[cfg(test)]
+mod reader;
 mod resolving;
 mod revocations;
 mod subscriptions;
@@ -144,7 +150,7 @@ impl Hub {
         }
         let new = || {
             let group = Group::new(name.clone(), spec.cloned(), self.limits.tick);
-            Arc::new(GroupCell(Mutex::new(group)))
+            Arc::new(GroupCell::new(group))
         };
         self.groups.entry(name.clone()).or_insert_with(new).clone()
     }
@@ -267,6 +273,10 @@ impl Hub {
 }
 
 impl GroupCell {
+    fn new(group: Group) -> Self {
+        Self(Mutex::new(group))
+    }
+
     /// The group, unless it has been taken off the map.
     fn lock(&self) -> Option<MutexGuard<'_, Group>> {
         let group = self.0.lock();

@@ -1,0 +1,249 @@
+//! Threads that use a hub at once, in thousands of orders: who may go on is decided by the
+//! test at every lock. A wake-up that is lost shows as a deadlock.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use shuttle::{check_random, future::block_on, sync::mpsc, thread};
+
+use super::{Hub, reader::Reader};
+use crate::{
+    connection::Opening,
+    frame::{Dialect, Transport},
+    group::GroupName,
+    limits::Limits,
+    outbox::End,
+    session::Session,
+    spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
+    user::UserId,
+};
+
+/// How many orders each test goes through.
+const ORDERS: usize = 5000;
+
+fn hub(grace: Duration, outbox_bytes: usize) -> Arc<Hub> {
+    let spec = PresenceSpec::prefixes(["room:"]).grace(grace);
+    let matcher = Matcher::new(vec![spec]).expect("a spec that can be");
+    let limits = Limits { outbox_bytes, tick: Duration::ZERO, ..Limits::default() };
+    Hub::new(matcher, limits, ResolveContext::default())
+}
+
+fn room() -> GroupName {
+    GroupName::new("room:1").expect("a name")
+}
+
+fn open(hub: &Arc<Hub>, user: &str) -> Session {
+    let user = Some(UserId::new(user).expect("an id"));
+    let dialect = Dialect { transport: Transport::WebSocket, v1: user.is_some() };
+    let opening = Opening { user, dialect, token: None, request: None };
+    Session::open(hub, opening, None::<&Value>).expect("room for it")
+}
+
+/// A session in the room.
+fn enter(hub: &Arc<Hub>, user: &str) -> Session {
+    let session = open(hub, user);
+    session.subscribe(&[room()], hub.revocations.now()).expect("nobody is sent away here");
+    session
+}
+
+/// A session in the room, what it has been shown each time that it was told something, and
+/// the thread that reads it.
+struct Watcher {
+    session: Arc<Session>,
+    shown: mpsc::Receiver<Vec<Value>>,
+    reading: thread::JoinHandle<Reader>,
+}
+
+impl Watcher {
+    fn enter(hub: &Arc<Hub>) -> Self {
+        let session = Arc::new(enter(hub, "watcher"));
+        let (tell, shown) = mpsc::channel();
+        let reading = thread::spawn({
+            let session = session.clone();
+            move || {
+                let mut reader = Reader::of(session.connection().clone());
+                while let Ok(frames) = block_on(session.next()) {
+                    reader.take(&frames);
+                    // Who watches may have seen enough.
+                    let _ = tell.send(reader.shown());
+                }
+                reader
+            }
+        });
+        Self { session, shown, reading }
+    }
+
+    /// Tells what is due and waits until these are shown, which is for ever where a wake-up is
+    /// lost; then leaves.
+    fn ends_up_with(self, hub: &Hub, users: &[&str]) -> Reader {
+        settle(hub);
+        let expected: Vec<Value> = users.iter().map(|id| json!({ "id": id })).collect();
+        while self.shown.recv().expect("the reader goes on") != expected {}
+        self.session.connection().outbox.close(End::Draining);
+        self.reading.join().expect("the reader finds no contradiction")
+    }
+}
+
+/// What the alarm does, until nothing is due.
+fn settle(hub: &Hub) {
+    while let Some(true) = hub.with_group(&room(), super::group::Group::is_dirty) {
+        wake(hub);
+    }
+}
+
+fn wake(hub: &Hub) {
+    let cell = hub.groups.get(&room()).map(|cell| cell.clone());
+    if let Some(cell) = cell {
+        hub.wake(&cell);
+    }
+}
+
+/// Nothing is left behind.
+fn is_empty(hub: &Hub) {
+    settle(hub);
+    assert_eq!((hub.open_connections(), hub.group_count(), hub.user_count()), (0, 0, 0));
+    assert!(hub.connections.is_empty());
+}
+
+#[test]
+fn joins_leaves_and_flushes_end_in_the_truth() {
+    check_random(
+        || {
+            let hub = hub(Duration::ZERO, 64 * 1024);
+            let watcher = Watcher::enter(&hub);
+            let stays = Arc::new(enter(&hub, "stays"));
+            let threads = [
+                thread::spawn({
+                    let hub = hub.clone();
+                    move || drop(enter(&hub, "comes"))
+                }),
+                thread::spawn({
+                    let hub = hub.clone();
+                    move || {
+                        let session = enter(&hub, "returns");
+                        hub.unsubscribe(session.connection(), &[room()]);
+                        session.subscribe(&[room()], hub.revocations.now()).expect("nobody is");
+                        drop(session);
+                    }
+                }),
+                thread::spawn({
+                    let (hub, stays) = (hub.clone(), stays.clone());
+                    // A second connection of somebody who is there.
+                    move || {
+                        let second = enter(&hub, "stays");
+                        wake(&hub);
+                        drop((second, stays));
+                    }
+                }),
+            ];
+            threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+            watcher.ends_up_with(&hub, &["stays", "watcher"]);
+            drop(stays);
+            is_empty(&hub);
+        },
+        ORDERS,
+    );
+}
+
+#[test]
+fn a_reader_whose_outbox_overflows_ends_up_with_the_truth() {
+    check_random(
+        || {
+            let hub = hub(Duration::ZERO, 400);
+            let watcher = Watcher::enter(&hub);
+            let threads = ["a", "b"].map(|user| {
+                let hub = hub.clone();
+                thread::spawn(move || {
+                    let first = enter(&hub, user);
+                    hub.resync(first.connection(), &[room()]);
+                    let text = "x".repeat(150);
+                    hub.send(&room(), |dialect| {
+                        hub.encoder().message(dialect, "room:1", "chat", &text)
+                    });
+                    hub.unsubscribe(first.connection(), &[room()]);
+                    first.subscribe(&[room()], hub.revocations.now()).expect("nobody is");
+                    first
+                })
+            });
+            let sessions = threads.map(|thread| thread.join().expect("no panic"));
+            watcher.ends_up_with(&hub, &["a", "b", "watcher"]);
+            drop(sessions);
+            is_empty(&hub);
+        },
+        ORDERS,
+    );
+}
+
+#[test]
+fn who_is_back_within_the_grace_has_never_left() {
+    check_random(
+        || {
+            let hub = hub(Duration::from_secs(600), 64 * 1024);
+            let watcher = Watcher::enter(&hub);
+            let first = enter(&hub, "reloads");
+            let old = thread::spawn(move || drop(first));
+            let new = thread::spawn({
+                let hub = hub.clone();
+                move || enter(&hub, "reloads")
+            });
+            let new = new.join().expect("no panic");
+            old.join().expect("no panic");
+            watcher.ends_up_with(&hub, &["reloads", "watcher"]);
+            assert_eq!(hub.counts().transitions, 2, "two joins and no leave");
+            drop(new);
+            assert_eq!(hub.open_connections(), 0);
+        },
+        ORDERS,
+    );
+}
+
+#[test]
+fn who_is_sent_away_during_the_handshake_is_nowhere() {
+    check_random(
+        || {
+            let hub = hub(Duration::ZERO, 64 * 1024);
+            let user = UserId::new("7").expect("an id");
+            let asked = hub.revocations.now();
+            let away = thread::spawn({
+                let (hub, user) = (hub.clone(), user.clone());
+                move || hub.disconnect(&user)
+            });
+            thread::yield_now();
+            // Either it is refused, or it is ended afterwards.
+            let session = open(&hub, "7");
+            let _ = session.subscribe(&[room()], asked);
+            away.join().expect("no panic");
+            assert!(!hub.contains(&room(), &user));
+            assert_eq!(session.connection().groups(), []);
+            drop(session);
+            is_empty(&hub);
+        },
+        ORDERS,
+    );
+}
+
+#[test]
+fn a_room_that_is_forgotten_while_somebody_enters_is_one_room() {
+    check_random(
+        || {
+            let hub = hub(Duration::ZERO, 64 * 1024);
+            let leaves = thread::spawn({
+                let hub = hub.clone();
+                move || drop(enter(&hub, "leaves"))
+            });
+            let stay = ["a", "b"].map(|user| {
+                let hub = hub.clone();
+                thread::spawn(move || enter(&hub, user))
+            });
+            leaves.join().expect("no panic");
+            let sessions = stay.map(|thread| thread.join().expect("no panic"));
+            let mut users: Vec<_> =
+                hub.members(&room()).iter().map(|member| member.id().to_string()).collect();
+            users.sort_unstable();
+            assert_eq!(users, ["a", "b"]);
+            drop(sessions);
+            is_empty(&hub);
+        },
+        ORDERS,
+    );
+}

@@ -1,0 +1,383 @@
+//! One group with its subscribers against a model that is too simple to be wrong: whatever
+//! happens in whatever order, every subscriber who reads ends up with the truth.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use proptest::prelude::*;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+use serde_json::{Value, json, value::to_raw_value};
+
+use super::{
+    group::{Group, Teller},
+    reader::Reader,
+};
+use crate::{
+    connection::{Connection, ConnectionId, Opening},
+    frame::{Dialect, Transport},
+    group::GroupName,
+    outbox::{Next, Outbox},
+    rate::Rate,
+    roster::{Answer, Asked},
+    spec::PresenceSpec,
+    user::UserId,
+};
+
+const TICK: u64 = 25;
+const GRACE: u64 = 3000;
+const CONNECTIONS: u8 = 12;
+const USERS: u8 = 5;
+/// So little that two or three messages fill it.
+const OUTBOX_BYTES: usize = 1500;
+
+/// What is true, as it would be written down by hand.
+#[derive(Clone, Debug, Default)]
+struct Model {
+    /// In milliseconds.
+    now: u64,
+    connections: BTreeMap<u8, Open>,
+    /// Until when users stay whose connection broke off, where none is left.
+    graces: BTreeMap<u8, u64>,
+    /// How often what is shown of a user has changed.
+    editions: BTreeMap<u8, u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Open {
+    user: Option<u8>,
+    /// Messages sent since it came.
+    messages: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Join {
+        connection: u8,
+        user: Option<u8>,
+        dialect: u8,
+    },
+    Leave {
+        connection: u8,
+        goodbye: bool,
+    },
+    /// The goodbye of a connection that has left already.
+    LeaveAgain {
+        connection: u8,
+    },
+    Pass {
+        milliseconds: u64,
+    },
+    Read {
+        connection: u8,
+        entries: u8,
+    },
+    Resync {
+        connection: u8,
+    },
+    Send {
+        bytes: usize,
+    },
+    Refresh {
+        user: u8,
+    },
+    /// A tick passes and everybody reads everything.
+    Settle,
+}
+
+impl Model {
+    fn present(&self) -> BTreeMap<u8, u64> {
+        let connected = self.connections.values().filter_map(|open| open.user);
+        let staying = self.graces.iter().filter(|(_, until)| self.now < **until);
+        let users: BTreeSet<u8> = connected.chain(staying.map(|(user, _)| *user)).collect();
+        users.into_iter().map(|user| (user, self.edition(user))).collect()
+    }
+
+    fn edition(&self, user: u8) -> u64 {
+        self.editions.get(&user).copied().unwrap_or_default()
+    }
+
+    fn leave(&mut self, connection: u8, goodbye: bool) {
+        let Some(Open { user: Some(user), .. }) = self.connections.remove(&connection) else {
+            return;
+        };
+        if !goodbye {
+            self.graces.insert(user, self.now + GRACE);
+        }
+    }
+
+    fn pass(&mut self, milliseconds: u64) {
+        self.now += milliseconds;
+        self.graces.retain(|_, until| self.now < *until);
+    }
+}
+
+impl ReferenceStateMachine for Model {
+    type State = Self;
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<Self> {
+        Just(Self::default()).boxed()
+    }
+
+    fn transitions(state: &Self) -> BoxedStrategy<Step> {
+        let (open, free): (Vec<u8>, Vec<u8>) =
+            (0..CONNECTIONS).partition(|n| state.connections.contains_key(n));
+        let pass = prop_oneof![0..TICK, TICK..200, GRACE - 100..GRACE + 100]
+            .prop_map(|milliseconds| Step::Pass { milliseconds });
+        let send = (0..900_usize).prop_map(|bytes| Step::Send { bytes });
+        let mut steps = vec![(4, pass.boxed()), (2, send.boxed()), (1, Just(Step::Settle).boxed())];
+        if !free.is_empty() {
+            let free = prop::sample::select(free);
+            let join = (free.clone(), prop::option::weighted(0.9, 0..USERS), 0..4_u8)
+                .prop_map(|(connection, user, dialect)| Step::Join { connection, user, dialect });
+            let again = free.prop_map(|connection| Step::LeaveAgain { connection });
+            steps.extend([(6, join.boxed()), (1, again.boxed())]);
+        }
+        if !open.is_empty() {
+            let open = prop::sample::select(open);
+            let leave = (open.clone(), any::<bool>())
+                .prop_map(|(connection, goodbye)| Step::Leave { connection, goodbye });
+            let read = (open.clone(), 1..4_u8)
+                .prop_map(|(connection, entries)| Step::Read { connection, entries });
+            let resync = open.prop_map(|connection| Step::Resync { connection });
+            steps.extend([(5, leave.boxed()), (4, read.boxed()), (1, resync.boxed())]);
+        }
+        let present: Vec<u8> = state.present().into_keys().collect();
+        if !present.is_empty() {
+            let refresh = prop::sample::select(present).prop_map(|user| Step::Refresh { user });
+            steps.push((1, refresh.boxed()));
+        }
+        prop::strategy::Union::new_weighted(steps).boxed()
+    }
+
+    /// Steps that others have made possible may not be once a failure is being shortened.
+    fn preconditions(state: &Self, step: &Step) -> bool {
+        match step {
+            Step::Join { connection, .. } | Step::LeaveAgain { connection } => {
+                !state.connections.contains_key(connection)
+            }
+            Step::Leave { connection, .. }
+            | Step::Read { connection, .. }
+            | Step::Resync { connection } => state.connections.contains_key(connection),
+            Step::Refresh { user } => state.present().contains_key(user),
+            Step::Pass { .. } | Step::Send { .. } | Step::Settle => true,
+        }
+    }
+
+    fn apply(mut state: Self, step: &Step) -> Self {
+        match *step {
+            Step::Join { connection, user, .. } => {
+                state.connections.insert(connection, Open { user, messages: 0 });
+                if let Some(user) = user {
+                    state.graces.remove(&user);
+                }
+            }
+            Step::Leave { connection, goodbye } => state.leave(connection, goodbye),
+            Step::Pass { milliseconds } => state.pass(milliseconds),
+            Step::Settle => state.pass(4 * TICK),
+            Step::Refresh { user } => *state.editions.entry(user).or_default() += 1,
+            Step::Send { .. } => {
+                state.connections.values_mut().for_each(|open| open.messages += 1);
+            }
+            Step::LeaveAgain { .. } | Step::Read { .. } | Step::Resync { .. } => {}
+        }
+        state
+    }
+}
+
+/// The group itself, and what each subscriber has made of what it has read.
+struct Real {
+    group: Group,
+    teller: Teller,
+    start: Instant,
+    now: Instant,
+    readers: BTreeMap<u8, Reader>,
+    /// The last connection of each number that has left.
+    gone: BTreeMap<u8, Arc<Connection>>,
+    last_connection: u64,
+    questions: u64,
+}
+
+impl Real {
+    fn new() -> Self {
+        let spec = PresenceSpec::prefixes(["room:"]).grace(Duration::from_millis(GRACE));
+        let name = GroupName::new("room:1").expect("a name");
+        let tick = Duration::from_millis(TICK);
+        let start = Instant::now();
+        Self {
+            group: Group::new(name, Some(Arc::new(spec)), tick),
+            teller: Teller::default(),
+            start,
+            now: start,
+            readers: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            last_connection: 0,
+            questions: 0,
+        }
+    }
+
+    /// What the hub does after every use of a group.
+    fn settle(&mut self) {
+        self.group.roster.expire(self.now);
+        self.group.settle(self.now, &self.teller);
+    }
+
+    /// Time passes, and the group is woken whenever it has asked for it.
+    fn pass(&mut self, milliseconds: u64) {
+        let end = self.now + Duration::from_millis(milliseconds);
+        while let Some(wake) = self.group.next_wake().filter(|wake| *wake <= end) {
+            self.now = wake.max(self.now);
+            self.settle();
+        }
+        self.now = end;
+        self.settle();
+    }
+
+    fn answer(&mut self, user: u8, edition: u64) -> Answer {
+        self.questions += 1;
+        let payload = to_raw_value(&payload(user, edition)).expect("JSON");
+        Answer { payload, asked: Asked(self.questions) }
+    }
+
+    fn join(&mut self, connection: u8, user: Option<u8>, dialect: u8, edition: u64) {
+        let transport = if dialect < 2 { Transport::Sse } else { Transport::WebSocket };
+        let opening = Opening {
+            user: user.map(user_id),
+            dialect: Dialect { transport, v1: dialect % 2 == 1 },
+            token: None,
+            request: None,
+        };
+        self.last_connection += 1;
+        let outbox = Outbox::new(OUTBOX_BYTES, self.teller.counters.clone());
+        let (id, calls) = (ConnectionId::of(self.last_connection), Rate::new(1, self.now));
+        let new = Arc::new(Connection::new(id, opening, outbox, calls, self.now));
+        // A resolver is asked as the hub asks it.
+        let wanted = user.filter(|user| self.group.roster.wants_payload(&user_id(*user)));
+        let answer = wanted.map(|user| self.answer(user, edition));
+        self.group.subscribe(&new, answer);
+        self.readers.insert(connection, Reader::of(new));
+    }
+
+    fn leave(&mut self, connection: u8, goodbye: bool) {
+        if let Some(Reader { connection: leaving, .. }) = self.readers.remove(&connection) {
+            self.group.unsubscribe(&leaving, goodbye, None, self.now);
+            self.gone.insert(connection, leaving);
+        }
+    }
+
+    fn read(&mut self, connection: u8, entries: usize) {
+        let Some(reader) = self.readers.get_mut(&connection) else {
+            return;
+        };
+        for _ in 0..entries {
+            let mut context = Context::from_waker(Waker::noop());
+            match reader.connection.outbox.poll_next(&mut context) {
+                Poll::Ready(Ok(Next::Frames(frames))) => reader.take(&frames),
+                Poll::Ready(Ok(Next::Missed(missed))) => reader.messages += missed,
+                Poll::Ready(Ok(Next::Snapshot(_))) => {
+                    let Self { group, now, teller, .. } = self;
+                    let due = group.take_snapshot(&reader.connection, *now, &teller.encoder);
+                    due.iter().for_each(|frames| reader.take(frames));
+                }
+                Poll::Ready(Err(end)) => panic!("ended: {end:?}"),
+                Poll::Pending => return,
+            }
+        }
+    }
+}
+
+impl StateMachineTest for Real {
+    type SystemUnderTest = Self;
+    type Reference = Model;
+
+    fn init_test(_: &Model) -> Self {
+        Self::new()
+    }
+
+    fn apply(mut real: Self, model: &Model, step: Step) -> Self {
+        match step {
+            Step::Join { connection, user, dialect } => {
+                let edition = user.map_or(0, |user| model.edition(user));
+                real.join(connection, user, dialect, edition);
+            }
+            Step::Leave { connection, goodbye } => real.leave(connection, goodbye),
+            Step::LeaveAgain { connection } => {
+                if let Some(gone) = real.gone.get(&connection) {
+                    real.group.unsubscribe(gone, true, None, real.now);
+                }
+            }
+            Step::Pass { milliseconds } => real.pass(milliseconds),
+            Step::Read { connection, entries } => real.read(connection, entries.into()),
+            Step::Resync { connection } => {
+                let reader = &real.readers[&connection];
+                real.group.resync(&reader.connection);
+            }
+            Step::Send { bytes } => {
+                let text = "x".repeat(bytes);
+                real.group.send(&Default::default(), |dialect| {
+                    real.teller.encoder.message(dialect, "room:1", "chat", &text)
+                });
+            }
+            Step::Refresh { user } => {
+                let answer = real.answer(user, model.edition(user));
+                real.group.roster.update(&user_id(user), answer);
+            }
+            Step::Settle => {
+                real.pass(4 * TICK);
+                let connections: Vec<u8> = real.readers.keys().copied().collect();
+                for connection in connections {
+                    real.read(connection, usize::MAX);
+                }
+            }
+        }
+        real.settle();
+        if matches!(step, Step::Settle) {
+            real.is_as(model);
+        }
+        real
+    }
+
+    fn check_invariants(real: &Self, model: &Model) {
+        assert_eq!(real.now - real.start, Duration::from_millis(model.now));
+        let members: BTreeSet<_> =
+            real.group.roster.members().iter().map(|member| member.id().to_string()).collect();
+        let present: BTreeSet<_> = model.present().keys().map(ToString::to_string).collect();
+        assert_eq!(members, present, "the truth of this moment");
+        assert_eq!(real.group.roster.count(), members.len());
+    }
+}
+
+impl Real {
+    /// What every subscriber has been told is the truth, and of its messages none is lost
+    /// without a word.
+    fn is_as(&self, model: &Model) {
+        let mut present: Vec<Value> =
+            model.present().into_iter().map(|(user, edition)| payload(user, edition)).collect();
+        present.sort_by_key(ToString::to_string);
+        assert_eq!(self.readers.len(), model.connections.len());
+        for (connection, reader) in &self.readers {
+            assert!(reader.members.is_some(), "a snapshot");
+            assert_eq!(reader.shown(), present, "connection {connection}");
+            assert_eq!(reader.messages, model.connections[connection].messages);
+        }
+    }
+}
+
+fn user_id(user: u8) -> UserId {
+    UserId::new(user.to_string()).expect("an id")
+}
+
+fn payload(user: u8, edition: u64) -> Value {
+    json!({ "id": user.to_string(), "edition": edition })
+}
+
+prop_state_machine! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_subscriber_ends_up_with_the_truth(sequential 1..200 => Real);
+}
