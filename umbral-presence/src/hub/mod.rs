@@ -18,6 +18,8 @@ mod reader;
 mod resolving;
 mod revocations;
 mod subscriptions;
+#[cfg(all(test, not(feature = "__shuttle")))]
+mod tests;
 mod users;
 
 use std::{
