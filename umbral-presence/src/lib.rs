@@ -48,6 +48,9 @@
 //!
 
 #[doc(hidden)]
+#[path = "bench.rs"]
+pub mod __bench;
+#[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
 mod ask;

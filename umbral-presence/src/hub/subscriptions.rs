@@ -145,19 +145,19 @@ impl Hub {
     }
 
     fn entrance(&self, user: Option<&UserId>, name: &GroupName) -> Entrance {
-        let spec = self.owner(name);
+        let known = self.with_group(name, |group| {
+            let wants_payload = user.is_some_and(|user| group.roster.wants_payload(user));
+            (group.spec.clone(), wants_payload)
+        });
+        let (spec, wants_payload) = known.unwrap_or_else(|| (self.matcher.owner(name), true));
         let (mut asked, mut answer) = (false, None);
         if let (Some(spec), Some(user)) = (&spec, user)
+            && wants_payload
             && !spec.resolver.is_batch()
-            && self.wants_payload(name, user)
         {
             (asked, answer) = (true, self.resolve(spec, user, name));
         }
         Entrance { name: name.clone(), spec, asked, answer }
-    }
-
-    fn wants_payload(&self, name: &GroupName, user: &UserId) -> bool {
-        self.with_group(name, |group| group.roster.wants_payload(user)).unwrap_or(true)
     }
 
     /// Whether the connection was not in the group and now is. Where its user is still to be

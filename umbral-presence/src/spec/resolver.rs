@@ -11,8 +11,9 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use http::Extensions;
+use serde::Serialize;
 use serde_json::{
-    Value, json,
+    Value,
     value::{RawValue, to_raw_value},
 };
 
@@ -103,13 +104,19 @@ impl Resolver {
     pub(crate) fn resolve(&self, user: &UserId, most: usize) -> Result<Box<RawValue>, Unresolved> {
         let payload = match self {
             // As long as an id may be.
-            Self::IdOnly => return encode(&json!({ "id": user.as_str() }), usize::MAX),
+            Self::IdOnly => return encode(&IdOnly { id: user.as_str() }, usize::MAX),
             Self::Custom(resolver) => catch_unwind(AssertUnwindSafe(|| resolver(user.as_str())))
                 .map_err(|_| Unresolved::Panicked)?,
             Self::Batch(_) => return Err(Unresolved::Later),
         };
         encode(&payload, most)
     }
+}
+
+/// What is shown of a member where nothing else is declared.
+#[derive(Serialize)]
+struct IdOnly<'u> {
+    id: &'u str,
 }
 
 /// Why it is not known what to show of a member.
@@ -126,7 +133,7 @@ pub(crate) enum Unresolved {
 }
 
 /// A payload as it is broadcast.
-pub(crate) fn encode(payload: &Value, most: usize) -> Result<Box<RawValue>, Unresolved> {
+pub(crate) fn encode(payload: &impl Serialize, most: usize) -> Result<Box<RawValue>, Unresolved> {
     let payload = to_raw_value(payload).map_err(|_| Unresolved::NotJson)?;
     match payload.get().len() {
         bytes if bytes > most => Err(Unresolved::TooLarge { bytes, most }),

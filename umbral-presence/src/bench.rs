@@ -1,0 +1,87 @@
+//! What the benchmarks refer to. Not for use by hand.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use crate::{
+    connection::Opening,
+    frame::{Dialect, Transport},
+    group::GroupName,
+    hub::Hub,
+    limits::Limits,
+    session::Session,
+    spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
+    user::UserId,
+};
+
+/// One room without a server around it.
+#[derive(Debug)]
+pub struct Room {
+    hub: Arc<Hub>,
+    name: GroupName,
+}
+
+/// A connection, which is in the room or not. It leaves when it is dropped.
+#[derive(Debug)]
+pub struct Visitor(Session);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Room {
+    /// An empty room.
+    ///
+    /// # Panics
+    ///
+    /// Never: what it is made of is fixed.
+    #[must_use]
+    pub fn new() -> Self {
+        let specs = vec![PresenceSpec::prefixes(["room:"]).grace(std::time::Duration::ZERO)];
+        let matcher = Matcher::new(specs).unwrap_or_default();
+        let limits = Limits { connections: usize::MAX, ..Limits::default() };
+        let name = GroupName::new("room:1").expect("a valid name");
+        Self { hub: Hub::new(matcher, limits, ResolveContext::default()), name }
+    }
+
+    /// A connection of a user, outside of the room.
+    ///
+    /// # Panics
+    ///
+    /// Where `user` is no user id.
+    #[must_use]
+    pub fn visitor(&self, user: &str) -> Visitor {
+        let opening = Opening {
+            user: Some(UserId::new(user).expect("a valid id")),
+            dialect: Dialect { transport: Transport::Sse, v1: true },
+            token: None,
+            request: None,
+        };
+        let session = Session::open(&self.hub, opening, None::<&()>);
+        Visitor(session.expect("a hub without a limit"))
+    }
+
+    /// The visitor comes in.
+    pub fn join(&self, visitor: &Visitor) {
+        let room = std::slice::from_ref(&self.name);
+        // Nobody is sent away here.
+        let _ = visitor.0.subscribe(room, self.hub.revocations.now());
+    }
+
+    /// How many are in the room.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.hub.count(&self.name)
+    }
+}
+
+impl Visitor {
+    /// Takes what waits for it; gives how many bytes that was.
+    pub fn read(&self) -> usize {
+        let next = || self.0.next().now_or_never()?.ok();
+        std::iter::from_fn(next).map(|frames| frames.bytes()).sum()
+    }
+}
