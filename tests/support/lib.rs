@@ -3,6 +3,7 @@
 
 mod client;
 mod fold;
+mod http1;
 mod pipes;
 mod random;
 mod server;
@@ -11,6 +12,7 @@ mod wait;
 pub use self::{
     client::{Client, Frame, Kind},
     fold::Fold,
+    http1::{Body, Head, read_head},
     pipes::Pipes,
     random::Random,
     server::{Server, USER_HEADER},
