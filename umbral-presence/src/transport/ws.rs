@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use axum::{
     extract::{
         FromRequestParts, State, WebSocketUpgrade,
-        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
+        ws::{CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
     },
     response::{IntoResponse, Response},
 };
@@ -15,6 +15,7 @@ use http::request::Parts;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tungstenite::{Error, error::ProtocolError};
 
 use super::{
     admission::{MOST_QUESTIONS, admit, group_names, sort_out},
@@ -91,13 +92,7 @@ async fn serve(mut socket: WebSocket, mut session: Session, app: Arc<App>) {
     let end = run(&mut socket, &mut session, &app).await;
     // The goodbye comes first: others need not wait for the peer's answer.
     drop(session);
-    if let Some(end) = end {
-        let (code, reason) = match end {
-            End::Overflow | End::Lost => (close_code::AGAIN, "too slow"),
-            End::Disconnected => (close_code::POLICY, "disconnected"),
-            End::IdentityChanged => (close_code::POLICY, "another identity"),
-            End::Draining => (close_code::RESTART, "restart"),
-        };
+    if let Some((code, reason)) = end {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
         // Whether the peer takes it makes no difference any more.
         let _ = timeout(CLOSE_WITHIN, socket.send(Message::Close(Some(frame)))).await;
@@ -106,8 +101,31 @@ async fn serve(mut socket: WebSocket, mut session: Session, app: Arc<App>) {
     let _ = timeout(CLOSE_WITHIN, peer_closes).await;
 }
 
+/// The code and the reason of a close frame.
+type Closing = (CloseCode, &'static str);
+
+fn closing(end: End) -> Closing {
+    match end {
+        End::Overflow | End::Lost => (close_code::AGAIN, "too slow"),
+        End::Disconnected => (close_code::POLICY, "disconnected"),
+        End::IdentityChanged => (close_code::POLICY, "another identity"),
+        End::Draining => (close_code::RESTART, "restart"),
+    }
+}
+
+/// What to tell a peer that sends what cannot be read; `None` where it is only gone.
+fn complaint(error: axum::Error) -> Option<Closing> {
+    match error.into_inner().downcast_ref()? {
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Protocol(_) => Some((close_code::PROTOCOL, "protocol error")),
+        Error::Capacity(_) => Some((close_code::SIZE, "too long")),
+        Error::Utf8(_) => Some((close_code::INVALID, "not UTF-8")),
+        _ => None,
+    }
+}
+
 /// Serves the connection until one side ends it; gives why this side does.
-async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> Option<End> {
+async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> Option<Closing> {
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut pong_due: Option<Instant> = None;
@@ -119,7 +137,7 @@ async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> O
         tokio::select! {
             frame = session.next() => match frame {
                 Ok(frames) => write_all(socket, session, frames).await?,
-                Err(end) => return Some(end),
+                Err(end) => return Some(closing(end)),
             },
             () = handled(&mut handling), if handling.is_some() => {
                 handling = None;
@@ -128,7 +146,11 @@ async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> O
             }
             message = socket.recv(), if handling.is_none() => {
                 pong_due = None;
-                match message?.ok()? {
+                let message = match message? {
+                    Ok(message) => message,
+                    Err(error) => return complaint(error),
+                };
+                match message {
                     // Dropped and not put off: what waits would be the client's to fill.
                     Message::Text(_) if !rate.admits(now()) => {
                         let refusal = Refusal::too_fast(per_second).body();
