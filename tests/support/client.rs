@@ -249,6 +249,26 @@ impl Client {
         }
     }
 
+    /// Reads a WebSocket to its end, and gives the code that the server closes it with.
+    ///
+    /// # Panics
+    ///
+    /// Where the end does not come in time.
+    pub async fn close_code(self) -> Option<u16> {
+        let Transport::Ws(mut socket) = self.stream else {
+            return None;
+        };
+        settled("the end", async {
+            while let Some(Ok(message)) = socket.next().await {
+                if let Message::Close(frame) = message {
+                    return frame.map(|frame| frame.code.into());
+                }
+            }
+            None
+        })
+        .await
+    }
+
     /// The token of a stream with `v=1`, from its first frame.
     ///
     /// # Panics
