@@ -5,6 +5,7 @@ mod client;
 mod fold;
 mod http1;
 mod pipes;
+mod proxy;
 mod random;
 mod server;
 mod wait;
@@ -14,6 +15,7 @@ pub use self::{
     fold::Fold,
     http1::{Body, Head, read_head},
     pipes::Pipes,
+    proxy::{Mode, Proxy},
     random::Random,
     server::{Server, USER_HEADER},
     wait::{DEADLINE, eventually, settled},
