@@ -250,6 +250,26 @@ async fn a_slow_handler_costs_nobody_the_connection() {
     assert_eq!(realtime.health().connections, 16);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stood_still_hears_what_was_said_meanwhile() {
+    let realtime = rooms();
+    let pipes = Pipes::serve(&realtime);
+    let mut readers = tokio::task::JoinSet::new();
+    for n in 0..32 {
+        let mut socket = pipes.websocket(&n.to_string(), "groups=room:1").await;
+        readers.spawn(async move {
+            sleep(Duration::from_secs(20)).await;
+            socket.send(Message::Pong("still here".into())).await.expect("an open connection");
+            while socket.next().await.is_some_and(|message| message.is_ok()) {}
+        });
+    }
+    sleep(SLACK).await;
+    // All timers are over at once: those of the clients, and those that wait for them.
+    tokio::time::advance(Duration::from_secs(30)).await;
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(realtime.health().connections, 32);
+}
+
 /// What a session layer leaves in the request for those behind it.
 #[derive(Clone)]
 struct SignedIn(&'static str);

@@ -1,14 +1,13 @@
 //! Clients of both transports that read the same frames.
 
-use std::{collections::VecDeque, pin::Pin, time::Duration};
+use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
 
-use bytes::Bytes;
-use futures_util::{SinkExt, Stream, StreamExt};
+use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    WebSocketStream, client_async,
     tungstenite::{
         self, Message,
         client::IntoClientRequest,
@@ -17,6 +16,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
+    http1::{Body, read_head},
     server::{Server, USER_HEADER},
     wait::settled,
 };
@@ -38,13 +38,15 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Sse, Self::SseV1, Self::Ws, Self::WsV1];
 
-    fn path(self, groups: &str) -> String {
+    /// What to ask for, to be in these groups.
+    pub fn path(self, groups: &str) -> String {
         let path = if self.is_sse() { "sse" } else { "ws" };
         let v = if matches!(self, Self::SseV1 | Self::WsV1) { "&v=1" } else { "" };
         format!("/realtime/{path}?groups={groups}{v}")
     }
 
-    fn is_sse(self) -> bool {
+    /// Whether it is an event stream.
+    pub fn is_sse(self) -> bool {
         matches!(self, Self::Sse | Self::SseV1)
     }
 }
@@ -75,8 +77,8 @@ pub struct Client {
 }
 
 enum Transport {
-    Sse { body: Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>, buffer: Vec<u8> },
-    Ws(Box<WebSocketStream<MaybeTlsStream<TcpStream>>>),
+    Sse { body: Body, buffer: Vec<u8> },
+    Ws(Box<WebSocketStream<TcpStream>>),
 }
 
 impl Client {
@@ -108,15 +110,38 @@ impl Client {
         groups: &str,
     ) -> Result<Self, (u16, Value)> {
         settled("the stream opens", async {
-            let path = kind.path(groups);
-            let stream = if kind.is_sse() {
-                open_sse(&server.url(&path), user).await?
-            } else {
-                open_ws(&format!("ws://{}{path}", server.address), user).await?
-            };
-            Ok(Self { stream, ahead: VecDeque::new() })
+            let socket = TcpStream::connect(server.address).await.expect("a server");
+            Self::open_on(socket, kind, user, groups).await.expect("an answer")
         })
         .await
+    }
+
+    /// Opens a stream on a connected socket, or gives the status and the body of the refusal.
+    ///
+    /// # Errors
+    ///
+    /// Where the server ends the connection without an answer.
+    pub async fn open_on(
+        socket: TcpStream,
+        kind: Kind,
+        user: Option<&str>,
+        groups: &str,
+    ) -> io::Result<Result<Self, (u16, Value)>> {
+        let (host, path) = (socket.peer_addr()?, kind.path(groups));
+        let stream = if kind.is_sse() {
+            open_sse(socket, host, &path, user).await?
+        } else {
+            open_ws(socket, host, &path, user).await?
+        };
+        Ok(stream.map(|stream| Self { stream, ahead: VecDeque::new() }))
+    }
+
+    /// The socket, whatever is done to it.
+    pub fn socket(&mut self) -> &mut TcpStream {
+        match &mut self.stream {
+            Transport::Sse { body, .. } => body.socket(),
+            Transport::Ws(socket) => socket.get_mut(),
+        }
     }
 
     /// The next frame; `None` where the stream has ended.
@@ -129,6 +154,15 @@ impl Client {
             return Some(frame);
         }
         settled("the next frame", self.stream.read()).await
+    }
+
+    /// The next frame, however long it takes. Nothing is lost where this is not waited for to
+    /// the end.
+    pub async fn read(&mut self) -> Option<Frame> {
+        match self.ahead.pop_front() {
+            Some(frame) => Some(frame),
+            None => self.stream.read().await,
+        }
     }
 
     /// The next frame that `wanted` says yes to. Those before it are kept.
@@ -215,6 +249,26 @@ impl Client {
         }
     }
 
+    /// Reads a WebSocket to its end, and gives the code that the server closes it with.
+    ///
+    /// # Panics
+    ///
+    /// Where the end does not come in time.
+    pub async fn close_code(self) -> Option<u16> {
+        let Transport::Ws(mut socket) = self.stream else {
+            return None;
+        };
+        settled("the end", async {
+            while let Some(Ok(message)) = socket.next().await {
+                if let Message::Close(frame) = message {
+                    return frame.map(|frame| frame.code.into());
+                }
+            }
+            None
+        })
+        .await
+    }
+
     /// The token of a stream with `v=1`, from its first frame.
     ///
     /// # Panics
@@ -233,7 +287,9 @@ impl Transport {
                 if let Some(frame) = take_event(buffer) {
                     return Some(frame);
                 }
-                buffer.extend_from_slice(&body.next().await?.ok()?);
+                if body.read(buffer).await.ok()? == 0 {
+                    return None;
+                }
             },
             Self::Ws(socket) => loop {
                 if let Message::Text(text) = socket.next().await?.ok()? {
@@ -259,33 +315,43 @@ fn take_event(buffer: &mut Vec<u8>) -> Option<Frame> {
     }
 }
 
-async fn open_sse(url: &str, user: Option<&str>) -> Result<Transport, (u16, Value)> {
-    let mut request = reqwest::Client::new().get(url);
-    if let Some(user) = user {
-        request = request.header(USER_HEADER, user);
+async fn open_sse(
+    mut socket: TcpStream,
+    host: SocketAddr,
+    path: &str,
+    user: Option<&str>,
+) -> io::Result<Result<Transport, (u16, Value)>> {
+    let user = user.map(|user| format!("{USER_HEADER}: {user}\r\n")).unwrap_or_default();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{user}\r\n");
+    socket.write_all(request.as_bytes()).await?;
+    let (head, mut body) = read_head(socket).await?;
+    if head.status != 200 {
+        let body = body.read_to_end().await?;
+        return Ok(Err((head.status, serde_json::from_slice(&body).unwrap_or_default())));
     }
-    let response = request.send().await.expect("a server");
-    let status = response.status().as_u16();
-    if status != 200 {
-        return Err((status, response.json().await.unwrap_or_default()));
-    }
-    assert_eq!(response.headers()["content-type"], "text/event-stream");
-    Ok(Transport::Sse { body: Box::pin(response.bytes_stream()), buffer: Vec::new() })
+    assert_eq!(head.header("content-type"), Some("text/event-stream"));
+    Ok(Ok(Transport::Sse { body, buffer: Vec::new() }))
 }
 
-async fn open_ws(url: &str, user: Option<&str>) -> Result<Transport, (u16, Value)> {
-    let mut request = url.into_client_request().expect("a URL");
+async fn open_ws(
+    socket: TcpStream,
+    host: SocketAddr,
+    path: &str,
+    user: Option<&str>,
+) -> io::Result<Result<Transport, (u16, Value)>> {
+    let mut request = format!("ws://{host}{path}").into_client_request().expect("a URL");
     if let Some(user) = user {
         let user = user.parse().expect("a header's value");
         request.headers_mut().insert(USER_HEADER, user);
     }
-    match connect_async(request).await {
-        Ok((socket, _)) => Ok(Transport::Ws(Box::new(socket))),
+    match client_async(request, socket).await {
+        Ok((socket, _)) => Ok(Ok(Transport::Ws(Box::new(socket)))),
         Err(tungstenite::Error::Http(response)) => {
             let body = response.body().as_deref().unwrap_or_default();
             let body = serde_json::from_slice(body).unwrap_or_default();
-            Err((response.status().as_u16(), body))
+            Ok(Err((response.status().as_u16(), body)))
         }
-        Err(error) => panic!("no server: {error}"),
+        Err(tungstenite::Error::Io(error)) => Err(error),
+        Err(error) => Err(io::Error::other(error)),
     }
 }

@@ -12,6 +12,12 @@ pub struct Fold {
     group: String,
     members: BTreeMap<u64, Value>,
     version: Option<u64>,
+    /// Whether no snapshot may come but those that are due.
+    keeps_up: bool,
+    /// Snapshots that have been asked for and have not come.
+    due: usize,
+    /// How often a member left, by its id; of members without one nothing is counted.
+    pub leaves: BTreeMap<String, usize>,
     /// How many snapshots have come.
     pub syncs: usize,
     /// How many changes have come.
@@ -21,7 +27,18 @@ pub struct Fold {
 impl Fold {
     /// A roster that waits for its snapshot.
     pub fn of(group: &str) -> Self {
-        Self { group: group.to_owned(), ..Self::default() }
+        Self { group: group.to_owned(), due: 1, ..Self::default() }
+    }
+
+    /// The roster of a reader that keeps up: a snapshot that nobody has asked for
+    /// contradicts it.
+    pub fn kept_up(group: &str) -> Self {
+        Self { keeps_up: true, ..Self::of(group) }
+    }
+
+    /// One more snapshot has been asked for, or the group has been joined once more.
+    pub fn expect_snapshot(&mut self) {
+        self.due += 1;
     }
 
     /// The members with their keys, by key.
@@ -58,7 +75,8 @@ impl Fold {
     /// # Panics
     ///
     /// Where it contradicts what came before: a delta before the snapshot, a version with
-    /// a gap, a join of a present member, a leave or an update of an absent one.
+    /// a gap, a join of a present member, a leave or an update of an absent one, a snapshot
+    /// that is older than what was told.
     pub fn take(&mut self, frame: &Frame) {
         if frame.channel != self.group {
             return;
@@ -69,6 +87,11 @@ impl Fold {
                 let keys: Vec<u64> =
                     serde_json::from_value(frame.k.clone().expect("keys")).expect("numbers");
                 assert_eq!(keys.len(), payloads.len(), "a key per member: {frame:?}");
+                if self.due == 0 {
+                    assert!(!self.keeps_up, "a snapshot out of turn: {frame:?}");
+                    assert!(self.version <= frame.v, "a snapshot from before: {frame:?}");
+                }
+                self.due = self.due.saturating_sub(1);
                 self.members = keys.into_iter().zip(payloads).collect();
                 self.version = frame.v;
                 self.syncs += 1;
@@ -127,7 +150,12 @@ impl Fold {
 
     fn leave(&mut self, key: u64) -> Value {
         match self.members.remove(&key) {
-            Some(payload) => payload,
+            Some(payload) => {
+                if let Some(id) = payload["id"].as_str() {
+                    *self.leaves.entry(id.to_owned()).or_default() += 1;
+                }
+                payload
+            }
             None => panic!("a leave of an absent member: {key}"),
         }
     }

@@ -3,7 +3,9 @@
 
 mod client;
 mod fold;
+mod http1;
 mod pipes;
+mod proxy;
 mod random;
 mod server;
 mod wait;
@@ -11,7 +13,9 @@ mod wait;
 pub use self::{
     client::{Client, Frame, Kind},
     fold::Fold,
+    http1::{Body, Head, read_head},
     pipes::Pipes,
+    proxy::{Mode, Proxy},
     random::Random,
     server::{Server, USER_HEADER},
     wait::{DEADLINE, eventually, settled},

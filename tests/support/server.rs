@@ -28,8 +28,17 @@ impl Server {
     ///
     /// Where the plugin cannot be built or loopback is not there.
     pub async fn start(plugin: RealtimePlugin) -> Self {
-        let realtime = plugin.build().expect("a plugin that can be built");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        Self::start_on(listener, plugin)
+    }
+
+    /// Serves a plugin to those who connect to `listener`.
+    ///
+    /// # Panics
+    ///
+    /// Where the plugin cannot be built.
+    pub fn start_on(listener: TcpListener, plugin: RealtimePlugin) -> Self {
+        let realtime = plugin.build().expect("a plugin that can be built");
         let address = listener.local_addr().expect("an address");
         let router = realtime.router();
         let task = tokio::spawn(async move {

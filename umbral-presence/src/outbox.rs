@@ -239,12 +239,13 @@ impl State {
     /// Puts a snapshot in the place of all changes of each group. Gives how many groups had
     /// some.
     fn collapse(&mut self) -> u64 {
-        let mut behind: Vec<GroupName> = Vec::new();
+        let (mut behind, stale): (Vec<GroupName>, _) = (Vec::new(), self.stale.clone());
         self.retain(|entry| {
             let Entry::Delta(group, _) = entry else {
                 return true;
             };
-            if !behind.contains(group) {
+            // A snapshot that was asked for once more has its place already.
+            if !behind.contains(group) && !stale.contains(group) {
                 behind.push(group.clone());
             }
             false

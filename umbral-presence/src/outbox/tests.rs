@@ -107,6 +107,20 @@ fn nothing_more_is_written_of_a_group_that_was_left() {
     assert_eq!(outbox.state.lock().cost, 0);
 }
 
+#[test]
+fn a_group_that_is_joined_again_gets_its_snapshot_however_it_was_left() {
+    let (outbox, room) = (outbox(3), group("room"));
+    outbox.push_delta(&room, &frames("+1"));
+    // Asked for once more behind a change, which then has to give way too.
+    outbox.want_snapshot(&room);
+    outbox.push_message(frames("a"));
+    outbox.push_message(frames("b"));
+    outbox.forget(&room);
+    assert!(!outbox.take_stale(&room));
+    outbox.want_snapshot(&room);
+    assert_eq!(rest(&outbox), ["a", "b", "sync:room"]);
+}
+
 #[tokio::test]
 async fn what_is_abandoned_is_not_read() {
     let outbox = outbox(9);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::Query;
 use http::{Uri, request::Parts};
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
@@ -31,6 +32,12 @@ pub(super) struct StreamQuery {
 
 /// Reads a query; what does not fit is named.
 pub(super) fn query<Q: DeserializeOwned>(uri: &Uri) -> Result<Q, Refusal> {
+    // `Query` would put a replacement character in the place of what is no text.
+    let text = uri.query().unwrap_or_default();
+    if percent_decode_str(text).decode_utf8().is_err() {
+        let message = "the query is not UTF-8 behind its percent signs";
+        return Err(Refusal::bad_request("bad_query", message));
+    }
     Query::try_from_uri(uri)
         .map(|Query(query)| query)
         .map_err(|error| Refusal::bad_request("bad_query", error.body_text()))

@@ -16,7 +16,7 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use http::{HeaderValue, Method, header, request::Parts};
+use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::realtime::App;
@@ -36,7 +36,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let at = |name: &str| format!("{}/{name}", app.base);
     let cors = (!app.origins.is_empty()).then(|| cors(app.clone()));
     let router = Router::new()
-        .route(&at("sse"), get(sse::open))
+        .route(&at("sse"), get(sse::open).head(no_method))
         .route(&at("ws"), get(ws::open))
         .route(&at("members"), get(members::list))
         .route(&at("control"), post(control::replace).layer(DefaultBodyLimit::max(CONTROL_BYTES)))
@@ -48,6 +48,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         Some(cors) => router.layer(cors),
         None => router,
     }
+}
+
+/// A stream that ends at once would show its user for nothing.
+async fn no_method() -> StatusCode {
+    StatusCode::METHOD_NOT_ALLOWED
 }
 
 /// Lets pages of the allowed origins read the answers, with the cookies of this server.

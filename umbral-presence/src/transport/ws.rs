@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use axum::{
     extract::{
         FromRequestParts, State, WebSocketUpgrade,
-        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
+        ws::{CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
     },
     response::{IntoResponse, Response},
 };
@@ -14,7 +14,8 @@ use futures_util::{FutureExt, SinkExt};
 use http::request::Parts;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
+use tungstenite::{Error, error::ProtocolError};
 
 use super::{
     admission::{MOST_QUESTIONS, admit, group_names, sort_out},
@@ -35,12 +36,19 @@ use crate::{
 /// How often the peer is asked for a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(12);
 
-/// A peer that does not answer for so long is gone: with a grace of 3 s its user leaves
-/// within 25 s.
-const PONG_WITHIN: Duration = Duration::from_secs(10);
+/// A peer of which nothing is heard for so long, which is a heartbeat and ten seconds for the
+/// answer, is gone: with a grace of 3 s its user leaves within 25 s.
+const SILENCE: Duration = Duration::from_secs(22);
 
-/// A peer that takes nothing for so long is gone.
+/// What it has said may be here and not read yet, where this process stood still.
+const LAST_CALL: Duration = Duration::from_millis(100);
+
+/// While a message is handled nothing is read, so silence says nothing: a peer that takes
+/// nothing for so long is gone.
 const WRITE_WITHIN: Duration = Duration::from_secs(30);
+
+/// So many bytes are written before the peer is listened to again.
+const BATCH: usize = 16 * 1024;
 
 /// How long the peer may take to close from its side.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
@@ -91,13 +99,7 @@ async fn serve(mut socket: WebSocket, mut session: Session, app: Arc<App>) {
     let end = run(&mut socket, &mut session, &app).await;
     // The goodbye comes first: others need not wait for the peer's answer.
     drop(session);
-    if let Some(end) = end {
-        let (code, reason) = match end {
-            End::Overflow | End::Lost => (close_code::AGAIN, "too slow"),
-            End::Disconnected => (close_code::POLICY, "disconnected"),
-            End::IdentityChanged => (close_code::POLICY, "another identity"),
-            End::Draining => (close_code::RESTART, "restart"),
-        };
+    if let Some((code, reason)) = end {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
         // Whether the peer takes it makes no difference any more.
         let _ = timeout(CLOSE_WITHIN, socket.send(Message::Close(Some(frame)))).await;
@@ -106,29 +108,61 @@ async fn serve(mut socket: WebSocket, mut session: Session, app: Arc<App>) {
     let _ = timeout(CLOSE_WITHIN, peer_closes).await;
 }
 
+/// The code and the reason of a close frame.
+type Closing = (CloseCode, &'static str);
+
+fn closing(end: End) -> Closing {
+    match end {
+        End::Overflow | End::Lost => (close_code::AGAIN, "too slow"),
+        End::Disconnected => (close_code::POLICY, "disconnected"),
+        End::IdentityChanged => (close_code::POLICY, "another identity"),
+        End::Draining => (close_code::RESTART, "restart"),
+    }
+}
+
+/// What to tell a peer that sends what cannot be read; `None` where it is only gone.
+fn complaint(error: axum::Error) -> Option<Closing> {
+    match error.into_inner().downcast_ref()? {
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Protocol(_) => Some((close_code::PROTOCOL, "protocol error")),
+        Error::Capacity(_) => Some((close_code::SIZE, "too long")),
+        Error::Utf8(_) => Some((close_code::INVALID, "not UTF-8")),
+        _ => None,
+    }
+}
+
 /// Serves the connection until one side ends it; gives why this side does.
-async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> Option<End> {
+async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> Option<Closing> {
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut pong_due: Option<Instant> = None;
+    let (mut lost_at, mut last_call) = (Instant::now() + SILENCE, false);
     let mut handling: Option<Handling> = None;
     let per_second = app.hub.limits.messages_per_second;
     let mut rate = Rate::new(per_second, now());
     loop {
-        let far = Instant::now() + HEARTBEAT;
+        // A write that is stuck must not outlast a silent peer.
+        let listens = handling.is_none();
+        let write_until = if listens { lost_at } else { Instant::now() + WRITE_WITHIN };
         tokio::select! {
             frame = session.next() => match frame {
-                Ok(frames) => write_all(socket, session, frames).await?,
-                Err(end) => return Some(end),
+                Ok(frames) => {
+                    let writing = write_all(socket, session, frames);
+                    app.within(write_until, writing).await?;
+                }
+                Err(end) => return Some(closing(end)),
             },
-            () = handled(&mut handling), if handling.is_some() => {
+            () = handled(&mut handling), if !listens => {
                 handling = None;
                 // Nothing was read meanwhile; the pong may be there already.
-                pong_due = pong_due.map(|_| Instant::now() + PONG_WITHIN);
+                lost_at = lost_at.max(Instant::now() + SILENCE - HEARTBEAT);
             }
-            message = socket.recv(), if handling.is_none() => {
-                pong_due = None;
-                match message?.ok()? {
+            message = socket.recv(), if listens => {
+                (lost_at, last_call) = (Instant::now() + SILENCE, false);
+                let message = match message? {
+                    Ok(message) => message,
+                    Err(error) => return complaint(error),
+                };
+                match message {
                     // Dropped and not put off: what waits would be the client's to fill.
                     Message::Text(_) if !rate.admits(now()) => {
                         let refusal = Refusal::too_fast(per_second).body();
@@ -153,12 +187,15 @@ async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> O
                 }
             }
             _ = heartbeat.tick() => {
-                pong_due.get_or_insert(Instant::now() + PONG_WITHIN);
-                write(socket.send(Message::Ping(Bytes::new()))).await?;
+                let ping = socket.send(Message::Ping(Bytes::new()));
+                app.within(write_until, ping).await?;
             }
-            // While a message is handled nothing is read, so no pong is seen either.
-            () = sleep_until(pong_due.unwrap_or(far)), if pong_due.is_some() && handling.is_none() => {
-                return None;
+            () = sleep_until(lost_at), if listens => {
+                if std::mem::replace(&mut last_call, true) {
+                    app.hub.counters().lost.add(1);
+                    return None;
+                }
+                lost_at = Instant::now() + LAST_CALL;
             }
         }
     }
@@ -170,22 +207,39 @@ async fn handled(handling: &mut Option<Handling>) {
     }
 }
 
-/// Writes frames and all that wait behind them with one flush; `None` where the peer is gone.
-async fn write_all(socket: &mut WebSocket, session: &Session, frames: Frames) -> Option<()> {
-    let mut next = Some(frames);
+/// Writes frames and what waits behind them with one flush.
+async fn write_all(
+    socket: &mut WebSocket,
+    session: &Session,
+    frames: Frames,
+) -> Result<(), axum::Error> {
+    let (mut next, mut written) = (Some(frames), 0);
     while let Some(frames) = next {
         for frame in frames.iter() {
-            // What is queued here has been encoded as JSON.
-            let text = Utf8Bytes::try_from(frame.clone()).ok()?;
-            write(socket.feed(Message::Text(text))).await?;
+            let text = Utf8Bytes::try_from(frame.clone());
+            let text = text.expect("what is queued has been encoded as JSON");
+            socket.feed(Message::Text(text)).await?;
         }
-        next = session.next().now_or_never().and_then(Result::ok);
+        written += frames.bytes();
+        let more = (written < BATCH).then(|| session.next().now_or_never());
+        next = more.flatten().and_then(Result::ok);
     }
-    write(SinkExt::flush(socket)).await
+    SinkExt::flush(socket).await
 }
 
-async fn write(writing: impl Future<Output = Result<(), axum::Error>>) -> Option<()> {
-    timeout(WRITE_WITHIN, writing).await.ok()?.ok()
+impl App {
+    /// Waits for a write; `None` where the peer is gone, or takes nothing until then.
+    async fn within(
+        &self,
+        until: Instant,
+        writing: impl Future<Output = Result<(), axum::Error>>,
+    ) -> Option<()> {
+        let Ok(written) = timeout_at(until, writing).await else {
+            self.hub.counters().lost.add(1);
+            return None;
+        };
+        written.ok()
+    }
 }
 
 /// Handles one text of the client.

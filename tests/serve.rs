@@ -1,0 +1,58 @@
+//! A server as a process of its own, so that its memory is its own. It says where it
+//! listens, then does what each line of its input says, and ends with it:
+//!
+//! - `counts`: says what has happened so far, as JSON;
+//! - `mark`: sends the message `mark` to the room behind all that has happened.
+//!
+//! Its argument is the limit of an outbox in bytes.
+#![allow(clippy::print_stdout)]
+
+use std::{io::BufRead, time::Duration};
+
+use tests::Server;
+use tokio::{net::TcpSocket, runtime::Handle};
+use umbral_presence::{Limits, PresenceSpec};
+
+const ROOM: &str = "room:1";
+
+/// About what a connection gets on an ordinary network. On loopback, where segments are as
+/// long as 64 KiB, the kernel would hold megabytes of what is not read.
+const SEND_BUFFER: u32 = 64 * 1024;
+
+#[tokio::main]
+async fn main() {
+    let outbox = std::env::args().nth(1).and_then(|text| text.parse().ok());
+    let outbox_bytes = outbox.expect("the limit of an outbox in bytes");
+    let limits = Limits { outbox_bytes, ..Limits::default() };
+    let rooms = PresenceSpec::prefixes(["room:"]).grace(Duration::ZERO).resolver(profile);
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_send_buffer_size(SEND_BUFFER).expect("a socket option that is there");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("loopback");
+    let listener = socket.listen(1024).expect("a port");
+    let server = Server::start_on(listener, Server::plugin().limits(limits).with_presence(rooms));
+    println!("{}", server.address);
+    let runtime = Handle::current();
+    let obey = tokio::task::spawn_blocking(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            match line.as_str() {
+                "counts" => {
+                    let counts = serde_json::to_string(&server.realtime.counts());
+                    println!("{}", counts.expect("numbers"));
+                }
+                "mark" => {
+                    drop(server.presence().watch(ROOM).expect("a valid name"));
+                    let sent = server.realtime.to_group(ROOM).send("mark", &1);
+                    runtime.block_on(sent).expect("a valid name");
+                    println!("{{}}");
+                }
+                other => panic!("{other:?} is no order"),
+            }
+        }
+    });
+    obey.await.expect("orders that can be carried out");
+}
+
+/// As much as a name and a picture's address take.
+fn profile(id: &str) -> serde_json::Value {
+    serde_json::json!({ "id": id, "about": "x".repeat(200) })
+}

@@ -1,0 +1,281 @@
+//! Readers that do not read, in a busy room: what they cost the server, what they cost those
+//! who do read, and what they have when they go on.
+//!
+//! In a debug build it is a small room; `cargo test --release` makes it the large one.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tests::{Client, Fold, Kind, Random, settled};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    net::TcpSocket,
+    process::{Child, ChildStdin, ChildStdout, Command},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep, timeout_at},
+};
+
+const ROOM: &str = "room:1";
+
+/// How large the room is.
+struct Scale {
+    /// Event streams that are not read at all.
+    stuck: usize,
+    /// WebSockets that are read now and then: one that is not read for longer does not answer
+    /// the ping either, and is taken for lost.
+    halting: usize,
+    healthy: usize,
+    /// Each changes ten times in a second.
+    movers: usize,
+    time: Duration,
+    outbox: usize,
+    /// The 99th percentile of what a healthy reader waits for news.
+    delay: Duration,
+}
+
+const SMALL: Scale = Scale {
+    stuck: 100,
+    halting: 20,
+    healthy: 8,
+    movers: 40,
+    time: Duration::from_secs(5),
+    outbox: 16 * 1024,
+    // Whatever else the machine does meanwhile.
+    delay: Duration::from_secs(2),
+};
+
+const LARGE: Scale = Scale {
+    stuck: 500,
+    halting: 100,
+    healthy: 20,
+    movers: 200,
+    time: Duration::from_secs(20),
+    outbox: 256 * 1024,
+    delay: Duration::from_millis(250),
+};
+
+/// The kernel holds little of what is not read.
+const RECEIVE_BUFFER: u32 = 4096;
+
+/// A server in a process of its own.
+struct Process {
+    address: std::net::SocketAddr,
+    child: Child,
+    orders: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    async fn start(outbox: usize) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_serve"))
+            .arg(outbox.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the server's program");
+        let orders = child.stdin.take().expect("a pipe");
+        let mut answers = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let address = settled("the server's address", answers.next_line()).await;
+        let address = address.expect("a pipe").expect("a line").parse().expect("an address");
+        Self { address, child, orders, answers }
+    }
+
+    async fn order(&mut self, order: &str) -> Value {
+        self.orders.write_all(format!("{order}\n").as_bytes()).await.expect("a server");
+        let answer = settled(order, self.answers.next_line()).await;
+        serde_json::from_str(&answer.expect("a pipe").expect("a line")).expect("JSON")
+    }
+
+    /// A line of its status, in bytes.
+    fn memory(&self, line: &str) -> usize {
+        let path = format!("/proc/{}/status", self.child.id().expect("a process that runs"));
+        let status = std::fs::read_to_string(path).expect("a system with /proc");
+        let line = status.lines().find_map(|text| text.strip_prefix(line)).expect("a line");
+        let kibibytes = line.trim_start_matches(':').trim().trim_end_matches(" kB");
+        kibibytes.parse::<usize>().expect("a number") * 1024
+    }
+
+    async fn open(&self, kind: Kind, user: Option<&str>, groups: &str) -> Client {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        if user.is_none() {
+            socket.set_recv_buffer_size(RECEIVE_BUFFER).expect("a socket option that is there");
+        }
+        let socket = socket.connect(self.address).await.expect("a server");
+        let opened = Client::open_on(socket, kind, user, groups).await.expect("an answer");
+        opened.unwrap_or_else(|(status, body)| panic!("refused with {status}: {body}"))
+    }
+}
+
+/// When each user last asked to come.
+type Moves = Arc<Mutex<HashMap<String, Instant>>>;
+
+/// A user who comes and goes ten times in a second until `end`, and stays or not. Gives the
+/// connection, which is to be kept.
+async fn come_and_go(mut client: Client, user: String, moves: Moves, end: Instant) -> Client {
+    let mut random = Random::new(user.len() as u64 + user.bytes().map(u64::from).sum::<u64>());
+    sleep(Duration::from_millis(random.below(100))).await;
+    let mut tick = interval(Duration::from_millis(100));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let stays = random.below(2) == 0;
+    let mut present = false;
+    while Instant::now() < end || present != stays {
+        // Pings are answered while it is read.
+        while let Ok(frame) = timeout_at(tokio::time::Instant::now(), client.read()).await {
+            frame.expect("an open connection");
+        }
+        tick.tick().await;
+        present = !present;
+        if present {
+            moves.lock().insert(user.clone(), Instant::now());
+        }
+        let op = if present { "join" } else { "leave" };
+        client.send(&json!({ "op": op, "groups": [ROOM] })).await;
+    }
+    client
+}
+
+/// A reader that keeps up until it sees the mark. Gives how long each join took to be seen.
+async fn keep_up(mut client: Client, kind: Kind, moves: Moves) -> (Fold, Vec<Duration>) {
+    let (mut roster, mut delays) = (Fold::kept_up(ROOM), Vec::new());
+    loop {
+        let frame = client.read().await.expect("an open stream");
+        let joined: Vec<&Value> = match frame.event.as_str() {
+            "mark" => return (roster, delays),
+            "presence:join" => vec![&frame.data],
+            "presence:diff" => {
+                let entries = frame.data.as_array().expect("a list").iter();
+                entries.filter(|entry| entry[0] == "+").map(|entry| &entry[2]).collect()
+            }
+            event => {
+                assert!(event != "@lagged", "{kind:?} keeps up");
+                Vec::new()
+            }
+        };
+        let now = Instant::now();
+        let moves = moves.lock();
+        delays.extend(
+            joined.iter().map(|payload| now - moves[payload["id"].as_str().expect("an id")]),
+        );
+        drop(moves);
+        roster.take(&frame);
+    }
+}
+
+/// A WebSocket that is read for one second out of six, until `end`.
+async fn read_now_and_then(mut client: Client, mut roster: Fold, end: Instant) -> (Client, Fold) {
+    while Instant::now() < end {
+        let pause = Duration::from_secs(5).min(end - Instant::now());
+        sleep(pause).await;
+        let stop = tokio::time::Instant::now() + Duration::from_secs(1);
+        while let Ok(frame) = timeout_at(stop, client.read()).await {
+            roster.take(&frame.expect("an open connection"));
+        }
+    }
+    (client, roster)
+}
+
+/// Reads up to the mark what had to wait.
+async fn go_on(mut client: Client, mut roster: Fold) -> Fold {
+    loop {
+        let frame = settled("the mark", client.read()).await.expect("an open stream");
+        if frame.event == "mark" {
+            return roster;
+        }
+        roster.take(&frame);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::print_stdout)]
+async fn who_does_not_read_costs_little_slows_nobody_and_has_the_truth_when_going_on() {
+    let scale = if cfg!(debug_assertions) { SMALL } else { LARGE };
+    let mut server = Process::start(scale.outbox).await;
+    let moves = Moves::default();
+    let mut movers = Vec::new();
+    for n in 0..scale.movers {
+        let user = format!("mover-{n}");
+        movers.push((server.open(Kind::Ws, Some(&user), "").await, user));
+    }
+    let mut healthy = JoinSet::new();
+    for n in 0..scale.healthy {
+        let kind = Kind::ALL[n % 4];
+        let client = server.open(kind, None, ROOM).await;
+        healthy.spawn(keep_up(client, kind, moves.clone()));
+    }
+    let mut stuck = Vec::new();
+    for n in 0..scale.stuck {
+        let kind = [Kind::Sse, Kind::SseV1][n % 2];
+        stuck.push(server.open(kind, None, ROOM).await);
+    }
+    let mut halting = Vec::new();
+    for n in 0..scale.halting {
+        halting.push(server.open([Kind::Ws, Kind::WsV1][n % 2], None, ROOM).await);
+    }
+
+    let before = server.memory("VmRSS");
+    let start = Instant::now();
+    let end = start + scale.time;
+    let halting: JoinSet<_> =
+        halting.into_iter().map(|client| read_now_and_then(client, Fold::of(ROOM), end)).collect();
+    let moving: JoinSet<_> = movers
+        .into_iter()
+        .map(|(client, user)| come_and_go(client, user, moves.clone(), end))
+        .collect();
+    let movers = moving.join_all().await;
+    let took = start.elapsed();
+    let halting = halting.join_all().await;
+    let after = server.memory("VmHWM");
+
+    server.order("mark").await;
+    let (mut delays, mut truth) = (Vec::new(), None);
+    for (roster, seen) in settled("the mark", healthy.join_all()).await {
+        delays.extend(seen);
+        let ids: BTreeSet<String> = roster.ids().into_iter().collect();
+        assert_eq!(*truth.get_or_insert(ids.clone()), ids, "healthy readers agree");
+    }
+    let truth = truth.expect("healthy readers");
+    let going_on: JoinSet<_> = stuck
+        .into_iter()
+        .map(|client| (client, Fold::of(ROOM)))
+        .chain(halting)
+        .map(|(client, roster)| go_on(client, roster))
+        .collect();
+    let rosters = settled("those who were stuck go on", going_on.join_all()).await;
+    for roster in &rosters {
+        assert!(roster.ids().iter().eq(&truth), "{roster:?} is not {truth:?}");
+    }
+    let by_snapshot = rosters.iter().filter(|roster| roster.syncs > 1).count();
+    let counts = server.order("counts").await;
+
+    delays.sort();
+    let percentile = |percent: usize| delays[(delays.len() - 1) * percent / 100];
+    let slow = scale.stuck + scale.halting;
+    let (growth, bound) = (after.saturating_sub(before), slow * scale.outbox);
+    let transitions = counts["transitions"].as_u64().expect("a number");
+    println!(
+        "slow readers: {slow} of them, {transitions} changes in {took:.1?}; memory {} -> {} KiB, \
+         which is {} KiB each; {} healthy readers waited {:?} (median), {:?} (p99), {:?} (most); \
+         {by_snapshot} of the slow ones went on from a snapshot, {} resyncs, {} lost",
+        before / 1024,
+        after / 1024,
+        growth / 1024 / slow,
+        scale.healthy,
+        percentile(50),
+        percentile(99),
+        percentile(100),
+        counts["resyncs"],
+        counts["lost"],
+    );
+    assert!(growth < bound, "{growth} bytes more, and {bound} would be allowed");
+    assert!(percentile(99) < scale.delay, "{:?}", percentile(99));
+    assert!(by_snapshot > 0, "somebody fell behind");
+    assert_eq!(counts["lost"], 0);
+    drop(movers);
+}
