@@ -40,6 +40,8 @@ struct Model {
     /// In milliseconds.
     now: u64,
     connections: BTreeMap<u8, Open>,
+    /// Those that are open and have left the group.
+    outside: BTreeMap<u8, Open>,
     /// Until when users stay whose connection broke off, where none is left.
     graces: BTreeMap<u8, u64>,
     /// How often what is shown of a user has changed.
@@ -49,7 +51,7 @@ struct Model {
 #[derive(Clone, Debug)]
 struct Open {
     user: Option<u8>,
-    /// Messages sent since it came.
+    /// Messages sent while it was in the group.
     messages: u64,
 }
 
@@ -59,6 +61,10 @@ enum Step {
         connection: u8,
         user: Option<u8>,
         dialect: u8,
+    },
+    /// One that has left comes in again.
+    Return {
+        connection: u8,
     },
     Leave {
         connection: u8,
@@ -100,13 +106,21 @@ impl Model {
         self.editions.get(&user).copied().unwrap_or_default()
     }
 
+    fn enter(&mut self, connection: u8, open: Open) {
+        if let Some(user) = open.user {
+            self.graces.remove(&user);
+        }
+        self.connections.insert(connection, open);
+    }
+
     fn leave(&mut self, connection: u8, goodbye: bool) {
-        let Some(Open { user: Some(user), .. }) = self.connections.remove(&connection) else {
+        let Some(open) = self.connections.remove(&connection) else {
             return;
         };
-        if !goodbye {
+        if let (Some(user), false) = (open.user, goodbye) {
             self.graces.insert(user, self.now + GRACE);
         }
+        self.outside.insert(connection, open);
     }
 
     fn pass(&mut self, milliseconds: u64) {
@@ -132,10 +146,16 @@ impl ReferenceStateMachine for Model {
         let mut steps = vec![(4, pass.boxed()), (2, send.boxed()), (1, Just(Step::Settle).boxed())];
         if !free.is_empty() {
             let free = prop::sample::select(free);
-            let join = (free.clone(), prop::option::weighted(0.9, 0..USERS), 0..4_u8)
+            let join = (free, prop::option::weighted(0.9, 0..USERS), 0..4_u8)
                 .prop_map(|(connection, user, dialect)| Step::Join { connection, user, dialect });
-            let again = free.prop_map(|connection| Step::LeaveAgain { connection });
-            steps.extend([(6, join.boxed()), (1, again.boxed())]);
+            steps.push((6, join.boxed()));
+        }
+        let outside: Vec<u8> = state.outside.keys().copied().collect();
+        if !outside.is_empty() {
+            let outside = prop::sample::select(outside);
+            let again = outside.clone().prop_map(|connection| Step::LeaveAgain { connection });
+            let back = outside.prop_map(|connection| Step::Return { connection });
+            steps.extend([(1, again.boxed()), (4, back.boxed())]);
         }
         if !open.is_empty() {
             let open = prop::sample::select(open);
@@ -157,8 +177,9 @@ impl ReferenceStateMachine for Model {
     /// Steps that others have made possible may not be once a failure is being shortened.
     fn preconditions(state: &Self, step: &Step) -> bool {
         match step {
-            Step::Join { connection, .. } | Step::LeaveAgain { connection } => {
-                !state.connections.contains_key(connection)
+            Step::Join { connection, .. } => !state.connections.contains_key(connection),
+            Step::Return { connection } | Step::LeaveAgain { connection } => {
+                state.outside.contains_key(connection)
             }
             Step::Leave { connection, .. }
             | Step::Read { connection, .. }
@@ -171,9 +192,12 @@ impl ReferenceStateMachine for Model {
     fn apply(mut state: Self, step: &Step) -> Self {
         match *step {
             Step::Join { connection, user, .. } => {
-                state.connections.insert(connection, Open { user, messages: 0 });
-                if let Some(user) = user {
-                    state.graces.remove(&user);
+                state.outside.remove(&connection);
+                state.enter(connection, Open { user, messages: 0 });
+            }
+            Step::Return { connection } => {
+                if let Some(open) = state.outside.remove(&connection) {
+                    state.enter(connection, open);
                 }
             }
             Step::Leave { connection, goodbye } => state.leave(connection, goodbye),
@@ -196,8 +220,8 @@ struct Real {
     start: Instant,
     now: Instant,
     readers: BTreeMap<u8, Reader>,
-    /// The last connection of each number that has left.
-    gone: BTreeMap<u8, Arc<Connection>>,
+    /// Those that have left.
+    outside: BTreeMap<u8, Reader>,
     last_connection: u64,
     questions: u64,
 }
@@ -214,7 +238,7 @@ impl Real {
             start,
             now: start,
             readers: BTreeMap::new(),
-            gone: BTreeMap::new(),
+            outside: BTreeMap::new(),
             last_connection: 0,
             questions: 0,
         }
@@ -255,22 +279,30 @@ impl Real {
         let outbox = Outbox::new(OUTBOX_BYTES, self.teller.counters.clone());
         let (id, calls) = (ConnectionId::of(self.last_connection), Rate::new(1, self.now));
         let new = Arc::new(Connection::new(id, opening, outbox, calls, self.now));
+        self.outside.remove(&connection);
+        self.enter(connection, Reader::of(new), user, edition);
+    }
+
+    fn enter(&mut self, connection: u8, reader: Reader, user: Option<u8>, edition: u64) {
         // A resolver is asked as the hub asks it.
         let wanted = user.filter(|user| self.group.roster.wants_payload(&user_id(*user)));
         let answer = wanted.map(|user| self.answer(user, edition));
-        self.group.subscribe(&new, answer);
-        self.readers.insert(connection, Reader::of(new));
+        self.group.subscribe(&reader.connection, answer);
+        self.readers.insert(connection, reader);
     }
 
     fn leave(&mut self, connection: u8, goodbye: bool) {
-        if let Some(Reader { connection: leaving, .. }) = self.readers.remove(&connection) {
-            self.group.unsubscribe(&leaving, goodbye, None, self.now);
-            self.gone.insert(connection, leaving);
+        if let Some(mut reader) = self.readers.remove(&connection) {
+            self.group.unsubscribe(&reader.connection, goodbye, None, self.now);
+            // Nothing comes any more, unless it comes in again, and then a snapshot is first.
+            reader.members = None;
+            self.outside.insert(connection, reader);
         }
     }
 
     fn read(&mut self, connection: u8, entries: usize) {
-        let Some(reader) = self.readers.get_mut(&connection) else {
+        let inside = self.readers.get_mut(&connection);
+        let Some(reader) = inside.or_else(|| self.outside.get_mut(&connection)) else {
             return;
         };
         for _ in 0..entries {
@@ -306,8 +338,15 @@ impl StateMachineTest for Real {
             }
             Step::Leave { connection, goodbye } => real.leave(connection, goodbye),
             Step::LeaveAgain { connection } => {
-                if let Some(gone) = real.gone.get(&connection) {
-                    real.group.unsubscribe(gone, true, None, real.now);
+                if let Some(reader) = real.outside.get(&connection) {
+                    real.group.unsubscribe(&reader.connection, true, None, real.now);
+                }
+            }
+            Step::Return { connection } => {
+                if let Some(reader) = real.outside.remove(&connection) {
+                    let user = model.connections[&connection].user;
+                    let edition = user.map_or(0, |user| model.edition(user));
+                    real.enter(connection, reader, user, edition);
                 }
             }
             Step::Pass { milliseconds } => real.pass(milliseconds),
@@ -332,8 +371,7 @@ impl StateMachineTest for Real {
                 while real.group.is_dirty() {
                     real.group.settle(real.now + Duration::from_secs(3600), &real.teller);
                 }
-                let connections: Vec<u8> = real.readers.keys().copied().collect();
-                for connection in connections {
+                for connection in 0..CONNECTIONS {
                     real.read(connection, usize::MAX);
                 }
             }
