@@ -103,10 +103,23 @@ impl Process {
     }
 
     async fn open(&self, kind: Kind, user: Option<&str>, groups: &str) -> Client {
+        self.open_on(TcpSocket::new_v4().expect("a socket"), kind, user, groups).await
+    }
+
+    /// A watcher that will not read.
+    async fn open_slow(&self, kind: Kind) -> Client {
         let socket = TcpSocket::new_v4().expect("a socket");
-        if user.is_none() {
-            socket.set_recv_buffer_size(RECEIVE_BUFFER).expect("a socket option that is there");
-        }
+        socket.set_recv_buffer_size(RECEIVE_BUFFER).expect("a socket option that is there");
+        self.open_on(socket, kind, None, ROOM).await
+    }
+
+    async fn open_on(
+        &self,
+        socket: TcpSocket,
+        kind: Kind,
+        user: Option<&str>,
+        groups: &str,
+    ) -> Client {
         let socket = socket.connect(self.address).await.expect("a server");
         let opened = Client::open_on(socket, kind, user, groups).await.expect("an answer");
         opened.unwrap_or_else(|(status, body)| panic!("refused with {status}: {body}"))
@@ -212,11 +225,11 @@ async fn who_does_not_read_costs_little_slows_nobody_and_has_the_truth_when_goin
     let mut stuck = Vec::new();
     for n in 0..scale.stuck {
         let kind = [Kind::Sse, Kind::SseV1][n % 2];
-        stuck.push(server.open(kind, None, ROOM).await);
+        stuck.push(server.open_slow(kind).await);
     }
     let mut halting = Vec::new();
     for n in 0..scale.halting {
-        halting.push(server.open([Kind::Ws, Kind::WsV1][n % 2], None, ROOM).await);
+        halting.push(server.open_slow([Kind::Ws, Kind::WsV1][n % 2]).await);
     }
 
     let before = server.memory("VmRSS");

@@ -77,7 +77,7 @@ pub struct Client {
 }
 
 enum Transport {
-    Sse { body: Body, buffer: Vec<u8> },
+    Sse { body: Body, buffer: Vec<u8>, retry: Option<Duration> },
     Ws(Box<WebSocketStream<TcpStream>>),
 }
 
@@ -269,6 +269,14 @@ impl Client {
         .await
     }
 
+    /// How long an event stream was told to wait before the next one.
+    pub fn retry(&self) -> Option<Duration> {
+        match self.stream {
+            Transport::Sse { retry, .. } => retry,
+            Transport::Ws(_) => None,
+        }
+    }
+
     /// The token of a stream with `v=1`, from its first frame.
     ///
     /// # Panics
@@ -283,8 +291,8 @@ impl Client {
 impl Transport {
     async fn read(&mut self) -> Option<Frame> {
         match self {
-            Self::Sse { body, buffer } => loop {
-                if let Some(frame) = take_event(buffer) {
+            Self::Sse { body, buffer, retry } => loop {
+                if let Some(frame) = take_event(buffer, retry) {
                     return Some(frame);
                 }
                 if body.read(buffer).await.ok()? == 0 {
@@ -300,8 +308,9 @@ impl Transport {
     }
 }
 
-/// The first whole event of the buffer that is neither a ping nor how long to wait.
-fn take_event(buffer: &mut Vec<u8>) -> Option<Frame> {
+/// The first whole event of the buffer that is neither a ping nor how long to wait, which is
+/// noted.
+fn take_event(buffer: &mut Vec<u8>, retry: &mut Option<Duration>) -> Option<Frame> {
     loop {
         let end = buffer.windows(2).position(|pair| pair == b"\n\n")?;
         let event: Vec<u8> = buffer.drain(..end + 2).collect();
@@ -310,8 +319,11 @@ fn take_event(buffer: &mut Vec<u8>) -> Option<Frame> {
             let data = event.lines().nth(2).and_then(|line| line.strip_prefix("data: "));
             return Some(serde_json::from_str(data.expect("data")).expect("a frame"));
         }
-        let waits = event.strip_prefix("retry: ").is_some_and(|n| n.trim().parse::<u64>().is_ok());
-        assert!(waits || event == "event: ping\ndata: {}\n\n", "{event:?}");
+        if let Some(wait) = event.strip_prefix("retry: ") {
+            *retry = Some(Duration::from_millis(wait.trim().parse().expect("milliseconds")));
+            continue;
+        }
+        assert_eq!(event, "event: ping\ndata: {}\n\n");
     }
 }
 
@@ -330,7 +342,7 @@ async fn open_sse(
         return Ok(Err((head.status, serde_json::from_slice(&body).unwrap_or_default())));
     }
     assert_eq!(head.header("content-type"), Some("text/event-stream"));
-    Ok(Ok(Transport::Sse { body, buffer: Vec::new() }))
+    Ok(Ok(Transport::Sse { body, buffer: Vec::new(), retry: None }))
 }
 
 async fn open_ws(

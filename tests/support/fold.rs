@@ -88,7 +88,7 @@ impl Fold {
                     serde_json::from_value(frame.k.clone().expect("keys")).expect("numbers");
                 assert_eq!(keys.len(), payloads.len(), "a key per member: {frame:?}");
                 if self.due == 0 {
-                    assert!(!self.keeps_up, "a snapshot out of turn: {frame:?}");
+                    assert!(!self.keeps_up, "a snapshot of {} out of turn", self.group);
                     assert!(self.version <= frame.v, "a snapshot from before: {frame:?}");
                 }
                 self.due = self.due.saturating_sub(1);

@@ -7,6 +7,7 @@ mod http1;
 mod pipes;
 mod proxy;
 mod random;
+mod routes;
 mod server;
 mod wait;
 
@@ -17,6 +18,7 @@ pub use self::{
     pipes::Pipes,
     proxy::{Mode, Proxy},
     random::Random,
+    routes::{Chunks, call, control},
     server::{Server, USER_HEADER},
     wait::{DEADLINE, eventually, settled},
 };
