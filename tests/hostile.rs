@@ -230,7 +230,7 @@ fn calls(token: &str) -> Vec<Case> {
     };
     let with = |part: &str, other: &str| json(&good.replace(part, other));
     let many: Vec<String> = (0..101).map(|n| format!("g{n}")).collect();
-    let huge = "x".repeat(200_000);
+    let huge = "x".repeat(300_000);
     let start = format!("{}\r\n", head("POST", "/realtime/control", &[me, JSON]).trim_end());
     vec![
         control(&[me], good.as_bytes(), 415, "not_json"),

@@ -89,7 +89,7 @@ async fn a_bad_control_call_is_refused_with_a_reason() {
     let forged = json!({ "conn": "7", "n": 1, "groups": [] }).to_string();
     let bad_name = json!({ "conn": token, "n": 1, "groups": ["a b"] }).to_string();
     let bad_type = json!({ "conn": token, "n": "one", "groups": [] }).to_string();
-    let huge = json!({ "conn": token, "n": 1, "groups": ["x".repeat(200_000)] }).to_string();
+    let huge = json!({ "conn": token, "n": 1, "groups": ["x".repeat(300_000)] }).to_string();
     let json = ("content-type", "application/json");
     let me = (USER_HEADER, "7");
     let cases: &[(Headers<'_>, &str, u16, &str)] = &[

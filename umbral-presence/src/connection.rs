@@ -65,7 +65,6 @@ impl FromStr for Token {
 }
 
 /// One SSE or WebSocket stream.
-#[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     /// `None` for an anonymous visitor, who watches but is never a member.
@@ -135,6 +134,12 @@ pub(crate) struct Subscriptions {
     pub(crate) number: u64,
     /// Nothing may be joined any more: the goodbye has run.
     pub(crate) ended: bool,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl Connection {

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     group::InvalidGroupName,
+    limits::MIN_OUTBOX_BYTES,
     spec::{MAX_GRACE, PresenceSpec, declared::Place},
 };
 
@@ -79,6 +80,12 @@ pub(crate) enum BuildProblem {
     State { name: &'static str },
     #[error("`recheck_every` is given no time at all; a minute is usual")]
     RecheckInterval,
+    #[error(
+        "the limit outbox_bytes is {bytes}, too little for the answers to a client; at least {MIN_OUTBOX_BYTES}"
+    )]
+    SmallOutbox { bytes: usize },
+    #[error("the limit {limit} of {value:?} is too long; at most {most:?}")]
+    LongLimit { limit: &'static str, value: Duration, most: Duration },
     #[error("the limit {limit} is 0, so that nothing could be served; the default is {default}")]
     ZeroLimit { limit: &'static str, default: String },
 }
@@ -121,6 +128,16 @@ pub enum SendError {
         event: String,
         /// What the serializer said.
         source: serde_json::Error,
+    },
+    /// The message does not fit into anybody's outbox.
+    #[error(
+        "the message has {bytes} bytes, and `Limits::outbox_bytes` lets no more than {most} wait for anybody"
+    )]
+    TooLarge {
+        /// Bytes of the event's data.
+        bytes: usize,
+        /// The limit.
+        most: usize,
     },
     /// The policy does not let this user send to this group.
     #[error("the policy does not let this user send to {0:?}")]

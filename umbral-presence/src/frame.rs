@@ -2,6 +2,7 @@
 
 use std::{
     cell::OnceCell,
+    fmt,
     io::Write,
     sync::{
         Arc,
@@ -49,7 +50,7 @@ pub(crate) enum Transport {
 /// What is queued for a connection at once, shared by everybody it goes to. Each of its
 /// bytes is written as it is: a chunk of an event stream, or the text of one WebSocket
 /// message. An event stream always gets one chunk.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Frames(Arc<[Bytes]>);
 
 impl Frames {
@@ -60,6 +61,13 @@ impl Frames {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Bytes> {
         self.0.iter()
+    }
+}
+
+/// What is sent is the users', and never reaches a log.
+impl fmt::Debug for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frames({} bytes)", self.bytes())
     }
 }
 
@@ -269,7 +277,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::user::UserId;
+    use crate::{
+        roster::{Answer, Asked},
+        user::UserId,
+    };
 
     const fn dialect(transport: Transport, v1: bool) -> Dialect {
         Dialect { transport, v1 }
@@ -277,7 +288,7 @@ mod tests {
 
     fn member(id: &str, key: u64) -> Member {
         let payload = encode_data(&json!({ "id": id })).unwrap();
-        Member::new(UserId::new(id).unwrap(), key, payload)
+        Member::new(UserId::new(id).unwrap(), key, Answer { payload, asked: Asked::default() })
     }
 
     fn text(frames: &Frames) -> Vec<&str> {

@@ -4,6 +4,15 @@ use std::time::Duration;
 
 use crate::error::BuildProblem;
 
+/// The smallest outbox: `@hello` and other answers must fit.
+pub(crate) const MIN_OUTBOX_BYTES: usize = 4 * 1024;
+
+/// The longest tick.
+const MAX_TICK: Duration = Duration::from_secs(60);
+
+/// The longest time to drain in.
+const MAX_DRAIN: Duration = Duration::from_secs(60 * 60);
+
 /// Bounds on what clients can make the server hold or do. All are on by default.
 ///
 /// ```
@@ -23,6 +32,7 @@ pub struct Limits {
     /// Bytes that wait for one connection, each thing that waits counted with 64 bytes more.
     /// Where a reader falls behind by more, snapshots take the place of what groups had to
     /// tell it, and then its oldest messages are dropped, of which it is told. 256 KiB.
+    /// At least 4 KiB.
     pub outbox_bytes: usize,
     /// Bytes of one inbound WebSocket message; a longer one ends the connection. 64 KiB.
     pub message_bytes: usize,
@@ -40,11 +50,11 @@ pub struct Limits {
     /// appear when it answers. 2 s.
     pub resolver_timeout: Duration,
     /// How long [`drain`](crate::Realtime::drain) gives clients to go elsewhere, which they do
-    /// spread over this time. 5 s.
+    /// spread over this time. 5 s; at most an hour.
     pub drain_window: Duration,
     /// Changes of a group that follow one another within this time are told together; the
     /// first one after a pause is told at once. 25 ms, and four times what the last telling
-    /// took where that is more.
+    /// took where that is more. At most a minute.
     pub tick: Duration,
 }
 
@@ -68,7 +78,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The limits that would let nothing through.
+    /// The limits with which nothing would work: too small to let anything through, or times
+    /// beyond all use.
     pub(crate) fn problems(&self) -> Vec<BuildProblem> {
         let default = Self::default();
         fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
@@ -79,13 +90,20 @@ impl Limits {
                 [$((stringify!($limit), is_zero(&self.$limit), format!("{:?}", default.$limit))),*]
             };
         }
-        zero![
+        let zero = zero![
             connections connections_per_user groups_per_connection outbox_bytes message_bytes
             messages_per_second control_per_second payload_bytes policy_timeout resolver_timeout
-        ]
-        .into_iter()
-        .filter(|(_, is_zero, _)| *is_zero)
-        .map(|(limit, _, default)| BuildProblem::ZeroLimit { limit, default })
-        .collect()
+        ];
+        let small = (self.outbox_bytes > 0 && self.outbox_bytes < MIN_OUTBOX_BYTES)
+            .then_some(BuildProblem::SmallOutbox { bytes: self.outbox_bytes });
+        let long = [("tick", self.tick, MAX_TICK), ("drain_window", self.drain_window, MAX_DRAIN)];
+        let long = long.into_iter().filter(|(_, value, most)| value > most);
+        let long = long.map(|(limit, value, most)| BuildProblem::LongLimit { limit, value, most });
+        zero.into_iter()
+            .filter(|(_, is_zero, _)| *is_zero)
+            .map(|(limit, _, default)| BuildProblem::ZeroLimit { limit, default })
+            .chain(small)
+            .chain(long)
+            .collect()
     }
 }

@@ -2,23 +2,29 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use crate::{counters::Counters, frame::Frames, group::GroupName, sync::Mutex};
 
-/// What a queued entry costs besides its bytes, which others share: the entry itself, and
-/// more. It bounds how many there are.
-const ENTRY_BYTES: usize = 64;
+/// What a queued entry costs besides its bytes, so that there is a bound on how many there
+/// are, too.
+pub(crate) const ENTRY_BYTES: usize = 64;
 
 /// One connection's bounded queue, with one reader.
 ///
-/// A snapshot is not queued but looked up when the reader comes to it, so it is as new as
-/// can be and costs nothing while it waits. That makes falling behind harmless: where the
-/// bound is reached, all queued changes of a group give way to one snapshot of it, and no
-/// truth is lost. Only then the oldest messages of the application are dropped, and counted.
-#[derive(Debug)]
+/// A snapshot is not queued. It is *due* from when it is wanted until the reader comes to its
+/// place in the queue and takes it, under the group's lock: so it is as new as can be, and
+/// costs nothing while it waits. Changes of a group whose snapshot is due need not be queued,
+/// for it will hold them. Each place has a number, so that one of an earlier time in the
+/// group, which the reader may have in its hands when the group is left and joined again,
+/// counts for nothing.
+///
+/// That makes falling behind harmless: where the bound is reached, all queued changes of a
+/// group give way to one snapshot of it, and no truth is lost. Only then the oldest messages
+/// of the application are dropped, and counted.
 pub(crate) struct Outbox {
     /// Locked under a group's lock; nothing is locked under it.
     state: Mutex<State>,
@@ -26,14 +32,15 @@ pub(crate) struct Outbox {
     counters: Arc<Counters>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     queue: VecDeque<Entry>,
     /// What the entries of `queue` cost.
     cost: usize,
-    /// The groups whose next news is a snapshot: until it is taken their changes need not be
-    /// queued, for it will hold them.
-    stale: Vec<GroupName>,
+    /// The snapshots that are due, each once.
+    due: Vec<Place>,
+    /// The number of the last place.
+    places: u64,
     /// Messages dropped of which the reader has not been told.
     missed: u64,
     /// How often the reader has taken something.
@@ -43,7 +50,6 @@ struct State {
     reader: Option<Waker>,
 }
 
-#[derive(Debug)]
 enum Entry {
     /// Must arrive: an answer, or news of the connection itself.
     Control(Frames),
@@ -51,16 +57,22 @@ enum Entry {
     Message(Frames),
     /// Changes of a group.
     Delta(GroupName, Frames),
-    /// The place of a group's snapshot, where the group is stale.
-    Snapshot(GroupName),
+    Snapshot(Place),
+}
+
+/// Where a group's snapshot is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) group: GroupName,
+    number: u64,
 }
 
 /// What the reader is to write next.
 #[derive(Debug)]
 pub(crate) enum Next {
     Frames(Frames),
-    /// A snapshot of this group, which the group has to be asked for.
-    Snapshot(GroupName),
+    /// A snapshot, if it is still due; the group has to be asked for it.
+    Snapshot(Place),
     /// So many messages were dropped at this place.
     Missed(u64),
 }
@@ -99,31 +111,36 @@ impl Outbox {
     /// Queues changes of a group, under that group's lock.
     pub(crate) fn push_delta(&self, group: &GroupName, frames: &Frames) {
         let mut state = self.state.lock();
-        if !state.stale.contains(group) {
+        if !state.is_due(group) {
             self.queue(&mut state, Entry::Delta(group.clone(), frames.clone()));
         }
     }
 
-    /// The next news of a group is to be a snapshot. Said under that group's lock.
+    /// Makes a group's snapshot due, under that group's lock.
     pub(crate) fn want_snapshot(&self, group: &GroupName) {
         let mut state = self.state.lock();
-        if !state.stale.contains(group) {
-            state.stale.push(group.clone());
-            self.queue(&mut state, Entry::Snapshot(group.clone()));
+        if !state.is_due(group) {
+            let entry = state.make_due(group.clone());
+            self.queue(&mut state, entry);
         }
     }
 
-    /// Under a group's lock: whether its snapshot is due, which whoever asks will now write.
-    pub(crate) fn take_stale(&self, group: &GroupName) -> bool {
-        self.state.lock().freshen(group)
+    /// Under the group's lock: whether the snapshot of this place is due. Whoever asks will
+    /// write it.
+    pub(crate) fn take_due(&self, place: &Place) -> bool {
+        let mut state = self.state.lock();
+        let due = state.due.len();
+        state.drop_due(|other| other == place);
+        state.due.len() < due
     }
 
     /// The connection is in this group no longer; nothing more of it is written.
     pub(crate) fn forget(&self, group: &GroupName) {
         let mut state = self.state.lock();
-        state.freshen(group);
+        state.drop_due(|place| place.group == *group);
         state.retain(|entry| match entry {
-            Entry::Delta(of, _) | Entry::Snapshot(of) => of != group,
+            Entry::Delta(of, _) => of != group,
+            Entry::Snapshot(place) => place.group != *group,
             Entry::Control(_) | Entry::Message(_) => true,
         });
     }
@@ -135,6 +152,12 @@ impl Outbox {
     fn queue(&self, state: &mut State, entry: Entry) {
         if state.end.is_some() {
             return;
+        }
+        if matches!(entry, Entry::Message(_)) && entry.cost() > self.limit {
+            // It would have everything else dropped, and not fit all the same.
+            state.missed += 1;
+            self.counters.missed.add(1);
+            return state.wake();
         }
         state.cost += entry.cost();
         state.queue.push_back(entry);
@@ -163,13 +186,13 @@ impl Outbox {
     }
 
     /// Ends the connection at once: what is queued is dropped.
-    pub(crate) fn abandon(&self, end: End) {
+    pub(crate) fn end_now(&self, end: End) {
         self.state.lock().clear();
-        self.close(end);
+        self.end(end);
     }
 
     /// Ends the connection once what is queued has been written.
-    pub(crate) fn close(&self, end: End) {
+    pub(crate) fn end(&self, end: End) {
         let mut state = self.state.lock();
         state.end.get_or_insert(end);
         state.wake();
@@ -205,7 +228,7 @@ impl Entry {
 
 impl State {
     fn take(&mut self) -> Option<Next> {
-        // What was dropped was older than what is here.
+        // Of the messages, those that were dropped are the oldest.
         if self.missed > 0 {
             return Some(Next::Missed(std::mem::take(&mut self.missed)));
         }
@@ -220,43 +243,52 @@ impl State {
             Entry::Control(frames) | Entry::Message(frames) | Entry::Delta(_, frames) => {
                 Next::Frames(frames)
             }
-            Entry::Snapshot(group) => Next::Snapshot(group),
+            Entry::Snapshot(place) => Next::Snapshot(place),
         })
     }
 
-    /// Says whether the group was stale.
-    fn freshen(&mut self, group: &GroupName) -> bool {
-        let Some(at) = self.stale.iter().position(|other| other == group) else {
-            return false;
-        };
-        self.stale.swap_remove(at);
-        if self.stale.is_empty() {
-            self.stale = Vec::new();
+    fn is_due(&self, group: &GroupName) -> bool {
+        self.due.iter().any(|place| place.group == *group)
+    }
+
+    /// Gives the place, which is to be queued.
+    fn make_due(&mut self, group: GroupName) -> Entry {
+        self.places += 1;
+        let place = Place { group, number: self.places };
+        self.due.push(place.clone());
+        Entry::Snapshot(place)
+    }
+
+    fn drop_due(&mut self, which: impl Fn(&Place) -> bool) {
+        self.due.retain(|place| !which(place));
+        if self.due.is_empty() {
+            // An idle connection keeps no buffer.
+            self.due = Vec::new();
         }
-        true
     }
 
     /// Puts a snapshot in the place of all changes of each group. Gives how many groups had
     /// some.
     fn collapse(&mut self) -> u64 {
-        let (mut behind, stale): (Vec<GroupName>, _) = (Vec::new(), self.stale.clone());
+        let mut behind: Vec<GroupName> = Vec::new();
         self.retain(|entry| {
             let Entry::Delta(group, _) = entry else {
                 return true;
             };
-            // A snapshot that was asked for once more has its place already.
-            if !behind.contains(group) && !stale.contains(group) {
+            if !behind.contains(group) {
                 behind.push(group.clone());
             }
             false
         });
-        for group in &behind {
-            let place = Entry::Snapshot(group.clone());
-            self.cost += place.cost();
-            self.queue.push_back(place);
-        }
         let groups = behind.len() as u64;
-        self.stale.append(&mut behind);
+        for group in behind {
+            // One that was wanted behind these changes has its place already.
+            if !self.is_due(&group) {
+                let place = self.make_due(group);
+                self.cost += place.cost();
+                self.queue.push_back(place);
+            }
+        }
         groups
     }
 
@@ -285,7 +317,7 @@ impl State {
     }
 
     fn clear(&mut self) {
-        (self.queue, self.stale) = (VecDeque::new(), Vec::new());
+        (self.queue, self.due) = (VecDeque::new(), Vec::new());
         (self.cost, self.missed) = (0, 0);
     }
 
@@ -293,6 +325,13 @@ impl State {
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
+    }
+}
+
+/// What waits is the user's, and never reaches a log.
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 

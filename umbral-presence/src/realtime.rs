@@ -118,13 +118,10 @@ impl Realtime {
         let hub = &self.app.hub;
         hub.revocations.revoke(&user);
         for group in hub.reach_of(&user) {
-            let allowed = self.app.may_join(Some(&user), std::slice::from_ref(&group)).await;
-            if allowed.is_ok_and(|allowed| allowed == [true]) {
+            if let Ok(true) = self.app.may_join(Some(&user), &group).await {
                 continue;
             }
-            for connection in hub.ban(&user, &group) {
-                hub.tell(&connection, "@denied", &json!({ "group": group }));
-            }
+            hub.ban(&user, &group);
         }
     }
 
@@ -200,22 +197,17 @@ impl App {
         Ok(id.map(UserId::new).transpose()?)
     }
 
-    /// For each group whether the policy lets this user join.
+    /// Whether the policy lets this user join a group.
     pub(crate) async fn may_join(
         &self,
         user: Option<&UserId>,
-        groups: &[GroupName],
-    ) -> Result<Vec<bool>, Unanswered> {
+        group: &GroupName,
+    ) -> Result<bool, Unanswered> {
         let user = user.map(UserId::as_str);
-        let answers = ask(self.hub.limits.policy_timeout, || async {
-            let mut answers = Vec::with_capacity(groups.len());
-            for group in groups {
-                answers.push(self.policy.can_join(user, group.as_str()).await);
-            }
-            answers
-        });
-        answers.await.inspect_err(|error| {
-            tracing::error!(?groups, %error, "the policy gave no answer");
+        let answer =
+            ask(self.hub.limits.policy_timeout, || self.policy.can_join(user, group.as_str()));
+        answer.await.inspect_err(|error| {
+            tracing::error!(%group, %error, "the policy gave no answer");
         })
     }
 }

@@ -5,11 +5,14 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
-use serde_json::json;
 use tokio::{runtime::Handle, task::JoinHandle, time::sleep};
 
-use crate::{connection::Connection, outbox::End, realtime::App};
+use crate::{connection::ConnectionId, outbox::End, realtime::App};
+
+/// How many connections are asked for at once, at most.
+const AT_ONCE: usize = 32;
 
 /// The interval at which everything is asked again, and the task that does it.
 #[derive(Debug, Default)]
@@ -45,49 +48,47 @@ impl Recheck {
 /// Ends when the application is gone.
 async fn run(app: Weak<App>, every: Duration) {
     loop {
-        let connections = match app.upgrade() {
-            Some(app) => app.hub.all_connections(),
+        let ids = match app.upgrade() {
+            Some(app) => app.hub.connection_ids(),
             None => return,
         };
         // Spread over the interval, so that a database is not asked everything at once.
-        let pause = every / u32::try_from(connections.len()).unwrap_or(u32::MAX).max(1);
-        if connections.is_empty() {
+        let pause = every / u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1);
+        if ids.is_empty() {
             sleep(every).await;
         }
-        for connection in connections {
+        let paced = stream::iter(ids).then(|id| async move {
             sleep(pause).await;
-            match app.upgrade() {
-                Some(app) => recheck(&app, &connection).await,
-                None => return,
-            }
-        }
+            id
+        });
+        // Answers that are slow to come do not hold up the other questions.
+        paced.for_each_concurrent(AT_ONCE, |id| recheck(&app, id)).await;
     }
 }
 
 /// Asks for one connection. Where there is no answer everything stays as it is, until the
 /// next time: an outage of a database is not to send everybody away.
-async fn recheck(app: &App, connection: &Arc<Connection>) {
-    if connection.outbox.has_ended() {
+async fn recheck(app: &Weak<App>, id: ConnectionId) {
+    let Some(app) = app.upgrade() else {
         return;
-    }
+    };
+    let Some(connection) = app.hub.connection(id) else {
+        return;
+    };
     if let Some(request) = &connection.request {
         match app.identify(&request.0).await {
             Ok(user) if user == connection.user => {}
-            Ok(_) => return app.hub.expel(connection, End::IdentityChanged),
+            Ok(_) => return app.hub.expel(&connection, End::IdentityChanged),
             Err(error) => {
                 tracing::error!(%error, "an identity could not be asked for again");
                 return;
             }
         }
     }
-    let groups = connection.groups();
-    // It has been logged where the policy gave no answer.
-    let Ok(answers) = app.may_join(connection.user.as_ref(), &groups).await else {
-        return;
-    };
-    for (group, may_stay) in groups.into_iter().zip(answers) {
-        if !may_stay && app.hub.leave_now(connection, &group) {
-            app.hub.tell(connection, "@denied", &json!({ "group": group }));
+    for group in connection.groups() {
+        // It has been logged where the policy gave no answer.
+        if let Ok(false) = app.may_join(connection.user.as_ref(), &group).await {
+            app.hub.ban_connection(&connection, &group);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     connection::{Connection, Opening},
     frame::Frames,
     group::GroupName,
-    hub::{Full, Hub, Moment, Stale, now},
+    hub::{Full, Hub, Moment, Outdated, now},
     outbox::{End, Next},
 };
 
@@ -44,8 +44,8 @@ impl Session {
     }
 
     /// Joins groups that the policy, asked at `asked`, has allowed.
-    pub(crate) fn subscribe(&self, groups: &[GroupName], asked: Moment) -> Result<(), Stale> {
-        self.hub.subscribe(&self.connection, groups, asked)
+    pub(crate) fn subscribe(&self, groups: &[GroupName], asked: Moment) -> Result<(), Outdated> {
+        self.hub.subscribe(&self.connection, groups, &[], asked, || ())
     }
 
     /// What to write next, or why the connection is to end.
@@ -59,7 +59,7 @@ impl Session {
                     let data = json!({ "missed": missed });
                     hub.encoder().control(connection.dialect, "@lagged", &data)
                 }
-                Next::Snapshot(group) => match hub.snapshot(connection, &group) {
+                Next::Snapshot(place) => match hub.snapshot(connection, &place) {
                     Some(snapshot) => snapshot,
                     // Left meanwhile, or taken already.
                     None => continue,
@@ -83,6 +83,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.hub.close(&self.connection, self.goodbye);
+        self.hub.depart(&self.connection, self.goodbye);
+        self.hub.release();
     }
 }

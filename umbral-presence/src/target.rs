@@ -12,6 +12,9 @@ use crate::{
     user::{InvalidUserId, UserId},
 };
 
+/// What a frame and its place in an outbox take besides the data, with the longest names.
+const FRAME_BYTES: usize = 1024;
+
 /// The longest event name, in bytes.
 const MAX_EVENT_BYTES: usize = 200;
 
@@ -67,6 +70,10 @@ impl Target {
         }
         let data = encode_data(data)
             .map_err(|source| SendError::Data { event: event.to_owned(), source })?;
+        let (bytes, most) = (data.get().len(), self.hub.limits.outbox_bytes);
+        if bytes + FRAME_BYTES > most {
+            return Err(SendError::TooLarge { bytes, most });
+        }
         let encoder = self.hub.encoder();
         let (channel, connections) = match self.whom {
             Whom::Group(group) => {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde::Serialize;
@@ -13,6 +13,9 @@ use crate::{
     outbox::{End, Outbox},
     rate::Rate,
 };
+
+/// How long what is left of a connection that has been ended may wait to be written.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 /// Why a connection was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,22 +29,16 @@ pub(crate) enum Full {
 }
 
 impl Hub {
-    /// Registers a connection, `hello` first among its frames. Whoever calls this owes it a
-    /// [`close`](Self::close).
+    /// Registers a connection, `hello` first among its frames. Whoever calls this owes it that
+    /// it [departs](Self::depart), and a [`release`](Self::release).
     pub(crate) fn open(
         &self,
         opening: Opening,
         hello: Option<&impl Serialize>,
     ) -> Result<Arc<Connection>, Full> {
-        // Counted first and looked at afterwards, so that a drain that begins meanwhile
-        // either sees this connection or is seen by it.
-        if self.open.fetch_add(1, Ordering::SeqCst) >= self.limits.connections {
-            self.open.fetch_sub(1, Ordering::SeqCst);
+        if self.held.fetch_add(1, Ordering::SeqCst) >= self.limits.connections {
+            self.release();
             return Err(Full::Connections);
-        }
-        if self.is_draining() {
-            self.open.fetch_sub(1, Ordering::SeqCst);
-            return Err(Full::Draining);
         }
         self.alarms.start(&self.me);
         let number = self.last_connection.fetch_add(1, Ordering::Relaxed);
@@ -60,7 +57,7 @@ impl Hub {
             let mut entry = self.users.entry(user.clone()).or_default();
             if entry.connections.len() >= self.limits.connections_per_user {
                 drop(entry);
-                self.open.fetch_sub(1, Ordering::SeqCst);
+                self.release();
                 return Err(Full::ConnectionsOfUser);
             }
             entry.connections.push(connection.clone());
@@ -69,21 +66,29 @@ impl Hub {
             self.tokens.insert(token, connection.clone());
         }
         self.connections.insert(connection.id, connection.clone());
+        // Only now, so that a drain that begins meanwhile either finds this connection or is
+        // seen by it.
+        if self.is_draining() {
+            self.depart(&connection, true);
+            self.release();
+            return Err(Full::Draining);
+        }
         Ok(connection)
     }
 
     /// Takes a connection out of everything. With `goodbye` its user leaves at once where
     /// it was the last connection, without it after the grace.
-    pub(crate) fn close(&self, connection: &Arc<Connection>, goodbye: bool) {
+    pub(crate) fn depart(&self, connection: &Arc<Connection>, goodbye: bool) {
+        // Held to the end, so that who sends the user away meanwhile finds the connection in
+        // its groups, or waits until it has left them.
         let mut subscriptions = connection.subscriptions.lock();
         if std::mem::replace(&mut subscriptions.ended, true) {
             return;
         }
-        let groups = std::mem::take(&mut subscriptions.groups);
-        drop(subscriptions);
-        for cell in groups.into_values() {
+        for cell in std::mem::take(&mut subscriptions.groups).into_values() {
             self.leave(&cell, connection, goodbye);
         }
+        drop(subscriptions);
         if let Some(token) = connection.token {
             self.tokens.remove(&token);
         }
@@ -93,14 +98,25 @@ impl Hub {
             });
         }
         self.connections.remove(&connection.id);
-        self.open.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// What a connection held of the server has been given back.
+    pub(crate) fn release(&self) {
+        self.held.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Takes a connection out of everything at once, whatever its transport is doing, and
     /// ends it.
     pub(crate) fn expel(&self, connection: &Arc<Connection>, end: End) {
-        self.close(connection, true);
-        connection.outbox.close(end);
+        self.depart(connection, true);
+        self.end(connection, end);
+    }
+
+    /// Ends a connection that has departed, once what is queued has been written, or when that
+    /// has taken too long.
+    fn end(&self, connection: &Arc<Connection>, end: End) {
+        connection.outbox.end(end);
+        self.ending.lock().push((now(), Arc::downgrade(connection)));
     }
 
     /// Takes out the connections whose transport does not end by itself: a body is not
@@ -111,10 +127,18 @@ impl Hub {
         for connection in self.all_connections() {
             if connection.is_lost(now) {
                 self.counters().lost.add(1);
-                self.close(&connection, false);
-                connection.outbox.abandon(End::Lost);
+                self.depart(&connection, false);
+                connection.outbox.end_now(End::Lost);
             }
         }
+        self.ending.lock().retain(|(since, connection)| {
+            let late = now.duration_since(*since) > ENDS_WITHIN;
+            let connection = connection.upgrade();
+            if let Some(connection) = connection.as_ref().filter(|_| late) {
+                connection.outbox.end_now(End::Lost);
+            }
+            connection.is_some() && !late
+        });
     }
 
     /// Queues a control frame for one connection.
@@ -127,6 +151,16 @@ impl Hub {
         self.tokens.get(&token).map(|entry| entry.clone())
     }
 
+    /// The connection of this id, while it is open.
+    pub(crate) fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
+        self.connections.get(&id).map(|entry| entry.clone())
+    }
+
+    /// The ids of the connections that are open.
+    pub(crate) fn connection_ids(&self) -> Vec<ConnectionId> {
+        self.connections.iter().map(|entry| *entry.key()).collect()
+    }
+
     /// Every connection there is.
     pub(crate) fn all_connections(&self) -> Vec<Arc<Connection>> {
         self.connections.iter().map(|entry| entry.clone()).collect()
@@ -134,7 +168,16 @@ impl Hub {
 
     /// How many connections are open.
     pub(crate) fn open_connections(&self) -> usize {
-        self.open.load(Ordering::SeqCst)
+        self.connections.len()
+    }
+
+    /// Whether a connection would be refused now, whoever asks.
+    pub(crate) fn has_room(&self) -> Result<(), Full> {
+        if self.is_draining() {
+            return Err(Full::Draining);
+        }
+        let room = self.held.load(Ordering::SeqCst) < self.limits.connections;
+        room.then_some(()).ok_or(Full::Connections)
     }
 
     /// From now on no connection is opened. Gives until when those that are may go by
@@ -150,8 +193,8 @@ impl Hub {
     /// Ends every connection, for the server is going down.
     pub(crate) fn end_all(&self) {
         for connection in self.all_connections() {
-            self.close(&connection, false);
-            connection.outbox.close(End::Draining);
+            self.depart(&connection, false);
+            self.end(&connection, End::Draining);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     counters::Counters,
     frame::{Dialect, Encoded, Encoder, Frames},
     group::GroupName,
+    outbox::Place,
     roster::{Answer, Farewell, Roster},
     spec::PresenceSpec,
     watch::WatchQueue,
@@ -217,11 +218,11 @@ impl Group {
     pub(crate) fn take_snapshot(
         &mut self,
         connection: &Connection,
+        place: &Place,
         now: Instant,
         encoder: &Encoder,
     ) -> Option<Frames> {
-        let subscriber = self.subscribers.get(&connection.id)?;
-        if !subscriber.synced || !connection.outbox.take_stale(&self.name) {
+        if !connection.outbox.take_due(place) {
             return None;
         }
         let mut cost = None;

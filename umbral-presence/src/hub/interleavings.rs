@@ -79,7 +79,7 @@ impl Watcher {
         settle(hub);
         let expected: Vec<Value> = users.iter().map(|id| json!({ "id": id })).collect();
         while self.shown.recv().expect("the reader goes on") != expected {}
-        self.session.connection().outbox.close(End::Draining);
+        self.session.connection().outbox.end(End::Draining);
         self.reading.join().expect("the reader finds no contradiction")
     }
 }

@@ -23,6 +23,7 @@ mod tests;
 mod users;
 
 use std::{
+    fmt,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicU64, AtomicUsize},
@@ -41,7 +42,7 @@ use self::{
 };
 pub(crate) use self::{
     connections::Full,
-    revocations::{Moment, Stale},
+    revocations::{Moment, Outdated},
     subscriptions::{Replaced, Unchanged},
 };
 use crate::{
@@ -50,6 +51,7 @@ use crate::{
     frame::{Dialect, Encoded, Encoder, Frames},
     group::GroupName,
     limits::Limits,
+    outbox::Place,
     roster::Member,
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
     sync::{Mutex, MutexGuard},
@@ -58,11 +60,9 @@ use crate::{
 };
 
 /// A group and its lock. Held for a moment only: everything under it is synchronous.
-#[derive(Debug)]
 pub(crate) struct GroupCell(Mutex<Group>);
 
 /// What one `Realtime` knows of who is where.
-#[derive(Debug)]
 pub(crate) struct Hub {
     /// Handed to the alarm task, which must not keep the hub alive.
     me: Weak<Self>,
@@ -73,8 +73,11 @@ pub(crate) struct Hub {
     connections: DashMap<ConnectionId, Arc<Connection>>,
     tokens: DashMap<Token, Arc<Connection>>,
     users: DashMap<UserId, User>,
-    /// Open connections, counted before they are in the map.
-    open: AtomicUsize,
+    /// Connections that hold a place, from before they are in the map until their transport
+    /// is gone, which may be long after they have departed where a socket is stuck.
+    held: AtomicUsize,
+    /// Connections that have departed and been ended, and since when.
+    ending: Mutex<Vec<(Instant, Weak<Connection>)>>,
     last_connection: AtomicU64,
     /// Until when clients may go by themselves, where the server is going down.
     drain_until: OnceLock<Instant>,
@@ -97,7 +100,8 @@ impl Hub {
             connections: DashMap::new(),
             tokens: DashMap::new(),
             users: DashMap::new(),
-            open: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
+            ending: Mutex::default(),
             last_connection: AtomicU64::new(0),
             drain_until: OnceLock::new(),
             revocations: Revocations::default(),
@@ -203,10 +207,10 @@ impl Hub {
     }
 
     /// The snapshot of a group that a connection has come to, if it is still due.
-    pub(crate) fn snapshot(&self, connection: &Connection, name: &GroupName) -> Option<Frames> {
-        let cell = self.groups.get(name)?.clone();
+    pub(crate) fn snapshot(&self, connection: &Connection, place: &Place) -> Option<Frames> {
+        let cell = self.groups.get(&place.group)?.clone();
         let mut group = cell.lock()?;
-        group.take_snapshot(connection, now(), &self.teller.encoder)
+        group.take_snapshot(connection, place, now(), &self.teller.encoder)
     }
 
     pub(crate) fn encoder(&self) -> &Encoder {
@@ -271,6 +275,23 @@ impl Hub {
     /// How many users have a connection, or a place that waits for them.
     pub(crate) fn user_count(&self) -> usize {
         self.users.len()
+    }
+}
+
+/// Everything that it knows is somebody's, so it is not shown.
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("connections", &self.connections.len())
+            .field("groups", &self.groups.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without a look inside, which would lock it.
+impl fmt::Debug for GroupCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupCell").finish_non_exhaustive()
     }
 }
 

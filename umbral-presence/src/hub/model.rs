@@ -310,9 +310,10 @@ impl Real {
             match reader.connection.outbox.poll_next(&mut context) {
                 Poll::Ready(Ok(Next::Frames(frames))) => reader.take(&frames),
                 Poll::Ready(Ok(Next::Missed(missed))) => reader.messages += missed,
-                Poll::Ready(Ok(Next::Snapshot(_))) => {
+                Poll::Ready(Ok(Next::Snapshot(place))) => {
                     let Self { group, now, teller, .. } = self;
-                    let due = group.take_snapshot(&reader.connection, *now, &teller.encoder);
+                    let (connection, encoder) = (&reader.connection, &teller.encoder);
+                    let due = group.take_snapshot(connection, &place, *now, encoder);
                     due.iter().for_each(|frames| reader.take(frames));
                 }
                 Poll::Ready(Err(end)) => panic!("ended: {end:?}"),

@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::{
     runtime::Handle,
-    time::{Instant, sleep, sleep_until, timeout},
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::Hub;
@@ -49,8 +50,10 @@ pub(super) struct Batches(Mutex<HashMap<usize, Batch>>);
 #[derive(Debug, Default)]
 struct Batch {
     waiting: Users,
-    /// A task calls the resolver for as long as somebody waits.
-    is_running: bool,
+    /// Calls the resolver for as long as somebody waits. It may have ended with its runtime.
+    task: Option<JoinHandle<()>>,
+    /// Users who are asked for again in vain no sooner than then.
+    again: HashMap<UserId, Instant>,
 }
 
 type Users = IndexMap<UserId, Waiting>;
@@ -64,8 +67,13 @@ struct Waiting {
 }
 
 impl Batches {
-    /// Says whether a task must be started for the spec.
-    fn add(&self, spec: &Arc<PresenceSpec>, users: Users) -> bool {
+    /// Adds users to those who wait, and starts a task for the spec where none runs.
+    fn add(
+        &self,
+        spec: &Arc<PresenceSpec>,
+        users: Users,
+        start: impl FnOnce() -> Option<JoinHandle<()>>,
+    ) {
         let mut batches = self.0.lock();
         let batch = batches.entry(Arc::as_ptr(spec).addr()).or_default();
         for (user, Waiting { groups, failures }) in users {
@@ -73,7 +81,18 @@ impl Batches {
             waiting.groups.extend(groups);
             waiting.failures = waiting.failures.max(failures);
         }
-        !std::mem::replace(&mut batch.is_running, true)
+        if batch.task.as_ref().is_none_or(JoinHandle::is_finished) {
+            batch.task = start();
+        }
+    }
+
+    /// Leaves those out who will be asked for again anyway; the others are from now on.
+    fn put_off(&self, spec: &Arc<PresenceSpec>, users: &mut Vec<UserId>, until: Instant) {
+        let mut batches = self.0.lock();
+        let batch = batches.entry(Arc::as_ptr(spec).addr()).or_default();
+        let now = Instant::now();
+        batch.again.retain(|_, due| *due > now);
+        users.retain(|user| batch.again.insert(user.clone(), until).is_none());
     }
 
     /// The users of the next call; `None` where nobody waits, which ends the task.
@@ -81,7 +100,7 @@ impl Batches {
         let mut batches = self.0.lock();
         let batch = batches.get_mut(&Arc::as_ptr(spec).addr())?;
         if batch.waiting.is_empty() {
-            batch.is_running = false;
+            batch.task = None;
             return None;
         }
         let rest = batch.waiting.split_off(batch.waiting.len().min(MAX_BATCH));
@@ -163,15 +182,14 @@ impl Hub {
     }
 
     fn resolve_later(&self, spec: &Arc<PresenceSpec>, users: Users) {
-        if !self.batches.add(spec, users) {
-            return;
-        }
-        let task = run(self.me.clone(), spec.clone());
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(task)),
+        self.batches.add(spec, users, || match Handle::try_current() {
+            Ok(runtime) => Some(runtime.spawn(run(self.me.clone(), spec.clone()))),
             // Whoever joins is served by a runtime, so there is one whenever it matters.
-            Err(error) => tracing::error!(%error, "a batch resolver cannot be called"),
-        }
+            Err(error) => {
+                tracing::error!(%error, "a batch resolver cannot be called");
+                None
+            }
+        });
     }
 
     /// Shows the users of a call as it has answered. Those of whom it says nothing are asked
@@ -184,11 +202,11 @@ impl Hub {
         asked: Asked,
     ) {
         let mut shown: HashMap<GroupName, Vec<(UserId, Answer)>> = HashMap::new();
-        let mut missing = Users::new();
-        for (user, mut waiting) in users {
+        let (mut missing, mut failures) = (Vec::new(), u32::MAX);
+        for (user, waiting) in users {
             let Some(payload) = payloads.remove(&user) else {
-                waiting.failures += 1;
-                missing.insert(user, waiting);
+                failures = failures.min(waiting.failures + 1);
+                missing.push(user);
                 continue;
             };
             for group in waiting.groups {
@@ -203,26 +221,31 @@ impl Hub {
                 }
             });
         }
-        if let Some(failures) = missing.values().map(|waiting| waiting.failures).min() {
-            tracing::warn!(
-                users = missing.len(), spec = %spec.place(),
-                "the batch resolver left users out; they are not shown, and asked for again"
-            );
-            let seconds = 1_u64 << failures.saturating_sub(1).min(6);
-            let wait = Duration::from_secs(seconds).min(MAX_WAIT);
-            let again = ask_again(self.me.clone(), spec.clone(), missing, wait);
-            tokio::spawn(again);
+        if missing.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            users = missing.len(), spec = %spec.place(),
+            "the batch resolver left users out; they are not shown, and asked for again"
+        );
+        let seconds = 1_u64 << failures.saturating_sub(1).min(6);
+        let at = Instant::now() + Duration::from_secs(seconds).min(MAX_WAIT);
+        self.batches.put_off(spec, &mut missing, at);
+        if !missing.is_empty() {
+            tokio::spawn(ask_again(self.me.clone(), spec.clone(), missing, failures, at));
         }
     }
 
-    /// Leaves those out who have gone, or have been shown, since.
-    fn still_waiting(&self, users: &mut Users) {
-        users.retain(|user, waiting| {
-            waiting.groups.retain(|name| {
-                self.with_group(name, |group| group.roster.is_hidden(user)).unwrap_or_default()
-            });
-            !waiting.groups.is_empty()
-        });
+    /// The groups of a spec where a user has a seat and is not shown.
+    fn hidden_seats(&self, user: &UserId, spec: &Arc<PresenceSpec>) -> BTreeSet<GroupName> {
+        let is_hidden = |name: &GroupName| {
+            self.with_group(name, |group| {
+                group.spec.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, spec))
+                    && group.roster.is_hidden(user)
+            })
+        };
+        let seats = self.seats_of(user).into_iter();
+        seats.filter(|name| is_hidden(name).unwrap_or_default()).collect()
     }
 }
 
@@ -255,13 +278,25 @@ async fn resolve_batch(hub: Weak<Hub>, spec: Arc<PresenceSpec>, users: Users) {
     strong.resolved(&spec, users, payloads, asked);
 }
 
-async fn ask_again(hub: Weak<Hub>, spec: Arc<PresenceSpec>, mut users: Users, wait: Duration) {
-    sleep(wait).await;
-    if let Some(hub) = hub.upgrade() {
-        hub.still_waiting(&mut users);
-        if !users.is_empty() {
-            hub.resolve_later(&spec, users);
-        }
+/// Asks again for those who are still there and still not shown.
+async fn ask_again(
+    hub: Weak<Hub>,
+    spec: Arc<PresenceSpec>,
+    users: Vec<UserId>,
+    failures: u32,
+    at: Instant,
+) {
+    sleep_until(at).await;
+    let Some(hub) = hub.upgrade() else {
+        return;
+    };
+    let waiting = |user: UserId| {
+        let groups = hub.hidden_seats(&user, &spec);
+        (!groups.is_empty()).then_some((user, Waiting { groups, failures }))
+    };
+    let users: Users = users.into_iter().filter_map(waiting).collect();
+    if !users.is_empty() {
+        hub.resolve_later(&spec, users);
     }
 }
 

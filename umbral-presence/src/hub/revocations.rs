@@ -18,7 +18,7 @@ pub(crate) struct Moment(u64);
 /// An answer of the identity resolver or of the policy is older than a revocation of the
 /// user whom it is about: ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stale;
+pub(crate) struct Outdated;
 
 /// When each user's identity or rights were last revoked.
 ///
@@ -57,9 +57,9 @@ impl Revocations {
 
     /// Whether an answer about `user` that was asked for at `moment` still holds; there is
     /// nothing to revoke of an anonymous visitor.
-    pub(crate) fn check(&self, user: Option<&UserId>, moment: Moment) -> Result<(), Stale> {
+    pub(crate) fn check(&self, user: Option<&UserId>, moment: Moment) -> Result<(), Outdated> {
         let revoked = user.map_or(0, |user| self.place(user).load(Ordering::SeqCst));
-        if revoked > moment.0 { Err(Stale) } else { Ok(()) }
+        if revoked > moment.0 { Err(Outdated) } else { Ok(()) }
     }
 
     fn place(&self, user: &UserId) -> &AtomicU64 {
@@ -79,7 +79,7 @@ mod tests {
         let before = revocations.now();
         assert_eq!(revocations.check(Some(&user), before), Ok(()));
         revocations.revoke(&user);
-        assert_eq!(revocations.check(Some(&user), before), Err(Stale));
+        assert_eq!(revocations.check(Some(&user), before), Err(Outdated));
         assert_eq!(revocations.check(Some(&user), revocations.now()), Ok(()));
         assert_eq!(revocations.check(None, before), Ok(()));
     }

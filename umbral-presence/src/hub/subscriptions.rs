@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{GroupCell, Hub, Moment, Stale, now};
+use serde_json::json;
+
+use super::{GroupCell, Hub, Moment, Outdated, now};
 use crate::{
     connection::{Connection, Subscriptions},
     group::GroupName,
@@ -26,12 +28,12 @@ pub(crate) enum Unchanged {
     /// The connection has ended.
     Ended,
     /// What the policy has said no longer holds: ask again.
-    Stale,
+    Outdated,
 }
 
-impl From<Stale> for Unchanged {
-    fn from(_: Stale) -> Self {
-        Self::Stale
+impl From<Outdated> for Unchanged {
+    fn from(_: Outdated) -> Self {
+        Self::Outdated
     }
 }
 
@@ -47,21 +49,28 @@ struct Entrance {
 
 impl Hub {
     /// Subscribes a connection to these groups, which the policy, asked at `asked`, has
-    /// allowed. One that has ended is in no group and joins none.
+    /// allowed, besides those in `held`, in which it must still be. One that has ended is in no
+    /// group and joins none. `tell` says so to the client, before anything can change that.
     pub(crate) fn subscribe(
         &self,
         connection: &Arc<Connection>,
         names: &[GroupName],
+        held: &[GroupName],
         asked: Moment,
-    ) -> Result<(), Stale> {
+        tell: impl FnOnce(),
+    ) -> Result<(), Outdated> {
         let entrances = self.entrances(connection, names);
         let mut unshown = Vec::new();
         {
             let mut subscriptions = connection.subscriptions.lock();
             self.revocations.check(connection.user.as_ref(), asked)?;
+            if !held.iter().all(|name| subscriptions.groups.contains_key(name)) {
+                return Err(Outdated);
+            }
             for entrance in entrances {
                 self.join(connection, &mut subscriptions, entrance, &mut unshown);
             }
+            tell();
         }
         if let Some(user) = &connection.user {
             self.show(user, unshown);
@@ -87,6 +96,16 @@ impl Hub {
         left
     }
 
+    /// Takes a connection out of a group that its user may not be in any longer, and tells
+    /// the client so; nothing of the group comes after that.
+    pub(super) fn deny(&self, connection: &Arc<Connection>, name: &GroupName) {
+        let mut subscriptions = connection.subscriptions.lock();
+        if let Some(cell) = subscriptions.groups.remove(name) {
+            self.leave(&cell, connection, true);
+            self.tell(connection, "@denied", &json!({ "group": name }));
+        }
+    }
+
     /// Makes `kept` and `new` together the whole set of a connection's groups, unless a
     /// newer call than `number` has been heeded. The policy, asked at `asked`, has allowed
     /// the new ones; those that are kept must still be there.
@@ -109,7 +128,7 @@ impl Hub {
         }
         self.revocations.check(connection.user.as_ref(), asked)?;
         if !kept.iter().all(|name| subscriptions.groups.contains_key(name)) {
-            return Err(Unchanged::Stale);
+            return Err(Unchanged::Outdated);
         }
         subscriptions.number = number;
         let mut left: Vec<_> = subscriptions.groups.keys().cloned().collect();

@@ -54,19 +54,21 @@ impl Hub {
         }
     }
 
-    /// Takes every connection of a user out of a group, and the user at once. Gives the
-    /// connections that were in it.
-    pub(crate) fn ban(&self, user: &UserId, name: &GroupName) -> Vec<Arc<Connection>> {
-        let mut connections = self.connections_of(user);
-        connections.retain(|c| !self.unsubscribe(c, std::slice::from_ref(name)).is_empty());
+    /// Takes a user out of a group at once, with every connection.
+    pub(crate) fn ban(&self, user: &UserId, name: &GroupName) {
+        for connection in self.connections_of(user) {
+            self.deny(&connection, name);
+        }
         self.evict(user, name);
-        connections
     }
 
-    /// Takes one connection out of a group; its user leaves at once where it was the last one
-    /// there. Says whether it was in it.
-    pub(crate) fn leave_now(&self, connection: &Arc<Connection>, name: &GroupName) -> bool {
-        !self.unsubscribe(connection, std::slice::from_ref(name)).is_empty()
+    /// Takes one connection out of a group. Its user may not be there any longer, so no grace
+    /// holds the place either.
+    pub(crate) fn ban_connection(&self, connection: &Arc<Connection>, name: &GroupName) {
+        self.deny(connection, name);
+        if let Some(user) = &connection.user {
+            self.evict(user, name);
+        }
     }
 
     /// Ends a grace: a user without a connection to the group leaves it now.

@@ -26,9 +26,17 @@ async fn next(outbox: &Outbox) -> Result<String, End> {
             let text = String::from_utf8(frames.iter().flatten().copied().collect());
             text.unwrap().trim_end_matches('-').to_owned()
         }
-        Next::Snapshot(group) => format!("sync:{group}"),
+        Next::Snapshot(place) => format!("sync:{}", place.group),
         Next::Missed(count) => format!("missed:{count}"),
     })
+}
+
+/// The place of the snapshot that is next.
+fn place(outbox: &Outbox) -> Place {
+    match poll_fn(|cx| outbox.poll_next(cx)).now_or_never() {
+        Some(Ok(Next::Snapshot(place))) => place,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Everything that waits.
@@ -40,7 +48,7 @@ fn rest(outbox: &Outbox) -> Vec<String> {
 async fn what_was_queued_is_read_before_the_end() {
     let outbox = outbox(9);
     outbox.push_message(frames("a"));
-    outbox.close(End::Disconnected);
+    outbox.end(End::Disconnected);
     outbox.push_message(frames("late"));
     assert_eq!(next(&outbox).await, Ok("a".into()));
     assert_eq!(next(&outbox).await, Err(End::Disconnected));
@@ -56,12 +64,28 @@ fn changes_that_do_not_fit_give_way_to_one_snapshot_and_messages_stay() {
     outbox.push_delta(&room, &frames("+4"));
     // What comes before the snapshot is taken will be in it.
     outbox.push_delta(&room, &frames("+5"));
-    assert_eq!(rest(&outbox), ["hello", "sync:room", "sync:hall"]);
+    assert_eq!(next(&outbox).now_or_never().unwrap(), Ok("hello".into()));
+    let place = place(&outbox);
+    assert_eq!(place.group, room);
+    assert_eq!(rest(&outbox), ["sync:hall"]);
     assert_eq!(outbox.counters.resyncs.get(), 2);
-    assert!(outbox.take_stale(&room), "the group is asked once");
-    assert!(!outbox.take_stale(&room));
+    assert!(outbox.take_due(&place), "the group is asked once");
+    assert!(!outbox.take_due(&place));
     outbox.push_delta(&room, &frames("+6"));
     assert_eq!(rest(&outbox), ["+6"]);
+}
+
+#[test]
+fn a_place_of_an_earlier_time_in_the_group_counts_for_nothing() {
+    let (outbox, room) = (outbox(4), group("room"));
+    outbox.want_snapshot(&room);
+    let earlier = place(&outbox);
+    outbox.forget(&room);
+    outbox.push_control(frames("denied"));
+    outbox.want_snapshot(&room);
+    assert!(!outbox.take_due(&earlier));
+    assert_eq!(next(&outbox).now_or_never().unwrap(), Ok("denied".into()));
+    assert!(outbox.take_due(&place(&outbox)));
 }
 
 #[test]
@@ -78,11 +102,12 @@ fn the_oldest_messages_are_dropped_and_counted() {
 }
 
 #[test]
-fn a_message_that_never_fits_is_missed() {
+fn a_message_that_never_fits_costs_nothing_else() {
     let outbox = outbox(3);
-    outbox.push_message(Bytes::from(vec![b'x'; 1000]).into());
+    outbox.push_delta(&group("room"), &frames("+1"));
     outbox.push_message(frames("a"));
-    assert_eq!(rest(&outbox), ["missed:1", "a"]);
+    outbox.push_message(Bytes::from(vec![b'x'; 1000]).into());
+    assert_eq!(rest(&outbox), ["missed:1", "+1", "a"]);
 }
 
 #[tokio::test]
@@ -103,7 +128,6 @@ fn nothing_more_is_written_of_a_group_that_was_left() {
     outbox.forget(&hall);
     outbox.want_snapshot(&room);
     assert_eq!(rest(&outbox), ["sync:room"]);
-    assert!(outbox.take_stale(&room) && !outbox.take_stale(&hall));
     assert_eq!(outbox.state.lock().cost, 0);
 }
 
@@ -111,21 +135,20 @@ fn nothing_more_is_written_of_a_group_that_was_left() {
 fn a_group_that_is_joined_again_gets_its_snapshot_however_it_was_left() {
     let (outbox, room) = (outbox(3), group("room"));
     outbox.push_delta(&room, &frames("+1"));
-    // Asked for once more behind a change, which then has to give way too.
+    // Wanted once more behind a change, which then has to give way too.
     outbox.want_snapshot(&room);
     outbox.push_message(frames("a"));
     outbox.push_message(frames("b"));
     outbox.forget(&room);
-    assert!(!outbox.take_stale(&room));
     outbox.want_snapshot(&room);
     assert_eq!(rest(&outbox), ["a", "b", "sync:room"]);
 }
 
 #[tokio::test]
-async fn what_is_abandoned_is_not_read() {
+async fn what_is_ended_at_once_is_not_read() {
     let outbox = outbox(9);
     outbox.push_message(frames("a"));
-    outbox.abandon(End::Lost);
+    outbox.end_now(End::Lost);
     assert_eq!(next(&outbox).await, Err(End::Lost));
 }
 

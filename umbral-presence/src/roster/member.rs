@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::{Answer, Asked};
 use crate::user::UserId;
 
 /// A user who is present in a group: the id, and the payload that others see.
@@ -17,11 +18,13 @@ struct Parts {
     user: UserId,
     key: u64,
     payload: Box<RawValue>,
+    asked: Asked,
 }
 
 impl Member {
-    pub(crate) fn new(user: UserId, key: u64, payload: Box<RawValue>) -> Self {
-        Self(Arc::new(Parts { user, key, payload }))
+    pub(crate) fn new(user: UserId, key: u64, answer: Answer) -> Self {
+        let Answer { payload, asked } = answer;
+        Self(Arc::new(Parts { user, key, payload, asked }))
     }
 
     /// The user's id. It is the application's to know: others see the payload only.
@@ -34,6 +37,11 @@ impl Member {
     #[must_use]
     pub fn payload(&self) -> &RawValue {
         &self.0.payload
+    }
+
+    /// When what is shown was asked for.
+    pub(crate) fn asked(&self) -> Asked {
+        self.0.asked
     }
 
     /// Names the member within its roster: never given out twice there, and not derived

@@ -43,8 +43,6 @@ struct Seat {
     grace: Option<Instant>,
     /// `None` until the resolver has succeeded.
     member: Option<Member>,
-    /// When what is shown was asked for.
-    asked: Asked,
 }
 
 /// What a resolver has said of a user.
@@ -116,10 +114,10 @@ impl Roster {
     pub(crate) fn show(&mut self, user: &UserId, answer: Answer) {
         if let Some(seat) = self.seats.get_mut(user).filter(|seat| seat.member.is_none()) {
             self.last_key += 1;
-            let member = Member::new(user.clone(), self.last_key, answer.payload);
+            let member = Member::new(user.clone(), self.last_key, answer);
             self.visible += 1;
             self.cancelled += changed(&mut self.untold, None, Some(&member));
-            (seat.member, seat.asked) = (Some(member), answer.asked);
+            seat.member = Some(member);
         }
     }
 
@@ -132,10 +130,10 @@ impl Roster {
         let Some(before) = &seat.member else {
             return self.show(user, answer);
         };
-        if seat.asked <= answer.asked {
-            let member = Member::new(user.clone(), before.key(), answer.payload);
+        if before.asked() <= answer.asked {
+            let member = Member::new(user.clone(), before.key(), answer);
             self.cancelled += changed(&mut self.untold, Some(before), Some(&member));
-            (seat.member, seat.asked) = (Some(member), answer.asked);
+            seat.member = Some(member);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::Query;
+use futures_util::future::try_join_all;
 use http::{Uri, request::Parts};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -79,7 +80,8 @@ pub(super) async fn sort_out(
     user: Option<&UserId>,
     groups: Vec<GroupName>,
 ) -> Result<(Vec<GroupName>, Vec<GroupName>), Refusal> {
-    let answers = app.may_join(user, &groups).await.map_err(Refusal::policy)?;
+    let answers = groups.iter().map(|group| app.may_join(user, group));
+    let answers = try_join_all(answers).await.map_err(Refusal::policy)?;
     let (mut allowed, mut denied) = (Vec::new(), Vec::new());
     for (group, may_join) in groups.into_iter().zip(answers) {
         if may_join { &mut allowed } else { &mut denied }.push(group);
@@ -107,6 +109,8 @@ pub(super) async fn admit(
     };
     let names = query.groups.split(',').filter(|_| !query.groups.is_empty());
     let groups = group_names(app, names)?;
+    // Before anybody is asked, who may be what the server is short of.
+    app.hub.has_room()?;
     for _ in 0..MOST_QUESTIONS {
         let asked = app.hub.revocations.now();
         let user = identify(app, parts).await?;

@@ -66,13 +66,14 @@ pub(super) async fn replace(
     if !connection.admits_call(now()) {
         return Err(Refusal::too_fast(app.hub.limits.control_per_second));
     }
+    // Before it is asked who calls: where that gets no answer the client is there all the same.
+    connection.prove_life(now());
     let user = identify(&app, &parts).await?;
     if user != connection.user {
         app.hub.expel(&connection, End::IdentityChanged);
         let message = "the stream was opened by somebody else; it has been ended";
         return Err(Refusal::new(StatusCode::CONFLICT, "identity_changed", message));
     }
-    connection.prove_life(now());
 
     for _ in 0..MOST_QUESTIONS {
         // The policy has allowed those that the connection is in.
@@ -84,7 +85,7 @@ pub(super) async fn replace(
                 app.hub.resync(&connection, &sync);
                 return Ok(Json(Changed { n, joined, left, denied }));
             }
-            Err(Unchanged::Stale) => {}
+            Err(Unchanged::Outdated) => {}
             Err(Unchanged::Ended) => return Err(unknown()),
         }
     }

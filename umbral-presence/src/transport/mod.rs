@@ -3,6 +3,7 @@
 mod admission;
 mod assets;
 mod control;
+mod inbox;
 mod members;
 mod refusal;
 pub(crate) mod socket;
@@ -19,14 +20,14 @@ use axum::{
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::realtime::App;
+use crate::{group::MAX_GROUP_NAME_BYTES, realtime::App};
 
 /// How often a stream shows that it is alive, when it has nothing else to say.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// The longest body of a `control` call, in bytes: more than 100 names of the greatest
-/// length take, each character escaped.
-const CONTROL_BYTES: usize = 160 * 1024;
+/// What a name in the body of a `control` call takes, in bytes: more than one of the greatest
+/// length in which each character is escaped.
+const CONTROL_NAME_BYTES: usize = 6 * MAX_GROUP_NAME_BYTES + 8;
 
 /// How long a browser need not ask again whether a page of an allowed origin may call.
 const PREFLIGHT: Duration = Duration::from_secs(600);
@@ -34,12 +35,15 @@ const PREFLIGHT: Duration = Duration::from_secs(600);
 /// The routes, under the application's base path.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let at = |name: &str| format!("{}/{name}", app.base);
+    // Each group may be named twice, in `groups` and in `sync`.
+    let names = app.hub.limits.groups_per_connection.saturating_mul(2).saturating_add(1);
+    let control = DefaultBodyLimit::max(names.saturating_mul(CONTROL_NAME_BYTES));
     let cors = (!app.origins.is_empty()).then(|| cors(app.clone()));
     let router = Router::new()
         .route(&at("sse"), get(sse::open).head(no_method))
         .route(&at("ws"), get(ws::open))
         .route(&at("members"), get(members::list))
-        .route(&at("control"), post(control::replace).layer(DefaultBodyLimit::max(CONTROL_BYTES)))
+        .route(&at("control"), post(control::replace).layer(control))
         .route(&at("client.js"), get(assets::client_js))
         .route(&at("client.mjs"), get(assets::client_mjs))
         .route(&at("worker.js"), get(assets::worker_js))

@@ -1,6 +1,6 @@
 //! `GET {base}/ws`: a WebSocket per connection.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{
     extract::{
@@ -12,23 +12,13 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt};
 use http::request::Parts;
-use serde::Deserialize;
-use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
 use tungstenite::{Error, error::ProtocolError};
 
-use super::{
-    admission::{MOST_QUESTIONS, admit, group_names, sort_out},
-    refusal::Refusal,
-};
+use super::{admission::admit, inbox::Inbox, refusal::Refusal};
 use crate::{
-    ask::ask,
-    connection::Connection,
     frame::{Frames, Transport},
-    hub::{Stale, now},
-    message::MessageContext,
     outbox::End,
-    rate::Rate,
     realtime::App,
     session::Session,
 };
@@ -43,10 +33,6 @@ const SILENCE: Duration = Duration::from_secs(21);
 /// What it has said may be here and not read yet, where this process stood still.
 const LAST_CALL: Duration = Duration::from_millis(100);
 
-/// While a message is handled nothing is read, so silence says nothing: a peer that takes
-/// nothing for so long is gone.
-const WRITE_WITHIN: Duration = Duration::from_secs(30);
-
 /// So many bytes are written before the peer is listened to again.
 const BATCH: usize = 16 * 1024;
 
@@ -55,6 +41,9 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// An idle connection holds its read buffer; frames from clients are small.
 const READ_BUFFER: usize = 1024;
+
+/// So much is gathered before it is written; a connection keeps the memory.
+const WRITE_BUFFER: usize = 4 * 1024;
 
 pub(super) async fn open(
     State(app): State<Arc<App>>,
@@ -69,31 +58,12 @@ pub(super) async fn open(
     let most = app.hub.limits.message_bytes;
     Ok(upgrade
         .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
         .max_message_size(most)
         .max_frame_size(most)
         // The closure owns the session: an upgrade that fails drops both.
         .on_upgrade(move |socket| serve(socket, session, app)))
 }
-
-/// What a client asks for; other texts are the application's.
-#[derive(Debug, Deserialize)]
-struct Operation {
-    op: Verb,
-    groups: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Verb {
-    Join,
-    Leave,
-    /// The snapshots once more.
-    Sync,
-}
-
-/// A message of the client that is being handled. The next one is read when it is done,
-/// so that they are handled in order.
-type Handling = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 async fn serve(mut socket: WebSocket, mut session: Session, app: Arc<App>) {
     let end = run(&mut socket, &mut session, &app).await;
@@ -136,45 +106,26 @@ async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> O
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut lost_at, mut last_call) = (Instant::now() + SILENCE, false);
-    let mut handling: Option<Handling> = None;
-    let per_second = app.hub.limits.messages_per_second;
-    let mut rate = Rate::new(per_second, now());
+    let mut inbox = Inbox::new(app.clone(), session.connection().clone());
     loop {
-        // A write that is stuck must not outlast a silent peer.
-        let listens = handling.is_none();
-        let write_until = if listens { lost_at } else { Instant::now() + WRITE_WITHIN };
         tokio::select! {
             frame = session.next() => match frame {
                 Ok(frames) => {
+                    // A write that is stuck does not outlast a silent peer.
                     let writing = write_all(socket, session, frames);
-                    app.within(write_until, writing).await?;
+                    app.within(lost_at, writing).await?;
                 }
                 Err(end) => return Some(closing(end)),
             },
-            () = handled(&mut handling), if !listens => {
-                handling = None;
-                // Nothing was read meanwhile; the pong may be there already.
-                lost_at = lost_at.max(Instant::now() + SILENCE - HEARTBEAT);
-            }
-            message = socket.recv(), if listens => {
+            () = inbox.handle(), if inbox.is_busy() => {}
+            message = socket.recv() => {
                 (lost_at, last_call) = (Instant::now() + SILENCE, false);
                 let message = match message? {
                     Ok(message) => message,
                     Err(error) => return complaint(error),
                 };
                 match message {
-                    // Dropped and not put off: what waits would be the client's to fill.
-                    Message::Text(_) if !rate.admits(now()) => {
-                        let refusal = Refusal::too_fast(per_second).body();
-                        app.hub.tell(session.connection(), "@refused", &refusal);
-                    }
-                    Message::Text(text) => {
-                        handling = Some(Box::pin(handle(
-                            app.clone(),
-                            session.connection().clone(),
-                            text,
-                        )));
-                    }
+                    Message::Text(text) => inbox.take(text),
                     Message::Close(frame) => {
                         // 1000 is a goodbye, and so is a `close()` without a code; a
                         // reload or a closed tab sends 1001.
@@ -188,9 +139,9 @@ async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> O
             }
             _ = heartbeat.tick() => {
                 let ping = socket.send(Message::Ping(Bytes::new()));
-                app.within(write_until, ping).await?;
+                app.within(lost_at, ping).await?;
             }
-            () = sleep_until(lost_at), if listens => {
+            () = sleep_until(lost_at) => {
                 if std::mem::replace(&mut last_call, true) {
                     app.hub.counters().lost.add(1);
                     return None;
@@ -198,12 +149,6 @@ async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> O
                 lost_at = Instant::now() + LAST_CALL;
             }
         }
-    }
-}
-
-async fn handled(handling: &mut Option<Handling>) {
-    if let Some(handling) = handling {
-        handling.await;
     }
 }
 
@@ -240,61 +185,4 @@ impl App {
         };
         written.ok()
     }
-}
-
-/// Handles one text of the client.
-async fn handle(app: Arc<App>, connection: Arc<Connection>, text: Utf8Bytes) {
-    if let Ok(operation) = serde_json::from_str::<Operation>(&text) {
-        return operate(&app, &connection, &operation).await;
-    }
-    let Some(handler) = &app.handler else {
-        tracing::debug!("a message came and there is no handler; it is ignored");
-        return;
-    };
-    let context = MessageContext::new(app.clone(), connection);
-    let handled = ask(Duration::MAX, || handler.on_message(&context, &text)).await;
-    if handled.is_err() {
-        tracing::error!(user = ?context.user_id(), "the message handler panicked");
-    }
-}
-
-async fn operate(app: &App, connection: &Arc<Connection>, operation: &Operation) {
-    let hub = &app.hub;
-    let names = match group_names(app, operation.groups.iter().map(String::as_str)) {
-        Ok(names) => names,
-        Err(refusal) => return hub.tell(connection, "@refused", &refusal.body()),
-    };
-    match operation.op {
-        Verb::Join => {}
-        Verb::Leave => {
-            let left = hub.unsubscribe(connection, &names);
-            return hub.tell(connection, "@left", &json!({ "groups": left }));
-        }
-        Verb::Sync => return hub.resync(connection, &names),
-    }
-    let room = hub.limits.groups_per_connection;
-    let held = connection.groups().len();
-    let new = names.iter().filter(|name| !connection.is_in(name)).count();
-    if held + new > room {
-        let refusal = Refusal::too_many_groups(room);
-        return hub.tell(connection, "@refused", &refusal.body());
-    }
-    for _ in 0..MOST_QUESTIONS {
-        let asked = hub.revocations.now();
-        let (allowed, denied) = match sort_out(app, connection.user.as_ref(), names.clone()).await {
-            Ok(answers) => answers,
-            Err(refusal) => return hub.tell(connection, "@refused", &refusal.body()),
-        };
-        if let Err(Stale) = hub.subscribe(connection, &allowed, asked) {
-            continue;
-        }
-        if !allowed.is_empty() {
-            hub.tell(connection, "@joined", &json!({ "groups": allowed }));
-        }
-        for group in denied {
-            hub.tell(connection, "@denied", &json!({ "group": group }));
-        }
-        return;
-    }
-    hub.tell(connection, "@refused", &Refusal::revoked().body());
 }
