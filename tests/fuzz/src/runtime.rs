@@ -1,11 +1,7 @@
 //! The runtime's inputs from outside. Each function takes any bytes, and panics where the
 //! library does, or where it breaks a promise.
 
-use std::{
-    cell::OnceCell,
-    future::Future,
-    time::Duration,
-};
+use std::{cell::OnceCell, future::Future, time::Duration};
 
 use axum::body::{Body, BodyDataStream, to_bytes};
 use futures_util::{SinkExt, StreamExt};
@@ -16,8 +12,8 @@ use tokio::{runtime::Runtime, time::sleep};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tower::ServiceExt;
 use umbral_presence::{
-    Group, GroupName, MAX_GROUP_NAME_BYTES, MessageContext, MessageHandler, PresenceSpec,
-    Realtime, presence,
+    Group, GroupName, MAX_GROUP_NAME_BYTES, MessageContext, MessageHandler, PresenceSpec, Realtime,
+    presence,
 };
 
 /// Placeholders of both kinds: a type that reads few texts, and one that reads every text.
