@@ -1,11 +1,9 @@
 //! Asking identities and policies again while connections are open. The clock is the test's.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use serde_json::json;
 use tests::{Chunks, Pipes, Server};
 use tokio::time::{sleep, timeout};
@@ -41,7 +39,7 @@ struct Application(Arc<Mutex<(Session, Answer)>>);
 
 impl Application {
     fn says(&self, session: Session, answer: Answer) {
-        *self.0.lock().unwrap() = (session, answer);
+        *self.0.lock() = (session, answer);
     }
 
     fn realtime(&self) -> Realtime {
@@ -50,7 +48,7 @@ impl Application {
             .with_presence(PresenceSpec::prefixes(["room:"]).grace(Duration::from_secs(600)))
             .limits(Limits { policy_timeout: Duration::from_secs(1), ..Limits::default() })
             .identity_resolver(move |_| {
-                let session = identity.0.lock().unwrap().0;
+                let session = identity.0.lock().0;
                 async move {
                     match session {
                         Session::User(id) => Some(id.to_owned()),
@@ -61,7 +59,7 @@ impl Application {
                 }
             })
             .group_policy_async_fn(move |_, group| {
-                let answer = policy.0.lock().unwrap().1;
+                let answer = policy.0.lock().1;
                 async move {
                     match answer {
                         _ if group != "room:1" => true,

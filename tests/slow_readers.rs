@@ -27,8 +27,8 @@ const ROOM: &str = "room:1";
 struct Scale {
     /// Event streams that are not read at all.
     stuck: usize,
-    /// WebSockets that are read now and then: one that is not read for longer does not answer
-    /// the ping either, and is taken for lost.
+    /// Those over a `WebSocket`, read now and then: one that is not read for longer does not
+    /// answer the ping either, and is taken for lost.
     halting: usize,
     healthy: usize,
     /// Each changes ten times in a second.

@@ -79,8 +79,8 @@ async fn a_reconnect_begins_with_a_snapshot_whatever_was_seen_before() {
         }
         let text = String::from_utf8(text).expect("text");
         assert!(!text.contains("news"), "{text}");
-        let syncs = text.lines().filter(|line| line.contains("presence:sync"));
-        let data = syncs.last().and_then(|line| line.strip_prefix("data: ")).expect("data");
+        let sync = text.lines().find(|line| line.contains("presence:sync"));
+        let data = sync.and_then(|line| line.strip_prefix("data: ")).expect("data");
         let sync: Value = serde_json::from_str(data).expect("JSON");
         assert_eq!(sync["d"], json!([{ "id": "8" }, { "id": "7" }]));
     }

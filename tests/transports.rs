@@ -578,3 +578,34 @@ fn what_was_expected_and_is_not_linked_is_named() {
     let text = built.map(|_: Realtime| ()).unwrap_err().to_string();
     assert!(text.contains("\"nowhere:\"") && text.contains("use that_crate as _;"), "{text}");
 }
+
+#[tokio::test]
+async fn a_stale_goodbye_removes_nothing_newer() {
+    let server = Server::with_rooms(LONG).await;
+    let mut watcher = Client::open(&server, Kind::Sse, None, "room:1").await;
+    for kind in [Kind::Ws, Kind::WsV1] {
+        let old = Client::open(&server, kind, Some("7"), "room:1").await;
+        let new = Client::open(&server, kind, Some("7"), "room:1").await;
+        old.close(1000).await;
+        eventually("the old one is gone", || async { server.realtime.health().connections == 2 })
+            .await;
+        assert!(server.presence().contains("room:1", 7).await.unwrap());
+        // And the other way round: the newer one's goodbye is not the older one's.
+        let newest = Client::open(&server, kind, Some("7"), "room:1").await;
+        newest.close(1000).await;
+        eventually("the newest is gone", || async { server.realtime.health().connections == 2 })
+            .await;
+        assert!(server.presence().contains("room:1", 7).await.unwrap());
+        drop(new);
+    }
+    // A stream that says goodbye to a room says it for itself.
+    let mut old = Client::open(&server, Kind::SseV1, Some("7"), "room:1").await;
+    let _new = Client::open(&server, Kind::SseV1, Some("7"), "room:1").await;
+    let leave = json!({ "conn": old.token().await, "n": 1, "groups": [] });
+    let (_, body) = control(&server, "7", &leave).await;
+    assert_eq!(body["left"], json!(["room:1"]));
+    assert!(server.presence().contains("room:1", 7).await.unwrap());
+    let seen = watcher.frames_until_now(&server, "room:1").await;
+    let events: Vec<_> = seen.iter().map(|frame| frame.event.as_str()).collect();
+    assert_eq!(events, ["presence:sync", "presence:join"]);
+}

@@ -1,3 +1,5 @@
+//! See `fuzz::control`.
+
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::runtime::control(input));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::control(data));

@@ -1,3 +1,5 @@
+//! See `fuzz::group_name`.
+
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::runtime::group_name(input));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::group_name(data));

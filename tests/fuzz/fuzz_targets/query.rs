@@ -1,3 +1,5 @@
+//! See `fuzz::query`.
+
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::runtime::query(input));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::query(data));

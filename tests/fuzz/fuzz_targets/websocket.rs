@@ -1,3 +1,5 @@
+//! See `fuzz::websocket`.
+
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::runtime::websocket(input));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::websocket(data));

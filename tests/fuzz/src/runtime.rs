@@ -1,23 +1,18 @@
 //! The runtime's inputs from outside. Each function takes any bytes, and panics where the
 //! library does, or where it breaks a promise.
 
-use std::{
-    cell::OnceCell,
-    future::Future,
-    time::Duration,
-};
+use std::{cell::OnceCell, future::Future, time::Duration};
 
-use axum::body::{Body, BodyDataStream, to_bytes};
+use axum::body::{Body, to_bytes};
 use futures_util::{SinkExt, StreamExt};
 use http::{Request, Response, StatusCode, Uri, header::CONTENT_TYPE};
 use serde_json::{Value, json};
-use tests::{Pipes, Server, USER_HEADER};
+use tests::{Chunks, Pipes, Server, USER_HEADER, call};
 use tokio::{runtime::Runtime, time::sleep};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tower::ServiceExt;
 use umbral_presence::{
-    Group, GroupName, MAX_GROUP_NAME_BYTES, MessageContext, MessageHandler, PresenceSpec,
-    Realtime, presence,
+    Group, GroupName, MAX_GROUP_NAME_BYTES, MessageContext, MessageHandler, PresenceSpec, Realtime,
+    presence,
 };
 
 /// Placeholders of both kinds: a type that reads few texts, and one that reads every text.
@@ -81,10 +76,8 @@ const TOKEN: &str = "TOKEN";
 /// Any text as the body of a `control` call.
 pub fn control(input: &[u8]) {
     run(async |realtime| {
-        let request = Request::get("/realtime/sse?v=1&groups=room:1").header(USER_HEADER, "7");
-        let stream = call(realtime, request.body(Body::empty()).expect("a request")).await;
-        let mut stream = stream.into_body().into_data_stream();
-        let token = token(&mut stream).await;
+        let mut stream = Chunks::open(realtime, "7", "v=1&groups=room:1").await;
+        let token = stream.token().await;
         let body = match std::str::from_utf8(input) {
             Ok(text) => text.replace(TOKEN, &token).into_bytes(),
             Err(_) => input.to_vec(),
@@ -189,10 +182,6 @@ async fn is_empty(realtime: &Realtime) {
     panic!("left behind: {:?}", realtime.health());
 }
 
-async fn call(realtime: &Realtime, request: Request<Body>) -> Response<Body> {
-    realtime.router().oneshot(request).await.expect("a router always answers")
-}
-
 async fn json_of(response: Response<Body>) -> Value {
     let body = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
     serde_json::from_slice(&body).expect("an answer is JSON")
@@ -204,12 +193,4 @@ fn is_refusal(status: StatusCode, body: &Value) {
         let text = body["error"][part].as_str().unwrap_or_default();
         assert!(!text.is_empty() && text.len() < 100_000, "{status}: {body}");
     }
-}
-
-async fn token(stream: &mut BodyDataStream) -> String {
-    let hello = stream.next().await.expect("a hello").expect("a body that cannot fail");
-    let text = std::str::from_utf8(&hello).expect("text");
-    let data = text.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
-    let hello: Value = serde_json::from_str(data).expect("JSON");
-    hello["d"]["conn"].as_str().expect("a token").to_owned()
 }
