@@ -125,8 +125,15 @@ fn matcher_value(matcher: &Matcher, private: &TokenStream) -> TokenStream {
             quote!(Pattern(#pattern))
         }
         Matcher::Matching(path) => {
-            let function = function(path, &quote!(::core::primitive::bool));
-            quote!(Matching(#function))
+            let call = call(path, "matches", &[quote!(group)], private);
+            quote! {
+                Matching({
+                    fn call(group: &::core::primitive::str) -> ::core::primitive::bool {
+                        #call
+                    }
+                    call
+                })
+            }
         }
     };
     quote!(#private::DeclaredMatcher::#value)
@@ -136,32 +143,41 @@ fn resolver_value(resolver: &Resolver, private: &TokenStream) -> TokenStream {
     let value = match resolver {
         Resolver::IdOnly => quote!(IdOnly),
         Resolver::Plain(path) => {
-            let function = function(path, &quote!(#private::Value));
-            quote!(Plain(#function))
+            let call = call(path, "resolve", &[quote!(user)], private);
+            quote! {
+                Plain({
+                    fn call(user: &::core::primitive::str) -> #private::Value {
+                        #call
+                    }
+                    call
+                })
+            }
         }
-        // The path stands alone at its place, so that the error about it is there too.
-        Resolver::Batch(path) => quote! {
-            Batch({
-                fn call(
-                    users: #private::Users,
-                    context: #private::ResolveContext,
-                ) -> #private::BatchFuture {
-                    #private::call_batch(#path, users, context)
-                }
-                call
-            })
-        },
+        Resolver::Batch(path) => {
+            let call = call(path, "resolve_batch", &[quote!(users), quote!(context)], private);
+            quote! {
+                Batch({
+                    fn call(
+                        users: #private::Users,
+                        context: #private::ResolveContext,
+                    ) -> #private::BatchFuture {
+                        #call
+                    }
+                    call
+                })
+            }
+        }
     };
     quote!(#private::DeclaredResolver::#value)
 }
 
-/// The function at `path`. Its type is written out, so that a function of another type is
-/// an error here and not inside of the declaration.
-fn function(path: &Path, output: &TokenStream) -> TokenStream {
-    quote_spanned! {at(path)=> {
-        let function: fn(&::core::primitive::str) -> #output = #path;
-        function
-    }}
+/// Calls the user's function by one of ours that checks its type. All of the call is at
+/// the place of the path, and so is whatever the compiler says of it.
+fn call(path: &Path, by: &str, arguments: &[TokenStream], private: &TokenStream) -> TokenStream {
+    let (span, by) = (at(path), format_ident!("{by}"));
+    let (private, arguments) =
+        (placed(private, span), arguments.iter().map(|argument| placed(argument, span)));
+    quote_spanned!(span=> #private::#by(#path, #(#arguments),*))
 }
 
 /// The same path at another place: the compiler points at all that an expression spans.

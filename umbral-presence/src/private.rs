@@ -13,7 +13,7 @@ pub use crate::{
     group::{Group, GroupName, InvalidGroupName},
     spec::{
         declared::{BatchFuture, Declaration, DeclaredMatcher, DeclaredResolver},
-        part::{Part, part},
+        part::{Field, Part, part},
         pattern::Pattern,
         resolver::ResolveContext,
     },
@@ -22,33 +22,121 @@ pub use crate::{
 /// The users of one call of a batch resolver.
 pub type Users = Vec<UserId>;
 
-/// An asynchronous function that a `batch_resolver` can be.
+// The user's functions are taken as pointers of any type, and the traits below are there
+// for the right types: a wrong one is then refused at its path with the text that stands
+// here, where a bound by `Fn` would speak of `Fn`. None of the implementations is to be
+// recommended: the text names the type that is wanted.
+
+/// With a second type that has the trait, the compiler does not take the right one for
+/// granted and call another a mismatch.
+#[derive(Debug)]
+pub enum Nobody {}
+
+/// A function that can be a `resolver`.
 #[diagnostic::on_unimplemented(
-    message = "this is no batch resolver",
-    label = "wants `async fn(Vec<UserId>, ResolveContext) -> HashMap<UserId, Value>`"
+    message = "`{Self}` is no function for `resolver`",
+    label = "wants `fn(&str) -> serde_json::Value`",
+    note = "an `async fn` is given as `batch_resolver`, which looks up many users in one call"
 )]
-pub trait BatchResolver {
+pub trait Resolver<'u> {
     /// Calls it.
-    fn call(self, users: Users, context: ResolveContext) -> BatchFuture;
+    fn call(self, user: &'u str) -> Value;
 }
 
-impl<F, Fut> BatchResolver for F
+#[diagnostic::do_not_recommend]
+impl<'u> Resolver<'u> for fn(&'u str) -> Value {
+    fn call(self, user: &'u str) -> Value {
+        self(user)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl Resolver<'_> for fn(Nobody) -> Nobody {
+    fn call(self, _: &str) -> Value {
+        Value::Null
+    }
+}
+
+/// Calls the user's resolver.
+#[must_use]
+pub fn resolve<'u, A, R>(resolver: fn(A) -> R, user: &'u str) -> Value
 where
-    F: FnOnce(Users, ResolveContext) -> Fut,
-    Fut: Future<Output = HashMap<UserId, Value>> + Send + 'static,
+    fn(A) -> R: Resolver<'u>,
 {
-    fn call(self, users: Users, context: ResolveContext) -> BatchFuture {
+    resolver.call(user)
+}
+
+/// A function that can be a predicate.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no function for `matching`",
+    label = "wants `fn(&str) -> bool`"
+)]
+pub trait Predicate<'g> {
+    /// Calls it.
+    fn call(self, group: &'g str) -> bool;
+}
+
+#[diagnostic::do_not_recommend]
+impl<'g> Predicate<'g> for fn(&'g str) -> bool {
+    fn call(self, group: &'g str) -> bool {
+        self(group)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl Predicate<'_> for fn(Nobody) -> Nobody {
+    fn call(self, _: &str) -> bool {
+        false
+    }
+}
+
+/// Calls the user's predicate.
+#[must_use]
+pub fn matches<'g, A, R>(predicate: fn(A) -> R, group: &'g str) -> bool
+where
+    fn(A) -> R: Predicate<'g>,
+{
+    predicate.call(group)
+}
+
+/// An asynchronous function that can be a `batch_resolver`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no function for `batch_resolver`",
+    label = "wants `async fn(Vec<UserId>, ResolveContext) -> HashMap<UserId, Value>`",
+    note = "what has nothing to wait for is given as `resolver`, a plain `fn(&str) -> Value`"
+)]
+pub trait BatchResolver<F> {
+    /// Calls it.
+    fn call(self, users: Users, context: ResolveContext) -> BatchFuture
+    where
+        F: Send + 'static;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F> BatchResolver<F> for fn(Users, ResolveContext) -> F
+where
+    F: Future<Output = HashMap<UserId, Value>>,
+{
+    fn call(self, users: Users, context: ResolveContext) -> BatchFuture
+    where
+        F: Send + 'static,
+    {
         Box::pin(self(users, context))
     }
 }
 
-/// Calls the user's batch resolver.
+/// Calls the user's batch resolver. That its future is `Send` is a bound by itself: the
+/// compiler then names what is not.
 #[must_use]
-pub fn call_batch<R: BatchResolver>(
-    resolver: R,
+pub fn resolve_batch<A, B, F>(
+    resolver: fn(A, B) -> F,
     users: Users,
     context: ResolveContext,
-) -> BatchFuture {
+) -> BatchFuture
+where
+    fn(A, B) -> F: BatchResolver<F>,
+    F: Send + 'static,
+{
     resolver.call(users, context)
 }
 

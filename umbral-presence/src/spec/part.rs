@@ -18,9 +18,20 @@ pub struct Part<T> {
     pub is: fn(&str) -> bool,
 }
 
+/// A type that a field of a group's struct can have.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a group's struct",
+    label = "wants `Display` and `FromStr`",
+    note = "a field is written into the group's name and read back from it: implement `Display` and `FromStr` for `{Self}`, or take a type that has both, such as `u64` or `String`"
+)]
+pub trait Field: Display + FromStr {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Display + FromStr> Field for T {}
+
 /// The part that a field of this type is.
 #[must_use]
-pub const fn part<T: Display + FromStr>() -> Part<T> {
+pub const fn part<T: Field>() -> Part<T> {
     Part { write: T::fmt, read: read::<T>, is: is::<T> }
 }
 
