@@ -13,7 +13,7 @@ pub use crate::{
     group::{Group, GroupName, InvalidGroupName},
     spec::{
         declared::{BatchFuture, Declaration, DeclaredMatcher, DeclaredResolver},
-        part::{Field, Part, part},
+        part::{Field, Part, Parts, part},
         pattern::Pattern,
         resolver::ResolveContext,
     },
@@ -171,6 +171,16 @@ pub fn prefixed(prefix: &str, tail: &dyn Display) -> Result<GroupName, InvalidGr
     GroupName::new(format!("{prefix}{tail}"))
 }
 
+/// The name of the group that a value is behind a prefix.
+///
+/// # Errors
+///
+/// [`InvalidGroupName`] where the two together are no group name.
+#[inline(never)]
+pub fn written<T>(prefix: &str, part: &Part<T>, value: &T) -> Result<GroupName, InvalidGroupName> {
+    prefixed(prefix, &part.shown(value))
+}
+
 /// The value that the rest of a name behind `prefix` stands for.
 ///
 /// # Errors
@@ -195,11 +205,18 @@ pub fn tail<T>(
 ///
 /// [`InvalidGroupName`] where the whole is no group name, or where a value could not be
 /// read back from it: it is empty, or holds the text that ends its placeholder.
-pub fn assembled(
+#[inline(never)]
+pub fn assembled<P: Parts>(
     pattern: &Pattern,
-    values: &[&dyn Display],
+    parts: &P,
+    given: P::Given<'_>,
 ) -> Result<GroupName, InvalidGroupName> {
-    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+    let mut values = Vec::with_capacity(pattern.fields.len());
+    parts.write(given, &mut values);
+    joined(pattern, &values)
+}
+
+fn joined(pattern: &Pattern, values: &[String]) -> Result<GroupName, InvalidGroupName> {
     let mut name = String::from(pattern.head());
     for (value, literal) in values.iter().zip(pattern.literals.iter().skip(1)) {
         name.push_str(value);
@@ -216,30 +233,22 @@ pub fn assembled(
     GroupName::new(name)
 }
 
-/// The parts of a name of the pattern's form.
+/// The values that the parts of a name of the pattern's form stand for.
 ///
 /// # Errors
 ///
-/// [`InvalidGroupName`] where the name is none, or does not match.
-pub fn parts<'n>(name: &'n str, pattern: &Pattern) -> Result<Vec<&'n str>, InvalidGroupName> {
-    GroupName::new(name)?;
-    pattern.parts(name).ok_or_else(|| foreign(name, pattern.source))
-}
-
-/// The value that one of the parts of a name stands for.
-///
-/// # Errors
-///
-/// [`InvalidGroupName`] where the part is not the value's own text.
+/// [`InvalidGroupName`] where the name is none, does not match, or has another text in it
+/// than a value's own.
 #[inline(never)]
-pub fn nth<T>(
+pub fn values<P: Parts>(
     name: &str,
-    parts: &[&str],
-    n: usize,
-    part: &Part<T>,
+    pattern: &Pattern,
+    parts: &P,
     expected: &'static str,
-) -> Result<T, InvalidGroupName> {
-    parts.get(n).and_then(|text| part.read(text)).ok_or_else(|| foreign(name, expected))
+) -> Result<P::Values, InvalidGroupName> {
+    GroupName::new(name)?;
+    let texts = pattern.parts(name);
+    texts.and_then(|texts| parts.read(&texts)).ok_or_else(|| foreign(name, expected))
 }
 
 /// The error for a name that is not in the family `expected` (`"room:…"`).

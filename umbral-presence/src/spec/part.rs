@@ -47,6 +47,46 @@ impl<T> Part<T> {
     }
 }
 
+/// The parts of a name, one after the other: the first and the rest, down to nothing.
+pub trait Parts {
+    /// The values that they stand for.
+    type Values;
+    /// The values of the fields, as they are given to be written.
+    type Given<'v>;
+
+    /// Writes each value.
+    fn write(&self, given: Self::Given<'_>, texts: &mut Vec<String>);
+
+    /// The values, if each text is one.
+    fn read(&self, texts: &[&str]) -> Option<Self::Values>;
+}
+
+impl Parts for () {
+    type Values = ();
+    type Given<'v> = ();
+
+    fn write(&self, (): (), _: &mut Vec<String>) {}
+
+    fn read(&self, texts: &[&str]) -> Option<()> {
+        texts.is_empty().then_some(())
+    }
+}
+
+impl<T: 'static, R: Parts> Parts for (Part<T>, R) {
+    type Values = (T, R::Values);
+    type Given<'v> = (&'v T, R::Given<'v>);
+
+    fn write(&self, (first, rest): Self::Given<'_>, texts: &mut Vec<String>) {
+        texts.push(self.0.shown(first).to_string());
+        self.1.write(rest, texts);
+    }
+
+    fn read(&self, texts: &[&str]) -> Option<Self::Values> {
+        let (first, rest) = texts.split_first()?;
+        Some((self.0.read(first)?, self.1.read(rest)?))
+    }
+}
+
 /// A value as it is written into a name.
 #[derive(Debug)]
 pub struct Shown<'v, T> {
