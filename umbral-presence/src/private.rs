@@ -6,9 +6,6 @@ use std::{collections::HashMap, fmt::Display, future::Future};
 pub use inventory;
 pub use serde_json::Value;
 
-use crate::user::UserId;
-
-use crate::group::{MAX_GROUP_NAME_BYTES, NameFault};
 pub use crate::{
     group::{Group, GroupName, InvalidGroupName},
     spec::{
@@ -17,6 +14,11 @@ pub use crate::{
         pattern::Pattern,
         resolver::ResolveContext,
     },
+};
+use crate::{
+    group::{MAX_GROUP_NAME_BYTES, NameFault},
+    spec::{PresenceSpec, matcher::Matcher},
+    user::UserId,
 };
 
 /// The users of one call of a batch resolver.
@@ -260,4 +262,24 @@ pub fn foreign(name: &str, expected: &'static str) -> InvalidGroupName {
 fn part_fault(name: &str, pattern: &Pattern, i: usize, why: &'static str) -> InvalidGroupName {
     let field = pattern.fields.get(i).copied().unwrap_or_default();
     InvalidGroupName::new(name, NameFault::Part { field, why })
+}
+
+/// Which declaration owns a group, for the benchmark of that alone.
+#[derive(Debug)]
+pub struct Owners(Matcher);
+
+impl Owners {
+    /// Takes the declarations; `None` where `build` would refuse them.
+    #[must_use]
+    pub fn new(declarations: Vec<&'static Declaration>) -> Option<Self> {
+        let specs = declarations.into_iter().map(PresenceSpec::declared);
+        let (matcher, problems) = Matcher::new(specs.collect());
+        problems.is_empty().then_some(Self(matcher))
+    }
+
+    /// Whether one of them owns the group.
+    #[must_use]
+    pub fn owns(&self, name: &GroupName) -> bool {
+        self.0.owner(name).is_some()
+    }
 }
