@@ -1,6 +1,7 @@
 //! A part of a group's name that stands for a value: the field of a struct.
 
 use std::{
+    any::TypeId,
     fmt::{self, Display, Write},
     str::FromStr,
 };
@@ -24,10 +25,10 @@ pub struct Part<T> {
     label = "wants `Display` and `FromStr`",
     note = "a field is written into the group's name and read back from it: implement `Display` and `FromStr` for `{Self}`, or take a type that has both, such as `u64` or `String`"
 )]
-pub trait Field: Display + FromStr {}
+pub trait Field: Display + FromStr + 'static {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Display + FromStr> Field for T {}
+impl<T: Display + FromStr + 'static> Field for T {}
 
 /// The part that a field of this type is.
 #[must_use]
@@ -107,8 +108,9 @@ fn read<T: Display + FromStr>(text: &str) -> Option<T> {
     is_written(&value, text).then_some(value)
 }
 
-fn is<T: Display + FromStr>(text: &str) -> bool {
-    read::<T>(text).is_some()
+fn is<T: Field>(text: &str) -> bool {
+    // Any text is a `String`'s own; no need to make one.
+    TypeId::of::<T>() == TypeId::of::<String>() || read::<T>(text).is_some()
 }
 
 /// Whether `value` is written as `text`, without writing it anywhere.
@@ -140,6 +142,7 @@ mod tests {
         }
         assert!((part::<bool>().is)("true") && !(part::<f64>().is)("1.50"));
         assert_eq!((part::<String>().read)("äö").as_deref(), Some("äö"));
+        assert!((part::<String>().is)("äö"));
         assert_eq!(number.shown(&70).to_string(), "70");
     }
 }
