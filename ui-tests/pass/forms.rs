@@ -47,6 +47,16 @@ struct Doc {
     org: i32,
 }
 
+/// Its fields are not in the order of the placeholders.
+#[presence(pattern = "seat:{hall}/{row}/{seat}/{door}:end")]
+#[derive(Debug, PartialEq)]
+struct Seat {
+    row: u8,
+    seat: char,
+    door: bool,
+    hall: String,
+}
+
 #[presence(matching = is_long, batch_resolver = names, crate = umbral_presence)]
 struct Long;
 
@@ -69,15 +79,22 @@ fn main() {
     let error = Doc { org: 1, doc: String::new() }.group_name().unwrap_err().to_string();
     assert!(error.contains("`{doc}` is empty"), "{error}");
 
+    let seat = Seat { hall: "red".to_owned(), row: 7, seat: 'b', door: true };
+    assert_eq!(name(&seat).as_deref(), Some("seat:red/7/b/true:end"));
+    assert_eq!("seat:red/7/b/true:end".parse(), Ok(seat));
+    assert!("seat:red/7/bb/true:end".parse::<Seat>().is_err());
+
     let all = declared();
     let types: Vec<_> = all.iter().map(|declaration| declaration.type_name).collect();
-    assert_eq!(types, ["Room", "Table", "Several", "Lobby", "Places", "Doc", "Long"]);
+    assert_eq!(types, ["Room", "Table", "Several", "Lobby", "Places", "Doc", "Seat", "Long"]);
     assert_eq!(all[0].docs, "The people in a chat room.\n\nThere may be many.");
     assert!(all[0].file.ends_with("forms.rs") && all[0].line == 27, "{}", all[0].line);
     assert!(matches!(all[1].matcher, DeclaredMatcher::Prefixes(["table:"])));
     let [is_number] = all[0].fields else { panic!("one field") };
     assert!(is_number("1") && !is_number("x") && !is_number("01"));
+    let [hall, row, _, door] = all[6].fields else { panic!("four fields") };
+    assert!(hall("red") && row("7") && !row("red") && door("true") && !door("7"));
     assert!(matches!(all[0].resolver, DeclaredResolver::Plain(_)));
     assert!(matches!(all[1].resolver, DeclaredResolver::IdOnly));
-    assert!(matches!(all[6].resolver, DeclaredResolver::Batch(_)));
+    assert!(matches!(all[7].resolver, DeclaredResolver::Batch(_)));
 }

@@ -14,13 +14,24 @@ mod shadows {
     pub(crate) struct String;
     pub(crate) struct Group;
     pub(crate) struct FromStr;
+    pub(crate) struct Display;
+    pub(crate) struct Vec;
+    pub(crate) struct Box;
+    pub(crate) struct HashMap;
+    pub(crate) struct Ok;
+    pub(crate) struct Err;
+    pub(crate) struct Some;
+    pub(crate) struct None;
     #[allow(non_camel_case_types)]
     pub(crate) struct str;
     #[allow(non_camel_case_types)]
     pub(crate) struct bool;
 }
 #[allow(unused_imports)]
-use shadows::{FromStr, Group, Option, Result, String, bool, str};
+use shadows::{
+    Box, Display, Err, FromStr, Group, HashMap, None, Ok, Option, Result, Some, String, Vec, bool,
+    str,
+};
 
 /// Other paths to the runtime.
 mod other {
@@ -47,7 +58,27 @@ pub(crate) struct Hall(u64);
 #[renamed::presence(matching = calls::is_long, grace = "0s")]
 struct Long;
 
+/// Looked up for many users at once.
+#[renamed::presence(exact = ["yard", "garden"], batch_resolver = calls::names)]
+pub struct Outside;
+
+/// Its places are the fields in another order.
+#[cfg_attr(all(), renamed::presence(pattern = "row:{row}/{seat}"))]
+pub struct Place {
+    /// In the row.
+    pub seat: u8,
+    /// From the front.
+    pub row: u8,
+}
+
 mod calls {
+    pub(super) async fn names(
+        _: ::std::vec::Vec<::renamed::UserId>,
+        _: ::renamed::ResolveContext,
+    ) -> ::std::collections::HashMap<::renamed::UserId, ::serde_json::Value> {
+        ::core::default::Default::default()
+    }
+
     pub(super) fn display(id: &::core::primitive::str) -> ::serde_json::Value {
         ::core::convert::From::from(id)
     }
@@ -90,5 +121,7 @@ fn main() {
     ::std::assert!(::core::result::Result::is_ok(&inner::Bench::group(Seat(1).0)));
     let name = renamed::Group::group_name(&::core::clone::Clone::clone(&Room(7)));
     ::std::assert!(::core::result::Result::is_ok(&name));
-    ::std::assert_eq!(renamed::declared().len(), 8);
+    let place = renamed::Group::group_name(&Place { seat: 7, row: 1 });
+    ::std::assert!(place.is_ok_and(|name| name.as_str() == "row:1/7"));
+    ::std::assert_eq!(renamed::declared().len(), 10);
 }

@@ -68,11 +68,11 @@ impl Args {
         input: ParseStream<'_>,
         problems: &mut Problems,
     ) -> syn::Result<TokenStream> {
+        let text = input.fork().parse::<LitStr>().ok();
         let key = input.call(Ident::parse_any).map_err(|error| {
             // The parser wants to see everything read, even what it stumbled over.
             remaining(input);
-            let keys = KEYS.join("`, `");
-            syn::Error::new(error.span(), format!("a key was expected: one of `{keys}`"))
+            syn::Error::new(error.span(), not_a_key(text.as_ref()))
         })?;
         let name = key.to_string();
         if !KEYS.contains(&name.as_str()) {
@@ -111,6 +111,18 @@ fn form(key: &str) -> &'static str {
         "batch_resolver" => "batch_resolver = an_async_function",
         "grace" => "grace = \"2s\"",
         _ => "crate = a::path",
+    }
+}
+
+fn not_a_key(given: Option<&LitStr>) -> String {
+    let keys = KEYS.join("`, `");
+    match given.map(LitStr::value) {
+        Some(text) => {
+            format!(
+                "a text alone says too little; write `prefix = {text:?}`, say: the keys are `{keys}`"
+            )
+        }
+        None => format!("a key was expected: one of `{keys}`"),
     }
 }
 
@@ -162,6 +174,8 @@ fn wrong_value(key: &str, given: &TokenStream) -> String {
         {
             format!("{key} = {}", quoted.value())
         }
+        // What is computed can be a constant.
+        ("prefix" | "exact", _) => format!("{}`, or `{key} = A_CONSTANT", form(key)),
         _ => form(key).to_owned(),
     };
     let given = given.to_string();

@@ -68,6 +68,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_error_is_kept() {
+        let mut problems = Problems::new();
+        assert!(problems.is_empty());
+        problems.at_span(Span::call_site(), "one");
+        problems.at_span(Span::call_site(), "two");
+        assert_eq!(problems.messages(), ["one", "two"]);
+    }
+
+    #[test]
     fn a_slip_is_recognised_and_another_word_is_not() {
         let keys = ["prefix", "pattern", "resolver", "grace"];
         assert_eq!(did_you_mean("perfix", &keys), Some("prefix"));

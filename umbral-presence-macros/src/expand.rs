@@ -41,7 +41,8 @@ pub(crate) fn presence(attribute: TokenStream, item: &TokenStream) -> TokenStrea
     match declaration {
         Some(declaration) if errors.is_empty() => {
             let code = declared(&declaration, &private);
-            quote!(#parsed #code)
+            // It may be there for its declaration alone, which is a use of it.
+            quote!(#[allow(dead_code)] #parsed #code)
         }
         // Code that uses the group still compiles, so that the mistake stands alone.
         _ if is_plain => quote!(#parsed #errors #stand_in),
@@ -68,30 +69,18 @@ fn only_one(item: &mut DeriveInput, problems: &mut Problems) {
 fn declared(declaration: &Declaration<'_>, private: &TokenStream) -> TokenStream {
     let Declaration { target, matcher, constant, resolver, grace } = declaration;
     let Target { ident, docs, .. } = target;
-    let impls = impls(target, matcher, private);
-    let parts = parts(target, matcher);
-    let statics = parts.iter().map(|(name, field)| part(name, field, private));
-    let fields = parts.iter().map(|(name, _)| quote!(#name.is));
-    let fields = quote!(&[#(#fields),*]);
-    let statics = quote!(#(#statics)*);
+    let constant = constant.as_ref().map(|path| constant_value(path, private));
+    let Given { statics, fields, impls } = given(target, matcher, private);
     let matcher = matcher_value(matcher, private);
-    let constant = constant.as_ref().map(|path| {
-        let name = format_ident!("{CONSTANT}");
-        let span = path.span();
-        let (private, checked) = (placed(private, span), Ident::new(CONSTANT, span));
-        let check = quote_spanned!(span=> const _: () = #private::check(#checked););
-        let text = quote_spanned! {at(path)=>
-            const #name: &::core::primitive::str = #path;
-        };
-        quote!(#text #check)
-    });
-    let type_name = ident.unraw().to_string();
     let resolver = resolver_value(resolver, private);
     let grace = option(grace.map(|grace| {
         // At most ten minutes, which is far below what the type holds.
         let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         quote!(::core::time::Duration::from_millis(#millis))
     }));
+    let type_name = ident.unraw().to_string();
+    // Bodies and tokens are what a declaration costs its user in compile time: one of each
+    // that is there is needed.
     quote! {
         #[allow(unused_qualifications)]
         const _: () = {
@@ -100,7 +89,7 @@ fn declared(declaration: &Declaration<'_>, private: &TokenStream) -> TokenStream
             #private::inventory::submit! {
                 #private::Declaration {
                     matcher: #matcher,
-                    fields: #fields,
+                    fields: &[#(#fields),*],
                     resolver: #resolver,
                     grace: #grace,
                     type_name: #type_name,
@@ -116,17 +105,36 @@ fn declared(declaration: &Declaration<'_>, private: &TokenStream) -> TokenStream
     }
 }
 
+/// The user's constant, which is checked while the user's crate compiles.
+fn constant_value(path: &TokenStream, private: &TokenStream) -> TokenStream {
+    let name = format_ident!("{CONSTANT}");
+    let span = path.span();
+    let (private, checked) = (placed(private, span), Ident::new(CONSTANT, span));
+    let check = quote_spanned!(span=> const _: () = #private::check(#checked););
+    let text = quote_spanned! {at(path)=>
+        const #name: &::core::primitive::str = #path;
+    };
+    quote!(#text #check)
+}
+
 fn matcher_value(matcher: &Matcher, private: &TokenStream) -> TokenStream {
     let value = match matcher {
         Matcher::Prefixes(prefixes) => quote!(Prefixes(&[#(#prefixes),*])),
         Matcher::Exact(names) => quote!(Exact(&[#(#names),*])),
-        Matcher::Pattern(pattern) => {
-            let pattern = pattern_value(pattern, private);
+        Matcher::Pattern(_) => {
+            let pattern = format_ident!("{PATTERN}");
             quote!(Pattern(#pattern))
         }
         Matcher::Matching(path) => {
-            let function = function(path, &quote!(::core::primitive::bool));
-            quote!(Matching(#function))
+            let call = call(path, "matches", &[quote!(group)], private);
+            quote! {
+                Matching({
+                    fn call(group: &::core::primitive::str) -> ::core::primitive::bool {
+                        #call
+                    }
+                    call
+                })
+            }
         }
     };
     quote!(#private::DeclaredMatcher::#value)
@@ -136,32 +144,41 @@ fn resolver_value(resolver: &Resolver, private: &TokenStream) -> TokenStream {
     let value = match resolver {
         Resolver::IdOnly => quote!(IdOnly),
         Resolver::Plain(path) => {
-            let function = function(path, &quote!(#private::Value));
-            quote!(Plain(#function))
+            let call = call(path, "resolve", &[quote!(user)], private);
+            quote! {
+                Plain({
+                    fn call(user: &::core::primitive::str) -> #private::Value {
+                        #call
+                    }
+                    call
+                })
+            }
         }
-        // The path stands alone at its place, so that the error about it is there too.
-        Resolver::Batch(path) => quote! {
-            Batch({
-                fn call(
-                    users: #private::Users,
-                    context: #private::ResolveContext,
-                ) -> #private::BatchFuture {
-                    #private::call_batch(#path, users, context)
-                }
-                call
-            })
-        },
+        Resolver::Batch(path) => {
+            let call = call(path, "resolve_batch", &[quote!(users), quote!(context)], private);
+            quote! {
+                Batch({
+                    fn call(
+                        users: #private::Users,
+                        context: #private::ResolveContext,
+                    ) -> #private::BatchFuture {
+                        #call
+                    }
+                    call
+                })
+            }
+        }
     };
     quote!(#private::DeclaredResolver::#value)
 }
 
-/// The function at `path`. Its type is written out, so that a function of another type is
-/// an error here and not inside of the declaration.
-fn function(path: &Path, output: &TokenStream) -> TokenStream {
-    quote_spanned! {at(path)=> {
-        let function: fn(&::core::primitive::str) -> #output = #path;
-        function
-    }}
+/// Calls the user's function by one of ours that checks its type. All of the call is at
+/// the place of the path, and so is whatever the compiler says of it.
+fn call(path: &Path, by: &str, arguments: &[TokenStream], private: &TokenStream) -> TokenStream {
+    let (span, by) = (at(path), format_ident!("{by}"));
+    let (private, arguments) =
+        (placed(private, span), arguments.iter().map(|argument| placed(argument, span)));
+    quote_spanned!(span=> #private::#by(#path, #(#arguments),*))
 }
 
 /// The same path at another place: the compiler points at all that an expression spans.
@@ -184,99 +201,80 @@ fn is_typed(target: &Target<'_>) -> bool {
     !matches!(target.shape, Shape::Unit)
 }
 
+/// What the expansion calls the pattern, and how the fields are written and read.
+const PATTERN: &str = "__PATTERN";
+const PARTS: &str = "__PARTS";
+
+/// What the struct gives.
+#[derive(Default)]
+struct Given {
+    statics: TokenStream,
+    /// For each field the function that says whether a text is a value of it.
+    fields: Vec<TokenStream>,
+    impls: TokenStream,
+}
+
 /// What the struct gives, by its shape and its matcher.
-fn impls(target: &Target<'_>, matcher: &Matcher, private: &TokenStream) -> TokenStream {
+fn given(target: &Target<'_>, matcher: &Matcher, private: &TokenStream) -> Given {
     let Target { ident, visibility, shape, .. } = target;
     match (shape, matcher) {
-        (Shape::Unit, Matcher::Prefixes(prefixes)) => {
-            let function = match prefixes.as_slice() {
-                [prefix] => quote! {
+        (Shape::Unit, Matcher::Prefixes(prefixes)) => match prefixes.as_slice() {
+            [prefix] => Given {
+                impls: quote! {
                     impl #ident {
-                        /// The name of the group with this tail behind the prefix.
-                        ///
-                        /// # Errors
-                        ///
-                        /// Where the two together are no valid group name.
+                        #[doc = "The name of the group with this tail behind the prefix.\n\n\
+                                 # Errors\n\n\
+                                 Where the two together are no valid group name."]
                         #[allow(dead_code)]
-                        #visibility fn group(
-                            tail: impl ::core::fmt::Display,
-                        ) -> ::core::result::Result<#private::GroupName, #private::InvalidGroupName> {
+                        #visibility fn group(tail: impl ::core::fmt::Display) -> ::core::result::Result<#private::GroupName, #private::InvalidGroupName> {
                             #private::prefixed(#prefix, &tail)
                         }
                     }
                 },
-                _ => TokenStream::new(),
-            };
-            let used = used(ident);
-            quote!(#function #used)
-        }
-        (Shape::Unit, Matcher::Exact(names)) => {
-            let group = match names.as_slice() {
-                [name] => {
-                    let body = quote!(#private::GroupName::new(#name));
-                    group(ident, &body, private)
-                }
-                _ => TokenStream::new(),
-            };
-            let used = used(ident);
-            quote!(#group #used)
-        }
+                ..Given::default()
+            },
+            _ => Given::default(),
+        },
+        (Shape::Unit, Matcher::Exact(names)) => match names.as_slice() {
+            [name] => {
+                let impls = group(ident, &quote!(#private::GroupName::new(#name)), private);
+                Given { impls, ..Given::default() }
+            }
+            _ => Given::default(),
+        },
         (Shape::Tuple(types), Matcher::Prefixes(prefixes)) => match (&types[..], &prefixes[..]) {
             ([field], [prefix]) => tuple(ident, field, prefix, private),
-            _ => TokenStream::new(),
+            _ => Given::default(),
         },
         (Shape::Named(fields), Matcher::Pattern(pattern)) => named(ident, fields, pattern, private),
-        _ => used(ident),
+        _ => Given::default(),
     }
 }
 
-/// The fields in the order of the parts of a name, with what the expansion calls each.
-fn parts<'i>(target: &Target<'i>, matcher: &Matcher) -> Vec<(Ident, &'i Type)> {
-    let types: Vec<_> = match (&target.shape, matcher) {
-        (Shape::Tuple(types), _) => types.clone(),
-        (Shape::Named(fields), Matcher::Pattern(pattern)) => {
-            placed_fields(fields, pattern).map(|(_, field)| field).collect()
-        }
-        _ => Vec::new(),
-    };
-    types.into_iter().enumerate().map(|(i, field)| (part_name(i), field)).collect()
-}
-
-/// The fields in the order of the placeholders, which need not be their own.
-fn placed_fields<'a, 'i>(
-    fields: &'a [(&'i Ident, &'i Type)],
-    pattern: &'a Pattern,
-) -> impl Iterator<Item = (&'i Ident, &'i Type)> {
-    let field = |placeholder| fields.iter().find(|(name, _)| name.unraw() == placeholder);
-    pattern.fields.iter().filter_map(field).copied()
-}
-
-fn part_name(i: usize) -> Ident {
-    format_ident!("__PART_{i}")
-}
-
-/// How a field is written and read. Here alone its type must fit.
-fn part(name: &Ident, field: &Type, private: &TokenStream) -> TokenStream {
-    let value = quote_spanned!(at(field)=> #private::part::<#field>());
-    quote!(static #name: #private::Part<#field> = #value;)
+/// The type of a field, and how it is written and read. Here alone the field must fit.
+fn part(field: &Type, private: &TokenStream) -> (TokenStream, TokenStream) {
+    (quote!(#private::Part<#field>), quote_spanned!(at(field)=> #private::part::<#field>()))
 }
 
 /// `Room(42)` and `room:42`, both ways.
-fn tuple(ident: &Ident, field: &Type, prefix: &TokenStream, private: &TokenStream) -> TokenStream {
+fn tuple(ident: &Ident, field: &Type, prefix: &TokenStream, private: &TokenStream) -> Given {
     let kind = kind(field);
     let expected = match syn::parse2::<syn::LitStr>(prefix.clone()) {
         Ok(text) => format!("a name of the form {}{{{kind}}} (`{ident}`)", text.value()),
         // The text of a constant is not known here.
         Err(_) => format!("a name of `{ident}`, its prefix and then {{{kind}}},"),
     };
-    let part = part_name(0);
-    let name = quote!(#private::prefixed(#prefix, &#part.shown(&self.0)));
+    let parts = format_ident!("{PARTS}");
+    let (part, value) = part(field, private);
+    let name = quote!(#private::written(#prefix, &#parts, &self.0));
     let group = group(ident, &name, private);
-    let parse = quote! {
-        ::core::result::Result::Ok(Self(#private::tail(name, #prefix, &#part, #expected)?))
-    };
-    let from_str = from_str(ident, &parse, private);
-    quote!(#group #from_str)
+    let read = quote!(#private::tail(name, #prefix, &#parts, #expected).map(Self));
+    let from_str = from_str(ident, &read, private);
+    Given {
+        statics: quote!(static #parts: #part = #value;),
+        fields: vec![quote!(#parts.is)],
+        impls: quote!(#group #from_str),
+    }
 }
 
 /// `Doc { org: 7, .. }` and `org:7:..`, both ways.
@@ -285,26 +283,57 @@ fn named(
     fields: &[(&Ident, &Type)],
     pattern: &Pattern,
     private: &TokenStream,
-) -> TokenStream {
-    let source = pattern.source.value();
-    let expected = format!("a name of the form {source} (`{ident}`)");
-    let cut = pattern_value(pattern, private);
-    let placed: Vec<_> = placed_fields(fields, pattern).map(|(name, _)| name).collect();
-    let values = placed.iter().enumerate().map(|(i, name)| {
-        let part = part_name(i);
-        quote!(&#part.shown(&self.#name))
-    });
-    let group = group(ident, &quote!(#private::assembled(&#cut, &[#(#values),*])), private);
-    let reads = placed.iter().enumerate().map(|(i, name)| {
-        let part = part_name(i);
-        quote!(#name: #private::nth(name, &parts, #i, &#part, #expected)?)
-    });
-    let parse = quote! {
-        let parts = #private::parts(name, &#cut)?;
-        ::core::result::Result::Ok(Self { #(#reads),* })
+) -> Given {
+    let expected = format!("a name of the form {} (`{ident}`)", pattern.source.value());
+    let cut = format_ident!("{PATTERN}");
+    let parts = format_ident!("{PARTS}");
+    let pattern_value = pattern_value(pattern, private);
+    // In the order of the placeholders, which need not be that of the fields: a list of the
+    // first and the rest, and so on.
+    let placed: Vec<_> = placed_fields(fields, pattern).collect();
+    let [mut types, mut values, mut found, mut given] = [(); 4].map(|()| quote!(()));
+    // Names of ours, which no constant of the user has.
+    let bound: Vec<_> = (0..placed.len()).map(|i| format_ident!("__part_{i}")).collect();
+    for ((name, field), bound) in placed.iter().zip(&bound).rev() {
+        let (part, value) = part(field, private);
+        types = quote!((#part, #types));
+        values = quote!((#value, #values));
+        found = quote!((#bound, #found));
+        given = quote!((&self.#name, #given));
+    }
+    let places: Vec<_> = (0..placed.len())
+        .map(|i| {
+            let rest = vec![quote!(.1); i];
+            quote!(#parts #(#rest)* .0)
+        })
+        .collect();
+    let names = placed.iter().map(|(name, _)| name);
+    let name = quote!(#private::assembled(&#cut, &#parts, #given));
+    let group = group(ident, &name, private);
+    let read = quote! {
+        match #private::values(name, &#cut, &#parts, #expected) {
+            ::core::result::Result::Ok(#found) => ::core::result::Result::Ok(Self { #(#names: #bound),* }),
+            ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
+        }
     };
-    let from_str = from_str(ident, &parse, private);
-    quote!(#group #from_str)
+    let from_str = from_str(ident, &read, private);
+    Given {
+        statics: quote! {
+            static #parts: #types = #values;
+            const #cut: #private::Pattern = #pattern_value;
+        },
+        fields: places.iter().map(|place| quote!(#place.is)).collect(),
+        impls: quote!(#group #from_str),
+    }
+}
+
+/// The fields in the order of the placeholders.
+fn placed_fields<'a, 'i>(
+    fields: &'a [(&'i Ident, &'i Type)],
+    pattern: &'a Pattern,
+) -> impl Iterator<Item = (&'i Ident, &'i Type)> {
+    let field = |placeholder| fields.iter().find(|(name, _)| name.unraw() == placeholder);
+    pattern.fields.iter().filter_map(field).copied()
 }
 
 /// A word for the type of a field: `u64`, or `value` where the type has no plain name.
@@ -322,29 +351,23 @@ fn group(ident: &Ident, body: &TokenStream, private: &TokenStream) -> TokenStrea
     quote! {
         #[automatically_derived]
         impl #private::Group for #ident {
-            fn group_name(
-                &self,
-            ) -> ::core::result::Result<#private::GroupName, #private::InvalidGroupName> {
+            fn group_name(&self) -> ::core::result::Result<#private::GroupName, #private::InvalidGroupName> {
                 #body
             }
         }
     }
 }
 
-fn from_str(ident: &Ident, parse: &TokenStream, private: &TokenStream) -> TokenStream {
-    let value = quote!(::core::result::Result<#ident, #private::InvalidGroupName>);
+fn from_str(ident: &Ident, body: &TokenStream, private: &TokenStream) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl ::core::str::FromStr for #ident {
             type Err = #private::InvalidGroupName;
 
-            fn from_str(name: &::core::primitive::str) -> #value {
-                #parse
+            fn from_str(name: &::core::primitive::str) -> ::core::result::Result<Self, #private::InvalidGroupName> {
+                #body
             }
         }
-
-        // As `used` does for a unit struct.
-        const _: fn(&::core::primitive::str) -> #value = <#ident as ::core::str::FromStr>::from_str;
     }
 }
 
@@ -357,11 +380,6 @@ fn pattern_value(pattern: &Pattern, private: &TokenStream) -> TokenStream {
             fields: &[#(#fields),*],
         }
     }
-}
-
-/// A unit struct may be there for its declaration alone, which is a use of it.
-fn used(ident: &Ident) -> TokenStream {
-    quote!(const _: fn() -> #ident = || #ident;)
 }
 
 fn option(value: Option<TokenStream>) -> TokenStream {

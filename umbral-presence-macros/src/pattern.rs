@@ -34,7 +34,9 @@ impl Pattern {
     }
 
     fn has_a_placeholder(&self, text: &str, problems: &mut Problems) {
-        if self.fields.is_empty() {
+        if text.is_empty() {
+            problems.at(&self.source, "an empty pattern names no group; write `\"doc:{id}\"`, say");
+        } else if self.fields.is_empty() {
             let message = format!("{text:?} has no placeholder; write `exact = {text:?}`");
             problems.at(&self.source, message);
         }

@@ -1,14 +1,17 @@
 //! The attribute on tokens alone, without a compiler.
 
+mod holds;
+
 use std::{str::FromStr, time::Duration};
 
 use proc_macro2::TokenStream;
+use proptest::{collection, prelude::*, sample};
 use syn::DeriveInput;
 
+use self::holds::holds;
 use crate::{
-    args::Args,
+    args::{Args, KEYS},
     diag::Problems,
-    expand,
     model::{Declaration, Matcher, Target},
 };
 
@@ -141,23 +144,13 @@ fn a_pattern_is_as_long_as_its_shortest_name() {
     assert_eq!(doc(200), ["201 bytes; a group's name has at most 200"]);
 }
 
-/// Numbers that look random and are the same every time.
-struct Draw(u64);
-
-impl Draw {
-    fn one<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        choices[usize::try_from(self.0 >> 33).unwrap() % choices.len()]
-    }
-}
-
 const ODD: &[&str] = &[
     "prefix",
     "exact",
     "pattern",
     "matching",
     "resolver",
+    "batch_resolver",
     "grace",
     "crate",
     "r#crate",
@@ -191,7 +184,6 @@ const ODD: &[&str] = &[
     ">",
     "::<",
     "->",
-    "[",
     "[]",
     "[\"a\", \"b\",]",
     "[\"a\" \"b\"]",
@@ -231,34 +223,59 @@ const ITEMS: &[&str] = &[
     "",
 ];
 
-#[test]
-fn odd_tokens_never_panic() {
-    let mut draw = Draw(7);
-    let mut read = 0;
-    for round in 0..4_000 {
-        let attribute: Vec<_> = (0..round % 14).map(|_| draw.one(ODD)).collect();
-        // A lone bracket or what is not a token at all never reaches the macro.
-        let Ok(attribute) = TokenStream::from_str(&attribute.join(" ")) else { continue };
-        let item = TokenStream::from_str(draw.one(ITEMS)).unwrap();
-        let output = expand::presence(attribute, &item).to_string();
-        let name = item.into_iter().last().map(|token| token.to_string()).unwrap_or_default();
-        assert!(output.contains(&name), "the item is given back: {output}");
-        read += 1;
+/// Tokens in any order, in brackets of any kind and depth.
+fn tokens() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        8 => sample::select(ODD).prop_map(str::to_owned),
+        1 => any::<String>().prop_map(|text| format!("{text:?}")),
+        1 => any::<u32>().prop_map(|number| number.to_string()),
+        1 => "\\PC{0,6}",
+    ];
+    let joined = |tokens: Vec<String>| tokens.join(" ");
+    leaf.prop_recursive(3, 40, 8, move |inner| {
+        let brackets = sample::select(&[["(", ")"], ["[", "]"], ["{", "}"], ["", ""]][..]);
+        (brackets, collection::vec(inner, 0..8))
+            .prop_map(move |([open, close], tokens)| format!("{open}{}{close}", joined(tokens)))
+    })
+}
+
+/// Texts that look like what a key takes, or do not.
+fn texts() -> impl Strategy<Value = String> {
+    let bits = ["{", "}", "a", "é", ":", "{a}", "{b}", "\u{2003}", "9", "ms", "s", "m", "-", "\0"];
+    let odd = collection::vec(sample::select(bits.to_vec()), 0..9).prop_map(|bits| bits.concat());
+    prop_oneof![3 => odd, 1 => any::<String>()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_tokens_are_expanded_or_named_at_their_place(
+        attribute in collection::vec(tokens(), 0..8),
+        item in prop_oneof![8 => sample::select(ITEMS).prop_map(str::to_owned), 1 => tokens()],
+    ) {
+        holds(&attribute.join(" "), &item);
     }
-    assert!(read > 500, "{read}");
+
+    #[test]
+    fn any_text_is_expanded_or_named_at_its_place(
+        key in sample::select(&KEYS[..]),
+        texts in collection::vec(texts(), 1..4),
+        item in sample::select(ITEMS),
+    ) {
+        let (one, many) = (format!("{key} = {:?}", texts[0]), format!("{key} = {texts:?}, grace = 2"));
+        prop_assert!(holds(&one, item) && holds(&many, item));
+    }
+
+    #[test]
+    fn any_characters_are_expanded_or_named_at_their_place(attribute: String, item: String) {
+        holds(&attribute, &item);
+        holds(&attribute, "struct A;");
+    }
 }
 
 #[test]
-fn odd_texts_never_panic() {
-    let mut draw = Draw(3);
-    let bits = ["{", "}", "a", "é", ":", "{a}", "{b}", "\u{2003}", "9", "ms", "s", "m", "-", "\0"];
-    for round in 0..2_000 {
-        let text: String = (0..round % 9).map(|_| draw.one(&bits)).collect();
-        for key in ["pattern", "grace", "prefix", "exact"] {
-            let attribute = TokenStream::from_str(&format!("{key} = {text:?}")).unwrap();
-            for item in ["struct A;", "struct A { a: u64, b: u64 }"] {
-                expand::presence(attribute.clone(), &TokenStream::from_str(item).unwrap());
-            }
-        }
-    }
+fn what_is_wrong_in_one_place_is_named_there() {
+    assert!(holds("prefix = \"a:\"", "struct A;"));
+    assert!(!holds(") ] struct B; #[presence(", "struct A;"));
 }

@@ -172,8 +172,9 @@ pub(crate) fn characters(text: &LitStr, problems: &mut Problems) {
     let value = text.value();
     if value.starts_with('@') {
         let right = value.trim_start_matches('@');
-        let message =
-            format!("{value:?}: names with '@' are the library's own; write {right:?}, say");
+        let message = format!(
+            "'@' at byte 0; names that start with it are the library's own: write {right:?}, say"
+        );
         problems.at(text, message);
     }
     let bad = |c: &char| c.is_whitespace() || c.is_control() || *c == ',';
@@ -244,6 +245,16 @@ pub(crate) fn shape(target: &Target<'_>, matcher: &Matcher, problems: &mut Probl
             let fields = fields.join(", ");
             let message = format!(
                 "a pattern's placeholders are named fields; write `struct {name} {{ {fields} }}`"
+            );
+            problems.at(name, message);
+        }
+        (Shape::Named(fields), Matcher::Prefixes(_)) => {
+            let fields: Vec<_> =
+                fields.iter().map(|(field, _)| format!("{{{}}}", field.unraw())).collect();
+            let fields = fields.join(":");
+            let message = format!(
+                "named fields are the placeholders of a pattern; write `struct {name}(pub u64);`, \
+                 or `pattern = \"room:{fields}\"`"
             );
             problems.at(name, message);
         }

@@ -41,7 +41,7 @@ impl Room {
     #[must_use]
     pub fn new() -> Self {
         let specs = vec![PresenceSpec::prefixes(["room:"]).grace(std::time::Duration::ZERO)];
-        let matcher = Matcher::new(specs).unwrap_or_default();
+        let (matcher, _) = Matcher::new(specs);
         let limits = Limits { connections: usize::MAX, ..Limits::default() };
         let name = GroupName::new("room:1").expect("a valid name");
         Self { hub: Hub::new(matcher, limits, ResolveContext::default()), name }

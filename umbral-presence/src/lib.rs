@@ -155,6 +155,59 @@ mod watch;
 /// # Ok::<(), umbral_presence::InvalidGroupName>(())
 /// ```
 ///
+/// What must be looked up is a batch resolver's work: one call for everybody who has come,
+/// with the values given by [`with_state`](RealtimePlugin::with_state) at hand:
+///
+/// ```standalone_crate
+/// use std::collections::HashMap;
+/// use serde_json::{Value, json};
+/// use umbral_presence::{RealtimePlugin, ResolveContext, UserId, presence};
+///
+/// #[presence(prefix = "room:", batch_resolver = names)]
+/// pub struct Room(pub u64);
+///
+/// #[derive(Clone)]
+/// struct Database;
+///
+/// async fn names(users: Vec<UserId>, context: ResolveContext) -> HashMap<UserId, Value> {
+///     let Some(database) = context.get::<Database>() else {
+///         return HashMap::new();
+///     };
+///     let rows = database.names_of(&users).await;
+///     users.into_iter().zip(rows).map(|(user, name)| (user, json!({ "name": name }))).collect()
+/// }
+/// # impl Database {
+/// #     async fn names_of(&self, users: &[UserId]) -> Vec<String> {
+/// #         users.iter().map(|user| format!("User {user}")).collect()
+/// #     }
+/// # }
+///
+/// let realtime = RealtimePlugin::new().with_state(Database).build()?;
+/// # Ok::<(), umbral_presence::BuildError>(())
+/// ```
+///
+/// The runtime under another name, and a grace:
+///
+/// ```standalone_crate
+/// mod live {
+///     pub use umbral_presence::*;
+/// }
+///
+/// #[live::presence(prefix = "room:", grace = "500ms", crate = live)]
+/// pub struct Room;
+/// ```
+///
+/// # What a struct is given
+///
+/// Each name that the attribute derives:
+///
+/// - `Room::group(tail)`, on a unit struct with one prefix, as visible as the struct;
+/// - [`Group`], on a tuple struct with one prefix, a struct with a pattern, and a unit struct with
+///   one exact name;
+/// - [`FromStr`](std::str::FromStr) with [`InvalidGroupName`] as its error, on the first two of
+///   these;
+/// - an entry of [`declared`], for every struct.
+///
 /// # Mistakes
 ///
 /// They do not compile, and the message says what to write instead. A key that is none:
@@ -210,6 +263,63 @@ mod watch;
 ///
 /// #[umbral_presence::presence(prefix = "room:", resolver = display)]
 /// pub struct Room;
+/// ```
+///
+/// A predicate of another type:
+///
+/// ```compile_fail
+/// fn is_room(name: &str) -> usize {
+///     name.len()
+/// }
+///
+/// #[umbral_presence::presence(matching = is_room)]
+/// pub struct Room;
+/// ```
+///
+/// A batch resolver that is not asynchronous:
+///
+/// ```compile_fail
+/// use std::collections::HashMap;
+/// use umbral_presence::{ResolveContext, UserId};
+///
+/// fn names(_: Vec<UserId>, _: ResolveContext) -> HashMap<UserId, serde_json::Value> {
+///     HashMap::new()
+/// }
+///
+/// #[umbral_presence::presence(prefix = "room:", batch_resolver = names)]
+/// pub struct Room;
+/// ```
+///
+/// A field that cannot be read back from a name:
+///
+/// ```compile_fail
+/// #[umbral_presence::presence(prefix = "room:")]
+/// pub struct Room(pub &'static str);
+/// ```
+///
+/// A constant that no group's name can begin with:
+///
+/// ```compile_fail
+/// const ROOM_PREFIX: &str = "chat room:";
+///
+/// #[umbral_presence::presence(prefix = ROOM_PREFIX)]
+/// pub struct Room;
+/// ```
+///
+/// A value of another kind:
+///
+/// ```compile_fail
+/// #[umbral_presence::presence(prefix = 5)]
+/// pub struct Room;
+/// ```
+///
+/// Anything but a struct, or a struct with parameters:
+///
+/// ```compile_fail
+/// #[umbral_presence::presence(prefix = "room:")]
+/// pub enum Room {
+///     Of(u64),
+/// }
 /// ```
 pub use umbral_presence_macros::presence;
 

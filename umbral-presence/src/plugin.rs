@@ -223,24 +223,14 @@ impl RealtimePlugin {
             log(declaration);
         }
         let specs = declarations.into_iter().map(PresenceSpec::declared);
-        let matcher = Matcher::new(specs.chain(self.specs).collect());
-
-        let mut problems = std::mem::take(&mut self.problems);
+        let (matcher, mut problems) = Matcher::new(specs.chain(self.specs).collect());
+        problems.append(&mut self.problems);
         problems.extend(self.limits.problems());
         if !is_base_path(&self.base) {
             problems.push(BuildProblem::BasePath { path: self.base.clone() });
         }
-        let matcher = match matcher {
-            Ok(matcher) => {
-                let missing = self.expected.into_iter().filter(|text| !matcher.declares(text));
-                problems.extend(missing.map(|text| BuildProblem::NotDeclared { text }));
-                matcher
-            }
-            Err(more) => {
-                problems.extend(more);
-                Matcher::default()
-            }
-        };
+        let missing = self.expected.into_iter().filter(|text| !matcher.declares(text));
+        problems.extend(missing.map(|text| BuildProblem::NotDeclared { text }));
         if !problems.is_empty() {
             return Err(BuildError::new(problems));
         }

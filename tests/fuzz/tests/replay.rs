@@ -17,6 +17,11 @@ fn replay(target: &str, run: fn(&[u8])) {
 }
 
 #[test]
+fn attribute() {
+    replay("attribute", fuzz::attribute);
+}
+
+#[test]
 fn group_name() {
     replay("group_name", fuzz::group_name);
 }

@@ -23,7 +23,7 @@ const ORDERS: usize = 5000;
 
 fn hub(grace: Duration, outbox_bytes: usize) -> Arc<Hub> {
     let spec = PresenceSpec::prefixes(["room:"]).grace(grace);
-    let matcher = Matcher::new(vec![spec]).expect("a spec that can be");
+    let (matcher, _) = Matcher::new(vec![spec]);
     let limits = Limits { outbox_bytes, tick: Duration::ZERO, ..Limits::default() };
     Hub::new(matcher, limits, ResolveContext::default())
 }

@@ -21,8 +21,7 @@ use crate::{
 const LONG: Duration = Duration::from_secs(10);
 
 fn hub() -> Arc<Hub> {
-    let matcher =
-        Matcher::new(vec![PresenceSpec::prefixes(["room:"])]).expect("a spec that can be");
+    let (matcher, _) = Matcher::new(vec![PresenceSpec::prefixes(["room:"])]);
     Hub::new(matcher, Limits::default(), ResolveContext::default())
 }
 

@@ -20,22 +20,24 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Matcher {
     exact: HashMap<String, Arc<PresenceSpec>>,
-    heads: HashMap<String, Head>,
-    /// The lengths of all heads, longest first, each once.
-    lengths: Vec<usize>,
+    /// Sorted by their texts, so that one search finds all that begin a name.
+    heads: Vec<Head>,
     predicates: Vec<Arc<PresenceSpec>>,
 }
 
 /// What is declared for names that start with one text.
 #[derive(Debug, Default)]
 struct Head {
+    text: String,
+    /// The longest of the others that this text begins with.
+    shorter: Option<usize>,
     patterns: Vec<(Pattern, Arc<PresenceSpec>)>,
     prefix: Option<Arc<PresenceSpec>>,
 }
 
 impl Matcher {
-    /// Takes the specs in, or says everything that is wrong with them.
-    pub(crate) fn new(mut specs: Vec<PresenceSpec>) -> Result<Self, Vec<BuildProblem>> {
+    /// Takes the specs in, and says everything that is wrong with them.
+    pub(crate) fn new(mut specs: Vec<PresenceSpec>) -> (Self, Vec<BuildProblem>) {
         // Predicates are asked in this order: declared ones by module path and line, then
         // those of the builder as they came (the sort is stable).
         specs.sort_by_key(|spec| match spec.origin {
@@ -47,10 +49,8 @@ impl Matcher {
         for spec in specs {
             matcher.insert(&Arc::new(spec), &mut problems);
         }
-        matcher.lengths = matcher.heads.keys().map(String::len).collect();
-        matcher.lengths.sort_unstable_by(|a, b| b.cmp(a));
-        matcher.lengths.dedup();
-        if problems.is_empty() { Ok(matcher) } else { Err(problems) }
+        matcher.link();
+        (matcher, problems)
     }
 
     fn insert(&mut self, spec: &Arc<PresenceSpec>, problems: &mut Vec<BuildProblem>) {
@@ -107,7 +107,7 @@ impl Matcher {
                     place: spec.place(),
                 });
             }
-            let head = self.heads.entry(prefix.clone()).or_default();
+            let head = self.head(prefix);
             if let Some(first) = &head.prefix {
                 problems.push(BuildProblem::duplicate("prefix", prefix, first, spec));
             } else {
@@ -122,7 +122,7 @@ impl Matcher {
         spec: &Arc<PresenceSpec>,
         problems: &mut Vec<BuildProblem>,
     ) {
-        let head = self.heads.entry(pattern.head().to_owned()).or_default();
+        let head = self.head(pattern.head());
         for (first, owner) in &head.patterns {
             if first.overlaps(&pattern) {
                 problems.push(BuildProblem::Overlap {
@@ -136,6 +136,32 @@ impl Matcher {
         head.patterns.push((pattern, spec.clone()));
     }
 
+    fn find(&self, text: &str) -> Result<usize, usize> {
+        self.heads.binary_search_by(|head| head.text.as_str().cmp(text))
+    }
+
+    /// The head of this text, made where there is none.
+    fn head(&mut self, text: &str) -> &mut Head {
+        let at = self.find(text).unwrap_or_else(|at| {
+            self.heads.insert(at, Head { text: text.to_owned(), ..Head::default() });
+            at
+        });
+        &mut self.heads[at]
+    }
+
+    /// Leads from each head to the next shorter one.
+    fn link(&mut self) {
+        let mut open: Vec<usize> = Vec::new();
+        for i in 0..self.heads.len() {
+            let begins = |&j: &usize| self.heads[i].text.starts_with(&self.heads[j].text);
+            while open.last().is_some_and(|j| !begins(j)) {
+                open.pop();
+            }
+            self.heads[i].shorter = open.last().copied();
+            open.push(i);
+        }
+    }
+
     /// The spec that owns `name`, if any: without one the group has no presence.
     pub(crate) fn owner(&self, name: &GroupName) -> Option<Arc<PresenceSpec>> {
         let name = name.as_str();
@@ -146,20 +172,28 @@ impl Matcher {
             .cloned()
     }
 
+    /// Every head that begins the name also begins the last one that is not behind the name,
+    /// so that the way from there to the shorter ones leads past all of them.
     fn longest(&self, name: &str) -> Option<&Arc<PresenceSpec>> {
-        self.lengths.iter().find_map(|&length| {
-            let (text, tail) = name.split_at_checked(length)?;
-            self.heads.get(text)?.owner(name, tail)
-        })
+        let mut at = self.heads.partition_point(|head| head.text.as_str() <= name).checked_sub(1);
+        while let Some(i) = at {
+            let head = &self.heads[i];
+            let tail = name.strip_prefix(head.text.as_str());
+            if let Some(spec) = tail.and_then(|tail| head.owner(name, tail)) {
+                return Some(spec);
+            }
+            at = head.shorter;
+        }
+        None
     }
 
     /// Whether a spec owns exactly the literal `text`, as a prefix, a pattern or a name.
     pub(crate) fn declares(&self, text: &str) -> bool {
         self.exact.contains_key(text)
-            || self.heads.get(text).is_some_and(|head| head.prefix.is_some())
+            || self.find(text).is_ok_and(|at| self.heads[at].prefix.is_some())
             || self
                 .heads
-                .values()
+                .iter()
                 .flat_map(|head| &head.patterns)
                 .any(|(pattern, _)| pattern.source == text)
     }
@@ -173,11 +207,14 @@ impl Matcher {
 impl Head {
     /// The spec for `name`, of which `tail` is behind this text.
     fn owner(&self, name: &str, tail: &str) -> Option<&Arc<PresenceSpec>> {
-        let of_a_pattern = self.patterns.iter().find(|(pattern, spec)| {
-            pattern.parts(name).is_some_and(|parts| asked(spec, || spec.accepts(&parts)))
-        });
+        let fits = |pattern: &Pattern, spec: &PresenceSpec| {
+            let mut fields = 0..;
+            pattern.cut(name, |part| fields.next().is_some_and(|i| spec.accepts(i, part)))
+        };
+        let of_a_pattern =
+            self.patterns.iter().find(|(pattern, spec)| asked(spec, || fits(pattern, spec)));
         let of_prefix =
-            || self.prefix.as_ref().filter(|spec| asked(spec, || spec.accepts(&[tail])));
+            || self.prefix.as_ref().filter(|spec| asked(spec, || spec.accepts(0, tail)));
         of_a_pattern.map(|(_, spec)| spec).or_else(of_prefix)
     }
 }
@@ -225,6 +262,12 @@ mod tests {
         part::part,
     };
 
+    fn matcher(specs: Vec<PresenceSpec>) -> Matcher {
+        let (matcher, problems) = Matcher::new(specs);
+        assert!(problems.is_empty(), "{problems:?}");
+        matcher
+    }
+
     fn owner(matcher: &Matcher, name: &str) -> Option<Duration> {
         let name = GroupName::new(name).unwrap();
         matcher.owner(&name).map(|spec| spec.grace)
@@ -256,14 +299,13 @@ mod tests {
 
     #[test]
     fn exact_beats_prefix_beats_predicate_and_the_longest_prefix_wins() {
-        let matcher = Matcher::new(vec![
+        let matcher = matcher(vec![
             mark(PresenceSpec::matching(|name| name.contains(':')), 1),
             mark(PresenceSpec::matching(|_| true), 2),
             mark(PresenceSpec::prefixes(["room:", "ro"]), 3),
             mark(PresenceSpec::prefixes(["room:vip:"]), 4),
             mark(PresenceSpec::exact(["room:vip:1"]), 5),
-        ])
-        .unwrap();
+        ]);
         for (name, seconds) in
             [("room:vip:1", 5), ("room:vip:2", 4), ("room:2", 3), ("rose", 3), ("x:y", 1), ("x", 2)]
         {
@@ -273,12 +315,11 @@ mod tests {
 
     #[test]
     fn a_pattern_wins_a_tie_against_a_prefix_and_loses_to_a_longer_one() {
-        let matcher = Matcher::new(vec![
+        let matcher = matcher(vec![
             mark(PresenceSpec::prefixes(["game:"]), 1),
             mark(PresenceSpec::prefixes(["game:7"]), 2),
             declare(pattern("game:{id}:live", &["game:", ":live"]), &[]),
-        ])
-        .unwrap();
+        ]);
         assert_eq!(owner(&matcher, "game:8:live"), Some(Duration::from_secs(9)));
         assert_eq!(owner(&matcher, "game:8"), Some(Duration::from_secs(1)));
         assert_eq!(owner(&matcher, "game:7:live"), Some(Duration::from_secs(2)));
@@ -287,31 +328,49 @@ mod tests {
     #[test]
     fn a_name_outside_the_family_goes_to_the_next_spec() {
         static NUMBER: [fn(&str) -> bool; 1] = [part::<u64>().is];
-        let matcher = Matcher::new(vec![
+        let matcher = matcher(vec![
             declare(DeclaredMatcher::Prefixes(&["room:"]), &NUMBER),
             mark(PresenceSpec::prefixes(["ro"]), 1),
-        ])
-        .unwrap();
+        ]);
         assert_eq!(owner(&matcher, "room:7"), Some(Duration::from_secs(9)));
         assert_eq!(owner(&matcher, "room:x"), Some(Duration::from_secs(1)));
         assert_eq!(owner(&matcher, "lobby"), None);
     }
 
     #[test]
+    fn the_longest_prefix_is_found_among_all_that_begin_a_name() {
+        let all: Vec<String> = ["a", "b", "é"]
+            .iter()
+            .flat_map(|a| ["", "a", "b", "ab", "é:"].map(|b| format!("{a}{b}")))
+            .filter(|text| !["ba", "éb"].contains(&text.as_str()))
+            .collect();
+        let texts: std::collections::BTreeSet<String> = all.into_iter().collect();
+        let specs = texts.iter().zip(0..).map(|(text, i)| mark(PresenceSpec::prefixes([text]), i));
+        let matcher = matcher(specs.collect());
+        for name in texts.iter().flat_map(|text| ["", "a", "b", "z", "é"].map(|b| text.clone() + b))
+        {
+            let begin = texts.iter().zip(0..).filter(|(text, _)| name.starts_with(*text));
+            let longest = begin.max_by_key(|(text, _)| text.len()).map(|(_, i)| i);
+            assert_eq!(owner(&matcher, &name), longest.map(Duration::from_secs), "{name}");
+        }
+        assert_eq!(owner(&matcher, "z"), None);
+    }
+
+    #[test]
     fn a_predicate_that_panics_is_a_no() {
-        let matcher = Matcher::new(vec![PresenceSpec::matching(|_| panic!("boom"))]).unwrap();
+        let matcher = matcher(vec![PresenceSpec::matching(|_| panic!("boom"))]);
         assert_eq!(owner(&matcher, "room:7"), None);
     }
 
     #[test]
     fn a_prefix_that_cuts_a_character_is_no_match() {
-        let matcher = Matcher::new(vec![PresenceSpec::prefixes(["abc"])]).unwrap();
+        let matcher = matcher(vec![PresenceSpec::prefixes(["abc"])]);
         assert_eq!(owner(&matcher, "aéé"), None);
     }
 
     #[test]
     fn every_problem_is_reported_with_both_places() {
-        let problems = Matcher::new(vec![
+        let (_, problems) = Matcher::new(vec![
             PresenceSpec::prefixes(["room:"]),
             PresenceSpec::prefixes(["room:", "", "@x", "a b"]),
             PresenceSpec::exact(["lobby", "lobby"]),
@@ -320,8 +379,7 @@ mod tests {
             PresenceSpec::matching(|_| true).grace(Duration::from_secs(601)),
             declare(pattern("d:{id}", &["d:", ""]), &[]),
             declare(pattern("d:{id}:x", &["d:", ":x"]), &[]),
-        ])
-        .unwrap_err();
+        ]);
         let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(text.len(), 9, "{text:#?}");
         let duplicate = text.iter().find(|t| t.contains("\"room:\"")).unwrap();

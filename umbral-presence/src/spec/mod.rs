@@ -160,13 +160,10 @@ impl PresenceSpec {
         }
     }
 
-    /// Whether these parts of a name that fits the matcher are values of the struct's
-    /// fields.
-    fn accepts(&self, parts: &[&str]) -> bool {
+    /// Whether the part of a name that stands for the field at `i` is a value of it.
+    fn accepts(&self, i: usize, part: &str) -> bool {
         match self.origin {
-            Origin::Declared(declaration) => {
-                declaration.fields.iter().zip(parts).all(|(is, part)| is(part))
-            }
+            Origin::Declared(declaration) => declaration.fields.get(i).is_none_or(|is| is(part)),
             Origin::Builder(_) => true,
         }
     }

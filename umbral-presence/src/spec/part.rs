@@ -1,6 +1,7 @@
 //! A part of a group's name that stands for a value: the field of a struct.
 
 use std::{
+    any::TypeId,
     fmt::{self, Display, Write},
     str::FromStr,
 };
@@ -18,9 +19,20 @@ pub struct Part<T> {
     pub is: fn(&str) -> bool,
 }
 
+/// A type that a field of a group's struct can have.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a group's struct",
+    label = "wants `Display` and `FromStr`",
+    note = "a field is written into the group's name and read back from it: implement `Display` and `FromStr` for `{Self}`, or take a type that has both, such as `u64` or `String`"
+)]
+pub trait Field: Display + FromStr + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Display + FromStr + 'static> Field for T {}
+
 /// The part that a field of this type is.
 #[must_use]
-pub const fn part<T: Display + FromStr>() -> Part<T> {
+pub const fn part<T: Field>() -> Part<T> {
     Part { write: T::fmt, read: read::<T>, is: is::<T> }
 }
 
@@ -33,6 +45,46 @@ impl<T> Part<T> {
     /// The value that a text stands for.
     pub(crate) fn read(&self, text: &str) -> Option<T> {
         (self.read)(text)
+    }
+}
+
+/// The parts of a name, one after the other: the first and the rest, down to nothing.
+pub trait Parts {
+    /// The values that they stand for.
+    type Values;
+    /// The values of the fields, as they are given to be written.
+    type Given<'v>;
+
+    /// Writes each value.
+    fn write(&self, given: Self::Given<'_>, texts: &mut Vec<String>);
+
+    /// The values, if each text is one.
+    fn read(&self, texts: &[&str]) -> Option<Self::Values>;
+}
+
+impl Parts for () {
+    type Values = ();
+    type Given<'v> = ();
+
+    fn write(&self, (): (), _: &mut Vec<String>) {}
+
+    fn read(&self, texts: &[&str]) -> Option<()> {
+        texts.is_empty().then_some(())
+    }
+}
+
+impl<T: 'static, R: Parts> Parts for (Part<T>, R) {
+    type Values = (T, R::Values);
+    type Given<'v> = (&'v T, R::Given<'v>);
+
+    fn write(&self, (first, rest): Self::Given<'_>, texts: &mut Vec<String>) {
+        texts.push(self.0.shown(first).to_string());
+        self.1.write(rest, texts);
+    }
+
+    fn read(&self, texts: &[&str]) -> Option<Self::Values> {
+        let (first, rest) = texts.split_first()?;
+        Some((self.0.read(first)?, self.1.read(rest)?))
     }
 }
 
@@ -56,8 +108,9 @@ fn read<T: Display + FromStr>(text: &str) -> Option<T> {
     is_written(&value, text).then_some(value)
 }
 
-fn is<T: Display + FromStr>(text: &str) -> bool {
-    read::<T>(text).is_some()
+fn is<T: Field>(text: &str) -> bool {
+    // Any text is a `String`'s own; no need to make one.
+    TypeId::of::<T>() == TypeId::of::<String>() || read::<T>(text).is_some()
 }
 
 /// Whether `value` is written as `text`, without writing it anywhere.
@@ -89,6 +142,7 @@ mod tests {
         }
         assert!((part::<bool>().is)("true") && !(part::<f64>().is)("1.50"));
         assert_eq!((part::<String>().read)("äö").as_deref(), Some("äö"));
+        assert!((part::<String>().is)("äö"));
         assert_eq!(number.shown(&70).to_string(), "70");
     }
 }

@@ -1,0 +1,6 @@
+use umbral_presence::presence;
+
+#[presence()]
+pub struct Room;
+
+fn main() {}

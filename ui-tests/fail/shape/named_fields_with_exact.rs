@@ -1,0 +1,8 @@
+use umbral_presence::presence;
+
+#[presence(exact = "lobby")]
+pub struct Lobby {
+    pub id: u64,
+}
+
+fn main() {}

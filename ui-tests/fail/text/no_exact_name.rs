@@ -1,0 +1,6 @@
+use umbral_presence::presence;
+
+#[presence(exact = [])]
+pub struct Places;
+
+fn main() {}

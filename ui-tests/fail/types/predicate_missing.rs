@@ -1,0 +1,6 @@
+use umbral_presence::presence;
+
+#[presence(matching = is_room)]
+pub struct Room;
+
+fn main() {}
