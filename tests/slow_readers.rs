@@ -60,8 +60,10 @@ const LARGE: Scale = Scale {
     delay: Duration::from_millis(250),
 };
 
-/// The kernel holds little of what is not read.
-const RECEIVE_BUFFER: u32 = 4096;
+/// The kernel holds little of what is not read, and more of what is read now and then, which
+/// would else take longer than an answer to a ping may.
+const STUCK_BUFFER: u32 = 4 * 1024;
+const HALTING_BUFFER: u32 = 64 * 1024;
 
 /// A server in a process of its own.
 struct Process {
@@ -107,9 +109,9 @@ impl Process {
     }
 
     /// A watcher that will not read.
-    async fn open_slow(&self, kind: Kind) -> Client {
+    async fn open_slow(&self, kind: Kind, buffer: u32) -> Client {
         let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_recv_buffer_size(RECEIVE_BUFFER).expect("a socket option that is there");
+        socket.set_recv_buffer_size(buffer).expect("a socket option that is there");
         self.open_on(socket, kind, None, ROOM).await
     }
 
@@ -225,11 +227,12 @@ async fn who_does_not_read_costs_little_slows_nobody_and_has_the_truth_when_goin
     let mut stuck = Vec::new();
     for n in 0..scale.stuck {
         let kind = [Kind::Sse, Kind::SseV1][n % 2];
-        stuck.push(server.open_slow(kind).await);
+        stuck.push(server.open_slow(kind, STUCK_BUFFER).await);
     }
     let mut halting = Vec::new();
     for n in 0..scale.halting {
-        halting.push(server.open_slow([Kind::Ws, Kind::WsV1][n % 2]).await);
+        let kind = [Kind::Ws, Kind::WsV1][n % 2];
+        halting.push(server.open_slow(kind, HALTING_BUFFER).await);
     }
 
     let before = server.memory("VmRSS");

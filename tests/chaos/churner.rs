@@ -2,11 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tests::{Client, Kind, Random};
-use tokio::{
-    io::AsyncWriteExt,
-    time::{sleep, timeout},
-};
+use tests::{Client, Kind, Random, settled};
+use tokio::{io::AsyncWriteExt, time::sleep};
 
 use crate::{
     Remains,
@@ -43,7 +40,7 @@ impl Ending {
             Self::HalfClosed => {
                 let _ = client.socket().shutdown().await;
                 let end = async { while client.read().await.is_some() {} };
-                timeout(Duration::from_secs(1), end).await.expect("the server closes too");
+                settled("the server closes too", end).await;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Connections joining and leaving groups.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 
@@ -12,6 +12,10 @@ use crate::{
     spec::PresenceSpec,
     user::UserId,
 };
+
+/// For how long nobody leaves after the last connections of a server that is going down have
+/// been ended: while that is under way, those who are left must not see the others go.
+const LINGER: Duration = Duration::from_secs(3);
 
 /// What a change of a connection's groups has come to.
 #[derive(Debug, Default)]
@@ -210,7 +214,7 @@ impl Hub {
     pub(super) fn leave(&self, cell: &Arc<GroupCell>, connection: &Connection, goodbye: bool) {
         let mut group = cell.0.lock();
         // Who goes elsewhere because this server is going down has not left.
-        let stays_until = self.drain_until.get().copied();
+        let stays_until = self.drain_until.get().map(|until| *until + LINGER);
         if group.unsubscribe(connection, goodbye, stays_until, now())
             && let Some(user) = &connection.user
         {

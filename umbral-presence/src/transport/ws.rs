@@ -26,9 +26,12 @@ use crate::{
 /// How often the peer is asked for a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(11);
 
-/// A peer of which nothing is heard for so long, which is a heartbeat and ten seconds for the
-/// answer, is gone: with a grace of 3 s its user leaves within 25 s.
-const SILENCE: Duration = Duration::from_secs(21);
+/// How long its answer may take.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// A peer of which nothing is heard for so long is gone: with a grace of 3 s its user leaves
+/// within 25 s.
+const SILENCE: Duration = HEARTBEAT.saturating_add(ANSWER);
 
 /// What it has said may be here and not read yet, where this process stood still.
 const LAST_CALL: Duration = Duration::from_millis(100);
