@@ -8,7 +8,7 @@ const me = async (tab, room) => (await tab.state(room)).me;
 
 /** Two tabs of Ada's, and Eve in the same room. Ada gets a letter every few milliseconds. */
 async function begin(scene) {
-  const room = scene.group("identity");
+  const room = "room:identity";
   await scene.person(room, "eve");
   const profile = await scene.profile("ada");
   const tabs = [await scene.syncedTab(profile, [room]), await scene.syncedTab(profile, [room])];

@@ -3,12 +3,11 @@
 
 import assert from "node:assert/strict";
 import { CHROMIUM, scenario } from "./scene.mjs";
-import { Person, eventually, startServer, until } from "./server.mjs";
-import { startProxy } from "./proxy.mjs";
+import { eventually, startServer, until } from "./server.mjs";
 
 scenario("a stream that is cut and refused comes back, and others see no leave", CHROMIUM, async (scene) => {
   // Two waits may take as long as the usual grace.
-  const room = scene.group("cut", "patient");
+  const room = "patient:cut";
   const watcher = await scene.person(room);
   const ada = await scene.profile("ada");
   const tabs = [await scene.syncedTab(ada, [room]), await scene.syncedTab(ada, [room])];
@@ -27,7 +26,7 @@ scenario("a stream that is cut and refused comes back, and others see no leave",
 });
 
 scenario("a stream that brings nothing more is given up after two and a half heartbeats", CHROMIUM, async (scene) => {
-  const room = scene.group("silent");
+  const room = "room:silent";
   const watcher = await scene.person(room);
   const tab = await scene.syncedTab(await scene.profile("ada"), [room]);
   // For three seconds it has little more than heartbeats, and is not given up for that.
@@ -48,7 +47,7 @@ scenario("a stream that brings nothing more is given up after two and a half hea
 }, { heartbeat: 1 });
 
 scenario("joins and leaves while there is no connection: the net changes, then one snapshot", CHROMIUM, async (scene) => {
-  const room = scene.group("missed");
+  const room = "room:missed";
   for (const user of ["ben", "cy"]) await scene.person(room, user);
   const ada = await scene.profile("ada");
   const tabs = [await scene.syncedTab(ada, [room]), await scene.syncedTab(ada, [room])];
@@ -79,69 +78,52 @@ scenario("joins and leaves while there is no connection: the net changes, then o
 });
 
 scenario("ten browsers do not all come back at once when the server has been restarted", CHROMIUM, async (scene) => {
-  let own = await startServer();
-  const proxy = await startProxy(own.url);
-  scene.proxies.push(proxy);
-  try {
-    const room = scene.group("restart");
-    const users = [...Array(10).keys()].map((i) => `user-${i}`);
-    const tabs = [];
-    for (const user of users) {
-      const profile = await scene.profile(user);
-      tabs.push(await profile.tab(`${proxy.url}/page?room=${room}`));
-      await tabs.at(-1).synced(room);
-    }
-    const { port } = own;
-    const stopped = Date.now();
-    await own.stop();
-    const since = () => proxy.opens.filter(({ at }) => at >= stopped);
-    // Everybody has been turned away twice.
-    await until("twenty attempts", () => users.every((user) => since().filter((open) => open.user === user).length > 1));
-    own = await startServer(port);
-    const opened = await until("ten streams", () => {
-      const opened = since().filter(({ status }) => status === 200);
-      return opened.length === 10 && opened;
-    }, 40000);
-    const times = opened.map(({ at }) => at);
-    const spread = Math.max(...times) - Math.min(...times);
-    assert.ok(spread >= 1000, `all came back within ${spread} ms`);
-    for (const tab of tabs) {
-      await eventually("the roster", [users, "live"], async () => {
-        const { members, status } = await tab.state(room);
-        return [members, status];
-      });
-    }
-    const watcher = await Person.enter(own, room);
-    watcher.vanish();
-    assert.deepEqual(watcher.seen[0][1], users);
-  } finally {
-    await own.stop();
+  const room = "room:restart";
+  const users = [...Array(10).keys()].map((i) => `user-${i}`);
+  const tabs = [];
+  for (const user of users) tabs.push(await scene.syncedTab(await scene.profile(user), [room]));
+  const stopped = Date.now();
+  const server = await scene.stopServer();
+  const since = () => scene.proxy.opens.filter(({ at }) => at >= stopped);
+  // Everybody has been turned away twice.
+  await until("twenty attempts", () => users.every((user) => since().filter((open) => open.user === user).length > 1));
+  await server.start();
+  const opened = await until("ten streams", () => {
+    const opened = since().filter(({ status }) => status === 200);
+    return opened.length === 10 && opened;
+  }, 40000);
+  const times = opened.map(({ at }) => at);
+  const spread = Math.max(...times) - Math.min(...times);
+  assert.ok(spread >= 1000, `all came back within ${spread} ms`);
+  for (const tab of tabs) {
+    await eventually("the roster", [users, "live"], async () => {
+      const { members, status } = await tab.state(room);
+      return [members, status];
+    });
   }
+  assert.deepEqual(await scene.server.members(room), users);
 });
 
-scenario("a server that drains is left within its time, and others see nothing", CHROMIUM, async (scene) => {
-  const own = await startServer();
-  const proxy = await startProxy(own.url);
-  scene.proxies.push(proxy);
+scenario("a server that drains is left within its time, one browser after the other", CHROMIUM, async (scene) => {
+  const room = "room:drained";
+  const users = ["ada", "ben", "cy"];
+  const tabs = [];
+  for (const user of users) tabs.push(await scene.syncedTab(await scene.profile(user), [room]));
+  // Behind the proxy there is another node.
+  const other = await startServer();
   try {
-    const room = scene.group("drained");
-    const tabs = [];
-    for (const user of ["ada", "ben", "cy"]) {
-      const profile = await scene.profile(user);
-      tabs.push(await profile.tab(`${proxy.url}/page?room=${room}`));
-      await tabs.at(-1).synced(room);
-    }
-    // Behind the proxy there is another node.
-    const draining = own.drain();
-    proxy.target = new URL(scene.server.url);
-    await eventually("three streams", 3, async () => proxy.opens.filter(({ status }) => status === 200).length - 3);
-    await draining;
-    const times = proxy.opens.slice(3).map(({ at }) => at);
+    scene.proxy.target = new URL(other.url);
+    await scene.server.drain();
+    await eventually("three streams", 3, () => scene.proxy.streams);
+    const times = scene.proxy.opens.slice(3).map(({ at }) => at);
+    assert.equal(times.length, 3);
     assert.ok(Math.max(...times) - Math.min(...times) >= 100, `they went at ${times}`);
     for (const tab of tabs) {
-      await eventually("the roster", ["ada", "ben", "cy"], async () => (await tab.state(room)).members);
+      await eventually("the roster", users, async () => (await tab.state(room)).members);
     }
+    assert.deepEqual(await other.members(room), users);
   } finally {
-    await own.stop();
+    scene.proxy.target = new URL(scene.server.url);
+    await other.stop();
   }
 });

@@ -5,7 +5,7 @@ import { BOTH, CHROMIUM, scenario } from "./scene.mjs";
 import { eventually } from "./server.mjs";
 
 scenario("of a denied room only that subscription is denied", BOTH, async (scene) => {
-  const [room, denied] = [scene.group("open"), scene.group("shut", "denied")];
+  const [room, denied] = ["room:open", "denied:shut"];
   const ada = await scene.profile("ada");
   // Denied as the stream opens, and later, in another tab.
   const first = await scene.tab(ada, [denied, room]);
@@ -27,7 +27,7 @@ scenario("of a denied room only that subscription is denied", BOTH, async (scene
 });
 
 scenario("a room that wants a signed-in user is denied to a visitor, and opens by reconnect()", CHROMIUM, async (scene) => {
-  const [room, members] = [scene.group("open"), scene.group("members", "private")];
+  const [room, members] = ["room:open", "private:members"];
   const visitor = await scene.profile();
   const tab = await scene.tab(visitor, [room, members]);
   await tab.synced(room);
@@ -44,7 +44,7 @@ scenario("a room that wants a signed-in user is denied to a visitor, and opens b
 
 for (const status of [503, 429]) {
   scenario(`after a ${status} the client comes back when it was told to`, BOTH, async (scene) => {
-    const room = scene.group("busy");
+    const room = "room:busy";
     scene.proxy.refuse("/sse", status, { "retry-after": "1" });
     const tab = await scene.tab(await scene.profile("ada"), [room]);
     const synced = await tab.synced(room);
@@ -58,7 +58,7 @@ for (const status of [503, 429]) {
 }
 
 scenario("a stream that is refused for good is not asked for again, but by reconnect()", CHROMIUM, async (scene) => {
-  const room = scene.group("forbidden");
+  const room = "room:forbidden";
   scene.proxy.refuse("/sse", 403, {}, Infinity);
   const ada = await scene.profile("ada");
   const tab = await scene.tab(ada, [room]);
@@ -76,7 +76,7 @@ scenario("a stream that is refused for good is not asked for again, but by recon
 });
 
 scenario("a change that is refused for a moment is made later, on the same stream", CHROMIUM, async (scene) => {
-  const [room, other] = [scene.group("held"), scene.group("wanted")];
+  const [room, other] = ["room:held", "room:wanted"];
   const watcher = await scene.person(room);
   const tab = await scene.syncedTab(await scene.profile("ada"), [room]);
   scene.proxy.refuse("/control", 503, { "retry-after": "1" });
@@ -89,7 +89,7 @@ scenario("a change that is refused for a moment is made later, on the same strea
 });
 
 scenario("a server that does not know the connection is given a new one, which nobody sees", CHROMIUM, async (scene) => {
-  const [room, other] = [scene.group("held"), scene.group("wanted")];
+  const [room, other] = ["room:held", "room:wanted"];
   const watcher = await scene.person(room);
   const tab = await scene.syncedTab(await scene.profile("ada"), [room]);
   scene.proxy.refuse("/control", 404);

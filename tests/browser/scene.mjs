@@ -1,22 +1,15 @@
 // A scenario: a test with a server, a proxy before it, and people with browsers of their own.
 
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { startBrowser } from "./browsers.mjs";
 import { startProxy } from "./proxy.mjs";
 import { Person, eventually, graceEnds, startServer } from "./server.mjs";
 
 /** @type {Map<string, Awaited<ReturnType<typeof startBrowser>>>} */
 const browsers = new Map();
-let server;
-let scenes = 0;
-
-before(async () => {
-  server = await startServer();
-});
 
 after(async () => {
   for (const browser of browsers.values()) await browser.close();
-  await server?.stop();
 });
 
 /** The browsers that a scenario is shown in. */
@@ -26,11 +19,12 @@ export const CHROMIUM = ["chromium"];
 /** Only browsers in this list take part, where `BROWSERS` is set. */
 const chosen = process.env.BROWSERS?.split(",") ?? BOTH;
 
-/** Plays a scenario in each browser. `options` are the proxy's. */
+/** Plays a scenario in each of these browsers. `options` are the proxy's. */
 export function scenario(name, where, play, options = {}) {
   for (const browser of where.filter((each) => chosen.includes(each))) {
     test(`${name} (${browser})`, async () => {
       if (!browsers.has(browser)) browsers.set(browser, await startBrowser(browser));
+      const server = await startServer();
       const scene = new Scene(browsers.get(browser), server, await startProxy(server.url, options));
       try {
         await play(scene);
@@ -44,21 +38,13 @@ export function scenario(name, where, play, options = {}) {
 
 export class Scene {
   tabs = [];
-  /** Those that a scenario has started besides its own. */
-  proxies = [];
   #profiles = [];
   #people = [];
-  #name = `${++scenes}`;
 
   constructor(browser, server, proxy) {
     this.browser = browser;
     this.server = server;
     this.proxy = proxy;
-  }
-
-  /** The name of a group that no other scene has. */
-  group(name, family = "room") {
-    return `${family}:${name}-${this.#name}`;
   }
 
   /** A browser of somebody's own; nobody's without a name. */
@@ -107,10 +93,22 @@ export class Scene {
     await eventually(`${count} connections`, count + people, async () => (await this.server.health()).connections);
   }
 
+  /** The server is killed; `start` has another one in its place. */
+  async stopServer() {
+    const { port } = this.server;
+    await this.server.stop();
+    return { start: async () => (this.server = await startServer(port)) };
+  }
+
+  /** Ends everything; a browser that is closed leaves no connection. */
   async end() {
-    for (const profile of this.#profiles) await profile.close();
-    for (const person of this.#people) person.vanish();
-    for (const proxy of [this.proxy, ...this.proxies]) await proxy.stop();
-    await eventually("no connection is left", 0, async () => (await this.server.health()).connections);
+    try {
+      for (const profile of this.#profiles) await profile.close();
+      for (const person of this.#people) person.vanish();
+      await eventually("no stream is left", 0, () => this.proxy.streams);
+    } finally {
+      await this.proxy.stop();
+      await this.server.stop();
+    }
   }
 }

@@ -5,7 +5,7 @@ import { BOTH, CHROMIUM, scenario } from "./scene.mjs";
 import { GRACE, eventually } from "./server.mjs";
 
 scenario("a second tab gets a snapshot, and twenty tabs have one connection", BOTH, async (scene) => {
-  const room = scene.group("tabs");
+  const room = "room:tabs";
   const watcher = await scene.person(room);
   const ada = await scene.profile("ada");
   const tabs = [await scene.syncedTab(ada, [room])];
@@ -25,13 +25,13 @@ scenario("a second tab gets a snapshot, and twenty tabs have one connection", BO
 });
 
 scenario("others see nothing while a tab enters and leaves twenty rooms", BOTH, async (scene) => {
-  const room = scene.group("first");
+  const room = "room:first";
   const watcher = await scene.person(room);
   const ada = await scene.profile("ada");
   const first = await scene.syncedTab(ada, [room]);
   const second = await scene.syncedTab(ada, [room]);
   for (let i = 0; i < 20; i += 1) {
-    const other = scene.group(`other-${i}`);
+    const other = `room:other-${i}`;
     await second.enter(other);
     await second.synced(other);
     await second.leave(other);
@@ -44,7 +44,7 @@ scenario("others see nothing while a tab enters and leaves twenty rooms", BOTH, 
 });
 
 scenario("a tab that opens an empty room leaves the roster of the first alone", CHROMIUM, async (scene) => {
-  const [room, empty] = [scene.group("full"), scene.group("empty")];
+  const [room, empty] = ["room:full", "room:empty"];
   await scene.person(room, "ben");
   await scene.person(room, "cy");
   const visitor = await scene.profile();
@@ -59,7 +59,7 @@ scenario("a tab that opens an empty room leaves the roster of the first alone", 
 });
 
 scenario("of two subscriptions to one room in a tab, one goes on without the other", BOTH, async (scene) => {
-  const room = scene.group("twice");
+  const room = "room:twice";
   const watcher = await scene.person(room);
   const tab = await scene.syncedTab(await scene.profile("ada"), [room]);
   await tab.enter(room, "again");
@@ -74,7 +74,7 @@ scenario("of two subscriptions to one room in a tab, one goes on without the oth
 });
 
 scenario("others see the leave at once when the last subscription ends", BOTH, async (scene) => {
-  const [room, other] = [scene.group("left"), scene.group("kept")];
+  const [room, other] = ["room:left", "room:kept"];
   const [watcher, keeper] = [await scene.person(room), await scene.person(other)];
   const ada = await scene.profile("ada");
   const tab = await scene.syncedTab(ada, [room, other]);
