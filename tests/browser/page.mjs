@@ -3,9 +3,11 @@
 
 import { readFile } from "node:fs/promises";
 import { createContext, runInContext } from "node:vm";
-import { Hub } from "../../umbral-presence/client/worker.js";
+import { createHub } from "../../umbral-presence/client/worker.js";
 
-const SOURCE = await readFile(new URL("../../umbral-presence/client/client.js", import.meta.url), "utf8");
+// `import` works in modules only here; a test says what it gives.
+const SOURCE = (await readFile(new URL("../../umbral-presence/client/client.js", import.meta.url), "utf8")) //
+  .replaceAll("import(", "load(");
 const ORIGIN = "http://page.test";
 
 /** Web Locks, as far as the client uses them. */
@@ -24,7 +26,7 @@ class Locks {
 export class Server {
   /** @type {{url: URL, write: (frame: object) => void, end: () => void, open: boolean}[]} */
   streams = [];
-  /** @type {{conn: string, n: number, groups: string[]}[]} */
+  /** @type {{conn: string, n: number, groups: string[], sync: string[]}[]} */
   calls = [];
   /** Answers of the next calls; those after are answered with 200. @type {Response[]} */
   answers = [];
@@ -72,11 +74,11 @@ export class Browser {
   constructor() {
     globalThis.fetch = this.server.fetch;
     Object.defineProperty(globalThis, "navigator", { value: { locks: this.#locks }, configurable: true });
-    this.hub = new Hub(`${ORIGIN}/realtime/`);
+    this.hub = createHub(`${ORIGIN}/realtime/`);
   }
 
-  /** A page that has loaded the script. */
-  open() {
+  /** A page that has loaded the script. Without a `SharedWorker` it gets its hub by `load`. */
+  open({ worker = true, load } = {}) {
     const { hub } = this;
     const ports = this.#ports;
     const events = new EventTarget();
@@ -90,10 +92,12 @@ export class Browser {
       }
     }
     const page = createContext({
-      SharedWorker,
+      ...(worker && { SharedWorker }),
+      load,
+      console,
       MessageChannel,
       URL,
-      TextEncoder,
+      Blob,
       setTimeout,
       clearTimeout,
       queueMicrotask,

@@ -1,0 +1,29 @@
+// A subscription's changes one after another, for `for await`.
+/** @import { Iterate, PresenceEvent } from "./internal.js" */
+
+/** So many wait for the reader at most. */
+const MOST_QUEUED = 1000;
+
+/** @type {Iterate} */
+export async function* iterate(presence, synced) {
+  const whole = () => /** @type {PresenceEvent} */ (["sync", presence.members]);
+  let queue = synced ? [whole()] : [];
+  let wake = () => {};
+  const events = /** @type {const} */ (["sync", "join", "leave", "update", "status"]);
+  const stops = events.map((event) =>
+    presence.on(event, (/** @type {any} */ value) => {
+      queue.push([event, value]);
+      // Who reads too slowly gets one snapshot for all that was missed.
+      if (queue.length > MOST_QUEUED) queue = [whole()];
+      wake();
+    }),
+  );
+  try {
+    while (queue.length || presence.status !== "closed") {
+      if (!queue.length) await new Promise((/** @type {(value?: any) => void} */ done) => (wake = done));
+      yield* queue.splice(0);
+    }
+  } finally {
+    for (const stop of stops) stop();
+  }
+}
