@@ -85,6 +85,23 @@ scenario("another user is noticed without reconnect(), by the next tab that open
   }
 });
 
+scenario("another user is noticed without reconnect(), by the next room that is entered", BOTH, async (scene) => {
+  const { room, profile, tabs, stop } = await begin(scene);
+  try {
+    await profile.signIn("ben", scene.proxy.url);
+    const since = Date.now();
+    await tabs[1].enter("private:ours");
+    for (const tab of tabs) await isBens(scene, tab, room, since);
+    await tabs[1].synced("private:ours");
+    assert.deepEqual(await tabs[1].events("private:ours"), [["sync", ["ben"]]]);
+    // The server has said why.
+    assert.ok(scene.proxy.requests.some(({ status }) => status === 409));
+    await scene.streams(1);
+  } finally {
+    stop();
+  }
+});
+
 scenario("who signs out is a visitor in all tabs, and has left", BOTH, async (scene) => {
   const { room, profile, tabs, stop } = await begin(scene);
   try {
