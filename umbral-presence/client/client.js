@@ -170,6 +170,7 @@
         }
       };
       if (nth === 1) this.listen();
+      if (this.status === "live") this.receive({ t: "status", status: "reconnecting", me: this.me });
       if (this.alone || !navigator.locks) return fallBack();
       try {
         const worker = new SharedWorker(this.url(this.hub), { type: "module", name, extendedLifetime: true });
@@ -203,9 +204,9 @@
       this.plan();
       // It is held until the hub dies.
       navigator.locks?.request(lock, { mode: "shared" }, () => {
+        if (this.port !== port) return;
         this.port = null;
         this.leave?.();
-        this.receive({ t: "status", status: "reconnecting" });
         this.start();
       });
     },
@@ -214,9 +215,11 @@
       addEventListener("pagehide", () => {
         // A page in the back/forward cache would keep its lock.
         this.port?.postMessage({ t: "vanish" });
+        this.port = null;
+        this.starts++;
         this.leave?.();
       });
-      addEventListener("pageshow", (event) => event.persisted && this.port && this.attach(this.port));
+      addEventListener("pageshow", (event) => event.persisted && this.start());
       const wake = () => setTimeout(() => this.post({ t: "retry" }), 500 * Math.random());
       addEventListener("online", wake);
       document.addEventListener("visibilitychange", () => document.hidden || wake());

@@ -1,4 +1,4 @@
-// A subscription's changes one after another, for `for await`.
+// A subscription's events one after another, for `for await`.
 /** @import { Iterate, PresenceEvent } from "./internal.js" */
 
 /** So many wait for the reader at most. */
@@ -21,7 +21,8 @@ export async function* iterate(presence, synced) {
   try {
     while (queue.length || presence.status !== "closed") {
       if (!queue.length) await new Promise((/** @type {(value?: any) => void} */ done) => (wake = done));
-      yield* queue.splice(0);
+      const event = queue.shift();
+      if (event) yield event;
     }
   } finally {
     for (const stop of stops) stop();

@@ -1,65 +1,74 @@
 // The hub where there is no SharedWorker: in one of the tabs, the leader, which the others
 // reach over a BroadcastChannel. Without Web Locks every tab has a hub of its own.
-/** @import { Join } from "./internal.js" */
+/** @import { CreateHub, Hub, Join, Port } from "./internal.js" */
 
-/** The tab's side of the channel, once there is one. @type {import("./internal.js").Port | null} */
+/** This tab's way to the leader, which ends when the page goes, be it into a cache. @type {Port | null} */
 let joined = null;
 
 /** @type {Join} */
 export const join = async (base, script, name) => {
+  /** @type {{createHub: CreateHub}} */
   const { createHub } = await import(script);
   if (!navigator.locks) return alone(createHub(base));
   if (joined) return joined;
 
   const id = Math.random();
   const channel = new BroadcastChannel(name);
-  /** What to say to the next leader. @type {any} */
+  /** What is said to the next leader. @type {any} */
   let greeting = null;
-  /** @type {import("./internal.js").Port} */
-  const port = (joined = {
+  /** @type {Port} */
+  const port = {
     onmessage: null,
     postMessage(data) {
       if (data.t === "attach") greeting = data;
       channel.postMessage({ from: id, data });
     },
-  });
+  };
   channel.onmessage = ({ data: { to, data } }) => {
     if (to === id) port.onmessage?.({ data });
     if (to === "all" && greeting) port.postMessage(greeting);
   };
-  stand(() => lead(createHub(base), name), `${name}-leader`);
-  return port;
+  const election = stand(() => lead(createHub(base), name), `${name}-leader`);
+  // A frozen page could not do its duty.
+  document.addEventListener("freeze", election.leave);
+  document.addEventListener("resume", election.enter);
+  onLeaving(() => {
+    joined = null;
+    election.leave();
+    channel.close();
+    document.removeEventListener("freeze", election.leave);
+    document.removeEventListener("resume", election.enter);
+  });
+  return (joined = port);
 };
 
-/** Takes part in the election, except while the page is frozen: it could not do its duty.
+/** Takes part in an election.
  * @param {() => () => void} lead takes up the work; gives what ends it @param {string} lock */
 const stand = (lead, lock) => {
-  let stop = () => {};
-  const start = () => {
-    stop();
+  let leave = () => {};
+  const enter = () => {
+    leave();
     const abort = new AbortController();
-    stop = () => abort.abort();
+    leave = () => abort.abort();
     const hold = () =>
-      new Promise((done) => {
+      new Promise((/** @type {(value: void) => void} */ done) => {
         const end = lead();
-        stop = () => done(end());
+        leave = () => {
+          leave = () => {};
+          done(end());
+        };
       });
-    // Who is stopped while waiting hears of it by a rejection.
+    // Who leaves before being elected hears of it by a rejection.
     navigator.locks.request(lock, { signal: abort.signal }, hold).catch(() => {});
   };
-  for (const event of ["pagehide", "freeze"]) on(event, () => stop());
-  on("resume", start);
-  on("pageshow", (event) => event.persisted && start());
-  start();
+  enter();
+  return { enter, leave: () => leave() };
 };
 
-/** `freeze` and `resume` are events of the document. @param {string} event @param {(event: any) => void} handler */
-const on = (event, handler) => (/^page/.test(event) ? window : document).addEventListener(event, handler);
-
-/** Serves the tabs as their leader. @param {import("./internal.js").Hub} hub @param {string} name */
+/** Serves the tabs as their leader; gives what ends it. @param {Hub} hub @param {string} name */
 const lead = (hub, name) => {
   const channel = new BroadcastChannel(name);
-  /** @type {Map<number, import("./internal.js").Port>} */
+  /** @type {Map<number, Port>} */
   const ports = new Map();
   channel.onmessage = ({ data: { from, data } }) => {
     if (!from) return;
@@ -70,6 +79,7 @@ const lead = (hub, name) => {
       hub.serve(port);
     }
     port.onmessage?.({ data });
+    if (data.t === "vanish") ports.delete(from);
   };
   channel.postMessage({ to: "all" });
   return () => {
@@ -78,18 +88,23 @@ const lead = (hub, name) => {
   };
 };
 
-/** Ends a hub without a goodbye, for another takes over. @param {import("./internal.js").Hub} hub */
+/** @param {Hub} hub @returns {Port} */
+const alone = (hub) => {
+  const { port1, port2 } = new MessageChannel();
+  hub.serve(port1);
+  onLeaving(() => {
+    quit(hub);
+    port1.close();
+  });
+  return port2;
+};
+
+/** Ends a hub without a goodbye: another one takes over. @param {Hub} hub */
 const quit = (hub) => {
-  hub.say("reconnecting");
   hub.tabs.clear();
   hub.drop();
   hub.release?.(null);
 };
 
-/** @param {import("./internal.js").Hub} hub */
-const alone = (hub) => {
-  const { port1, port2 } = new MessageChannel();
-  hub.serve(port1);
-  on("pagehide", () => quit(hub));
-  return port2;
-};
+/** @param {() => void} leave called when the page goes */
+const onLeaving = (leave) => addEventListener("pagehide", leave, { once: true });

@@ -65,7 +65,8 @@ export const createHub = (base) => ({
   attach(port, { lock, groups }) {
     const tab = { port, groups: new Set(), confirmed: false, since: ++this.clock, held: [] };
     this.tabs.set(port, tab);
-    if (lock) navigator.locks.request(lock, () => this.tabs.get(port) === tab && this.vanish(port));
+    // Shared, so that a leader in the back/forward cache is in nobody's way.
+    if (lock) navigator.locks.request(lock, { mode: "shared" }, () => this.tabs.get(port) === tab && this.vanish(port));
     this.want(port, { groups });
     this.retry();
     this.held ??= new Promise((held) => {

@@ -14,6 +14,7 @@ export const createHub = (base) => {
   const { control, confirm, identity, reset } = hub;
   /** What has not been sent, by the port of its tab. @type {Map<object, string[]>} */
   const unsent = new Map();
+  let asking = false;
 
   const flush = () => {
     for (const { port, confirmed } of hub.tabs.values()) {
@@ -52,9 +53,24 @@ export const createHub = (base) => {
       };
     },
 
-    /** Only a handshake carries cookies: it tells who the tabs are. @type {Hub["control"]} */
+    /** Only a handshake carries cookies, so another one tells who the tabs are. @type {Hub["control"]} */
     async control() {
-      if ([...hub.tabs.values()].some((tab) => !tab.confirmed && tab.since < Infinity)) return hub.open();
+      const { stream } = hub;
+      const isUnsure = [...hub.tabs.values()].some((tab) => !tab.confirmed && tab.since < Infinity);
+      if (stream && isUnsure && !asking) {
+        asking = true;
+        const at = ++hub.clock;
+        const hello = await greeting(base);
+        asking = false;
+        if (stream !== hub.stream) return;
+        // Whoever it was, the stream's own end tells what is wrong.
+        if (!hello || hello.me !== hub.me) {
+          if (hello) hub.reset();
+          return hub.open();
+        }
+        hub.confirm(at);
+        hub.plan();
+      }
       return control.call(hub);
     },
 
@@ -97,6 +113,9 @@ export const createHub = (base) => {
     },
     reset() {
       unsent.clear();
+      // The other user is gone at once.
+      const stream = /** @type {SocketStream | null} */ (hub.stream);
+      stream?.socket.close(1000);
       reset.call(hub);
     },
   });
@@ -143,6 +162,18 @@ const answered = ({ waiting }, event, data) => {
   if (groups.length && !waiting.groups.size) waiting.answer({ status: 200, body: { denied: waiting.denied } });
   return groups.length > 0;
 };
+
+/** What the server says to whoever has the cookies of now. @param {string} base */
+const greeting = (base) =>
+  new Promise((/** @type {(hello: {me: string | null} | null) => void} */ done) => {
+    const socket = new WebSocket(`${base.replace(/^http/, "ws")}ws?v=1&groups=`);
+    socket.onmessage = ({ data }) => {
+      done(JSON.parse(data).data);
+      socket.close(1000);
+    };
+    socket.onclose = () => done(null);
+    setTimeout(() => socket.close(1000), 10000);
+  });
 
 /** Why there is no socket. The handshake keeps it from scripts, an event stream does not.
  * @param {Hub} hub @param {string} base @returns {Promise<Reply>} */
