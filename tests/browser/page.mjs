@@ -14,10 +14,10 @@ const ORIGIN = "http://page.test";
 class Locks {
   held = new Map();
 
-  async request(name, hold) {
+  async request(name, ...[options, hold = options]) {
     const before = this.held.get(name) ?? Promise.resolve();
     const mine = before.then(() => hold({ name }));
-    this.held.set(name, mine.catch(() => {}));
+    if (options.mode !== "shared") this.held.set(name, mine.catch(() => {}));
     return mine;
   }
 }
@@ -32,15 +32,26 @@ export class Server {
   answers = [];
   /** Says which of these groups are denied. */
   denied = (/** @type {string[]} */ _groups) => [];
+  /** So many groups a connection may have. */
+  limit = Infinity;
+  /** Nobody is reached. */
+  down = false;
   #groups = new Set();
+
+  #full() {
+    const error = { code: "too_many_groups", message: `at most ${this.limit}`, limit: this.limit };
+    return Response.json({ error }, { status: 400 });
+  }
 
   fetch = async (/** @type {string} */ address, /** @type {any} */ options = {}) => {
     const url = new URL(address);
+    if (this.down) throw new TypeError("Failed to fetch");
     if (url.pathname.endsWith("/control")) {
       const call = JSON.parse(options.body);
       this.calls.push(call);
       const answer = this.answers.shift();
       if (answer) return answer;
+      if (call.groups.length > this.limit) return this.#full();
       const denied = this.denied(call.groups);
       const joined = call.groups.filter((g) => !denied.includes(g) && !this.#groups.has(g));
       this.#groups = new Set(call.groups.filter((g) => !denied.includes(g)));
@@ -65,11 +76,16 @@ export class Server {
   };
 }
 
+/** What a page imports is the file of this name. */
+const load = (/** @type {string} */ address) =>
+  import(new URL(`../../umbral-presence/client${new URL(address).pathname.replace("/realtime", "")}`, import.meta.url).href);
+
 /** A browser: one hub, and pages that share it. */
 export class Browser {
   server = new Server();
   #locks = new Locks();
   #ports = [];
+  #pages = [];
 
   constructor() {
     globalThis.fetch = this.server.fetch;
@@ -77,12 +93,15 @@ export class Browser {
     this.hub = createHub(`${ORIGIN}/realtime/`);
   }
 
-  /** A page that has loaded the script. Without a `SharedWorker` it gets its hub by `load`. */
-  open({ worker = true, load } = {}) {
+  /** A page that has loaded the script; without a worker it gets its hub by what it imports. */
+  open({ worker = true, imports = load } = {}) {
     const { hub } = this;
     const ports = this.#ports;
     const events = new EventTarget();
-    const errors = [];
+    this.#pages.push(events);
+    const [errors, logged] = [[], []];
+    const currentScript = { src: `${ORIGIN}/realtime/client.js` };
+    const document = Object.assign(new EventTarget(), { currentScript, hidden: false });
     class SharedWorker {
       constructor() {
         const { port1, port2 } = new MessageChannel();
@@ -93,8 +112,8 @@ export class Browser {
     }
     const page = createContext({
       ...(worker && { SharedWorker }),
-      load,
-      console,
+      load: imports,
+      console: { error: (...words) => logged.push(words.join(" ")) },
       MessageChannel,
       URL,
       Blob,
@@ -103,25 +122,27 @@ export class Browser {
       queueMicrotask,
       navigator: { locks: this.#locks },
       location: { href: `${ORIGIN}/` },
-      document: Object.assign(new EventTarget(), {
-        currentScript: { src: `${ORIGIN}/realtime/client.js` },
-        hidden: false,
-      }),
+      document,
       addEventListener: events.addEventListener.bind(events),
       reportError: (error) => errors.push(error),
     });
+    runInContext("Symbol.dispose ??= Symbol('dispose'); Symbol.asyncDispose ??= Symbol('asyncDispose');", page);
     runInContext(SOURCE, page);
     return {
+      dispose: runInContext("Symbol.dispose", page),
       realtime: page.umbral.realtime,
       current: () => page.umbral.realtime,
       load: () => runInContext(SOURCE, page),
       errors,
+      logged,
       events,
+      document,
     };
   }
 
   /** Ends everything that would keep the test running. */
   close() {
+    for (const page of this.#pages) page.dispatchEvent(new Event("pagehide"));
     for (const port of this.#ports) port.close();
     this.hub.tabs.clear();
     this.hub.goodbye();
