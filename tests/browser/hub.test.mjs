@@ -406,7 +406,7 @@ test("what was for one user reaches no page that another one has opened", async 
 });
 
 test("what comes while a page's cookies are checked reaches it afterwards", async () => {
-  const { page, wire } = await livePage();
+  const { page, wire, events } = await livePage();
   const heard = [];
   page.realtime.subscribe(GROUP, (event) => heard.push(event));
   await until("the call", () => browser.server.calls.length > 1);
@@ -417,11 +417,37 @@ test("what comes while a page's cookies are checked reaches it afterwards", asyn
   await until("the check", () => browser.server.calls.length > before);
   wire.write({ c: GROUP, e: "chat", d: 1 });
   wire.write({ c: GROUP, e: "presence:diff", d: [["+", 2, BEN]], v: 2 });
-  await until("it waits", () => [...browser.hub.tabs.values()][0].held.length === 2);
+  const waits = () => [...browser.hub.tabs.values()][0].held.map(({ t }) => t);
+  await until("it waits", () => waits().includes("event") && waits().includes("diff"));
   assert.deepEqual(heard, []);
   answer(Response.json({ n: 9, joined: [], left: [], denied: [] }));
   await until("it has come", () => heard.length);
   assert.deepEqual(heard, ["chat"]);
+  assert.deepEqual(events, [["sync", [ADA]], ["sync", [ADA]], ["join", BEN]]);
+});
+
+test("what is under way when a page asks who is signed in now is not for it any more", async () => {
+  const { page, wire } = await livePage();
+  const letters = [];
+  page.realtime.subscribe(GROUP, (event, data) => letters.push(data));
+  wire.write({ c: "@user:7", e: "mail", d: 1 });
+  await until("the first letter", () => letters.length);
+  const { tell } = browser.hub;
+  // The second one has left the hub and has not arrived.
+  let told = false;
+  browser.hub.tell = (...message) => {
+    tell.apply(browser.hub, message);
+    if (!told) page.realtime.reconnect();
+    told = true;
+  };
+  wire.write({ c: "@user:7", e: "mail", d: 2 });
+  await until("it is sent", () => told);
+  browser.server.answers.push(new Response("{}", { status: 409 }));
+  const next = await stream(2);
+  await greet(next, hello("8"));
+  next.write({ c: "@user:8", e: "mail", d: 3 });
+  await until("the last letter", () => letters.includes(3));
+  assert.deepEqual(letters, [1, 3]);
 });
 
 test("a right that is lost denies that room and no other, and its roster is gone", async () => {

@@ -103,7 +103,7 @@ export interface Realtime {
   /** Passes a message to the application's `MessageHandler`; with `transport: "ws"` only. While
    * there is no connection it waits, unless another user signs in. */
   send(group: string, event: string, data?: unknown): void;
-  /** To be called after sign-in and sign-out. */
+  /** To be called after sign-in and sign-out. Each subscription gets its `sync` once more. */
   reconnect(): void;
   /** Comes before everything else. */
   configure(options: Options): void;

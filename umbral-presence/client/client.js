@@ -177,7 +177,6 @@
         const refused = () => {
           if (this.port || nth < this.starts) return;
           worker.port.onmessage = null;
-          this.leave?.();
           fallBack();
         };
         // So does a policy refuse workers; it does not throw.
@@ -190,23 +189,27 @@
     },
 
     attach(port) {
+      this.leave?.();
       const lock = navigator.locks && `umbral-presence-tab-${Math.random()}`;
       const hello = () => port.postMessage({ t: "attach", lock, groups: [...this.rooms.keys()] });
-      port.onmessage = ({ data }) => (data.t === "ready" ? this.use(port, data.lock) : this.receive(data));
+      port.onmessage = ({ data }) => {
+        if (data.t === "ready") this.use(port, data.lock);
+        else if (!this.deaf) this.receive(data);
+      };
       if (!lock) return hello();
       navigator.locks.request(lock, () => (hello(), new Promise((done) => (this.leave = done))));
     },
 
     use(port, lock) {
-      if (this.port) return;
+      if (this.port) return (this.deaf = false);
       this.port = port;
       for (const message of this.waiting.splice(0)) this.post(message);
       this.plan();
+      if (this.deaf) this.attach(port);
       // It is held until the hub dies.
       navigator.locks?.request(lock, { mode: "shared" }, () => {
         if (this.port !== port) return;
         this.port = null;
-        this.leave?.();
         this.start();
       });
     },
@@ -320,7 +323,11 @@
     },
 
     reconnect() {
-      if (page.starts) page.post({ t: "identity" });
+      if (!page.starts) return;
+      // What is under way is for the user before.
+      page.deaf = true;
+      page.post({ t: "identity" });
+      if (page.port) page.attach(page.port);
     },
 
     configure({ base = page.base, transport = "sse" }) {

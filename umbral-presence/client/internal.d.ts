@@ -278,6 +278,8 @@ export interface Page {
   /** There is no SharedWorker here. */
   alone?: boolean;
   planned?: boolean;
+  /** Another user may have signed in: what the hub has said before it knows is not heard. */
+  deaf?: boolean;
   /** Lets go of the lock that says that this tab is there. */
   leave?: (value?: unknown) => void;
 
@@ -297,7 +299,7 @@ export interface Page {
    * waits for it, and so notices a tab that is closed or has crashed. */
   attach(port: Port): void;
   /** The hub has answered; `lock` is held until it dies. */
-  use(port: Port, lock: string): void;
+  use(port: Port, lock: string): unknown;
   listen(): void;
 }
 
