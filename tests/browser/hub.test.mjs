@@ -165,6 +165,19 @@ test("a handler that throws breaks nothing", async () => {
   assert.deepEqual(page.errors.map(String), ["Error: no"]);
 });
 
+test("a stream is read the same however it is cut", async () => {
+  const { page, wire } = await livePage();
+  const heard = [];
+  page.realtime.subscribe(GROUP, (event, data) => heard.push(data));
+  const frames = `event: u\nid: 1\ndata: {"c":"${GROUP}","e":"chat","d":"\u00e9"}\n\nevent: ping\r\ndata: {}\r\n\r\n: a comment\n\n`;
+  const bytes = new TextEncoder().encode(frames);
+  for (let size = 1; size <= bytes.length; size += 1) {
+    for (let at = 0; at < bytes.length; at += size) wire.raw(bytes.slice(at, at + size));
+    await until("the event", () => heard.length === size);
+  }
+  assert.deepEqual([...new Set(heard)], ["\u00e9"]);
+});
+
 test("a denied group disturbs no other", async () => {
   const page = browser.open();
   const [open, shut] = [watch(page), watch(page, "staff")];

@@ -24,7 +24,7 @@ class Locks {
 
 /** The server: keeps what it was asked, and answers what it is told to. */
 export class Server {
-  /** @type {{url: URL, write: (frame: object) => void, end: () => void, open: boolean}[]} */
+  /** @type {{url: URL, write: (frame: object) => void, raw: (bytes: Uint8Array) => void, end: () => void, open: boolean}[]} */
   streams = [];
   /** @type {{conn: string, n: number, groups: string[], sync: string[]}[]} */
   calls = [];
@@ -62,8 +62,9 @@ export class Server {
     const body = new ReadableStream({
       start(controller) {
         const text = new TextEncoder();
+        stream.raw = (bytes) => stream.open && controller.enqueue(bytes);
         stream.write = (frame) =>
-          stream.open && controller.enqueue(text.encode(`event: u\nid: 1\ndata: ${JSON.stringify(frame)}\n\n`));
+          stream.raw(text.encode(`event: u\nid: 1\ndata: ${JSON.stringify(frame)}\n\n`));
         stream.end = () => stream.open && ((stream.open = false), controller.close());
         options.signal?.addEventListener("abort", () => {
           if (stream.open) controller.error(new Error("aborted"));

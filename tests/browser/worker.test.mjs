@@ -1,9 +1,10 @@
-// The hub's parts that need no browser: the event stream and the folding of rosters.
+// The hub's parts that need no browser: the folding of rosters; and how big it is.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { createRoster, eventReader, fold } from "../../umbral-presence/client/worker.js";
+import { gzipSync } from "node:zlib";
+import { createRoster, fold } from "../../umbral-presence/client/worker.js";
 
 const vectors = JSON.parse(readFileSync(new URL("../vectors/roster.json", import.meta.url), "utf8"));
 
@@ -40,12 +41,9 @@ test("what is known already is passed over, also in the middle of a diff", () =>
   assert.equal(roster.v, 6);
 });
 
-test("a stream is read the same however it is cut", () => {
-  const stream = 'event: u\nid: 1\ndata: {"a":"é"}\n\nevent: ping\r\ndata: {}\r\n\r\n: a comment\n\ndata:3\n\n';
-  for (let size = 1; size <= stream.length; size += 1) {
-    const events = [];
-    const read = eventReader((frame) => events.push(frame));
-    for (let at = 0; at < stream.length; at += size) read(stream.slice(at, at + size));
-    assert.deepEqual(events, [{ a: "é" }, {}, 3], `in pieces of ${size}`);
-  }
+test("client and worker together are smaller than 7 KiB, as they are served", async () => {
+  const read = (name) => readFileSync(new URL(`../../umbral-presence/client/${name}`, import.meta.url), "utf8");
+  const served = read("client.js").replace("__HASH__", "0123456789abcdef") + read("worker.js");
+  const size = gzipSync(served, { level: 9 }).length;
+  assert.ok(size < 7 * 1024, `${size} bytes`);
 });

@@ -1,8 +1,5 @@
-// `umbral.realtime`, documented in client.d.mts. All tabs of a browser share one connection,
-// which a hub holds (worker.js).
+// `umbral.realtime`, documented in client.d.mts; its parts are told in internal.d.ts.
 (() => {
-  /** @import { Client, CreateRoom, Page, Subscribed, Watch } from "./internal.js" */
-
   // As a script and as a module it is one client.
   if (globalThis.umbral?.realtime) return;
 
@@ -132,7 +129,7 @@
     },
 
     receive(data) {
-      const { t, group, e, d, c, status, error, members } = data;
+      const { t, group, e, d, c } = data;
       const room = this.rooms.get(group ?? c);
       if (t === "event") {
         const listeners = c[0] === "@" ? this.everywhere : room?.listeners;
@@ -140,7 +137,7 @@
           if (typeof handlers === "function") this.call(handlers, e, d, c);
           else if (Object.hasOwn(handlers, e)) this.call(handlers[e], d, c);
       } else if (t === "status") {
-        Object.assign(this, { status, error, me: data.me });
+        Object.assign(this, data.page);
         for (const each of this.rooms.values()) {
           if (data.reset) each.forget();
           each.tell();
@@ -148,9 +145,9 @@
       } else if (room) {
         if (t === "diff") room.change(data.changes);
         else {
-          if (status === "denied") room.forget();
-          Object.assign(room, { status, error });
-          if (members) room.sync(members);
+          if (data.room.status === "denied") room.forget();
+          Object.assign(room, data.room);
+          if (data.members) room.sync(data.members);
         }
         room.tell();
       }
@@ -170,7 +167,7 @@
         }
       };
       if (nth === 1) this.listen();
-      if (this.status === "live") this.receive({ t: "status", status: "reconnecting", me: this.me });
+      if (this.status === "live") this.receive({ t: "status", page: { status: "reconnecting" } });
       if (this.alone || !navigator.locks) return fallBack();
       try {
         const worker = new SharedWorker(this.url(this.hub), { type: "module", name, extendedLifetime: true });

@@ -1,12 +1,10 @@
 // A subscription's events one after another, for `for await`.
-/** @import { Iterate, PresenceEvent } from "./internal.js" */
-
 /** So many wait for the reader at most. */
 const MOST_QUEUED = 1000;
 
 /** @type {Iterate} */
 export async function* iterate(presence, synced) {
-  const whole = () => /** @type {PresenceEvent} */ (["sync", presence.members]);
+  const whole = () => /** @type {import("./client.mjs").PresenceEvent<any>} */ (["sync", presence.members]);
   let queue = synced ? [whole()] : [];
   let wake = () => {};
   const events = /** @type {const} */ (["sync", "join", "leave", "update", "status"]);

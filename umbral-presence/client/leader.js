@@ -1,7 +1,5 @@
 // The hub where there is no SharedWorker: in one of the tabs, the leader, which the others
 // reach over a BroadcastChannel. Without Web Locks every tab has a hub of its own.
-/** @import { CreateHub, Hub, Join, Port } from "./internal.js" */
-
 /** This tab's way to the leader, which ends when the page goes, be it into a cache. @type {Port | null} */
 let joined = null;
 

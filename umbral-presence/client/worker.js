@@ -1,10 +1,7 @@
-// The hub: one stream for all tabs of a browser, in a SharedWorker or in one of the tabs
-// (leader.js). What each part is for is told in internal.d.ts.
-/** @import { CreateHub, CreateRoster, EventReader, Fold, Message } from "./internal.js" */
-
+// The hub: one stream for all tabs of a browser. Its parts are told in internal.d.ts.
 /** A tab that vanishes may be a reload. */
 const LINGER = 2000;
-/** A call proves life for so long; the server's heartbeat wakes us for the next one. */
+/** So long after a call a heartbeat is answered by another one. */
 const PROOF = 10000;
 /** So many groups fit into a URL. */
 const FIRST = 10;
@@ -31,16 +28,6 @@ export const fold = (roster, { e, d, v, k }) => {
     else roster.members.set(key, member);
   roster.v = v;
   return fresh;
-};
-
-/** @type {EventReader} */
-export const eventReader = (onFrame) => {
-  let rest = "";
-  return (text) => {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) if (line.startsWith("data:")) onFrame(JSON.parse(line.slice(5)));
-  };
 };
 
 const random = (below = 1) => Math.random() * below;
@@ -112,7 +99,7 @@ export const createHub = (base) => ({
     if (!roster || roster.status === "wanted") return;
     const { status, error, v } = roster;
     const members = v < 0 ? null : [...roster.members];
-    this.tell(group, { t: "room", group, status, error, members }, tabs);
+    this.tell(group, { t: "room", group, room: { status, error }, members }, tabs);
   },
 
   tell(channel, message, tabs) {
@@ -131,7 +118,7 @@ export const createHub = (base) => ({
 
   greet({ port, confirmed }, reset) {
     const { status, error, me } = this;
-    port.postMessage({ t: "status", status, error, me: confirmed ? me : null, reset });
+    port.postMessage({ t: "status", page: { status, error, me: confirmed ? me : null }, reset });
   },
 
   plan() {
@@ -163,7 +150,7 @@ export const createHub = (base) => ({
     // If the call fails, the server may tell of the others or not.
     for (const [group, roster] of this.rosters)
       if (!groups.includes(group)) Object.assign(roster, { v: -1, lost: true });
-    const { status = 0, body, wait = 0 } = await this.post(stream, groups).catch(() => /** @type {any} */ ({}));
+    const { status = 0, body, wait = 0 } = await this.post(stream, groups);
     if (stream !== this.stream) return;
     if (body?.denied) {
       this.settleAll(groups, body.denied);
@@ -179,18 +166,17 @@ export const createHub = (base) => ({
     if (stream.changed) this.plan();
   },
 
-  async post(stream, groups, last = false) {
+  post(stream, groups, last = false) {
     const sync = groups.filter((group) => this.rosters.get(group)?.lost);
     stream.proved = Date.now();
-    const response = await fetch(`${base}control`, {
+    return fetch(`${base}control`, {
       method: "POST",
       credentials: "include",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ conn: stream.conn, n: ++stream.n, groups, sync }),
       keepalive: last,
       signal: AbortSignal.timeout(10000),
-    });
-    return this.reply(response);
+    }).then(this.reply, () => ({}));
   },
 
   async reply(response) {
@@ -216,7 +202,7 @@ export const createHub = (base) => ({
     if (!roster || (status === "live" && roster.status === status)) return;
     if (status === "denied") {
       roster.v = -1;
-      error ??= { code: status, message: `the server does not let you into ${group}` };
+      error ??= { code: status, message: `you are not let into ${group}` };
     }
     Object.assign(roster, { status, error });
     this.show(group);
@@ -272,9 +258,14 @@ export const createHub = (base) => ({
       const response = await fetch(url, { credentials: "include", cache: "no-store", signal });
       if (!response.ok || !response.body) done(await this.reply(response));
       else {
-        const read = eventReader((frame) => this.take(stream, frame, done));
         const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-        for (let piece; !(piece = await reader.read()).done; read(piece.value)) this.heard(stream);
+        for (let rest = "", piece; !(piece = await reader.read()).done; ) {
+          this.heard(stream);
+          const lines = (rest + piece.value).split("\n");
+          rest = lines.pop() ?? "";
+          for (const line of lines)
+            if (line.startsWith("data:")) this.take(stream, JSON.parse(line.slice(5)), done);
+        }
       }
     } catch {
       // An end like any other.
@@ -356,7 +347,7 @@ export const createHub = (base) => ({
     const { stream } = this;
     [this.stream, this.me, this.status] = [null, undefined, "connecting"];
     this.rosters.clear();
-    if (stream) this.post(stream, [], true).catch(() => {}).finally(stream.close);
+    if (stream) this.post(stream, [], true).finally(stream.close);
   },
 });
 

@@ -1,7 +1,5 @@
 // The hub over a WebSocket instead of an event stream: what the tabs send is passed on.
 import { createHub as create } from "./worker.js";
-/** @import { CreateHub, Hub, Reply, SocketStream } from "./internal.js" */
-
 /** Messages that wait for a connection, of one tab. */
 const MOST_UNSENT = 100;
 
