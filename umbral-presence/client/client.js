@@ -1,9 +1,7 @@
-// `umbral.realtime`, documented in client.d.mts; its parts are told in internal.d.ts.
+// `umbral.realtime`. The reasons for what is done here are in internal.d.ts.
 (() => {
-  // As a script and as a module it is one client.
   if (globalThis.umbral?.realtime) return;
 
-  /** Written by the server: an old worker outlives a deployment. */
   const HASH = "__HASH__";
 
   /** @type {CreateRoom} */
@@ -17,7 +15,6 @@
     listeners: new Set(),
 
     sync(entries) {
-      // The keys of another connection are others.
       const index = () => new Map(this.snapshot().members.map((each) => [JSON.stringify(each?.id ?? each), each]));
       const old = index();
       this.members = new Map(entries);
@@ -33,12 +30,12 @@
     change(changes) {
       const { members } = this;
       if (!members) return;
-      for (const [sign, key, payload] of changes) {
-        const member = payload ?? members.get(key);
-        if (sign === "-") members.delete(key);
-        else members.set(key, payload);
+      for (const [event, key, payload] of changes) {
+        const member = event === "leave" ? members.get(key) : payload;
+        if (event === "leave") members.delete(key);
+        else members.set(key, member);
         this.list = this.shown = null;
-        this.emit({ "+": "join", "-": "leave", "~": "update" }[sign], member);
+        this.emit(event, member);
       }
     },
 
@@ -79,6 +76,7 @@
     me: null,
     error: null,
     starts: 0,
+    again: "",
 
     url(script) {
       return `${this.base}${script}.js?v=${HASH}`;
@@ -94,14 +92,12 @@
 
     enter(group) {
       if (!this.base) throw new Error("umbral.realtime: call configure({ base }) first");
-      // The server would refuse the groups of every tab.
       if (typeof group !== "string" || !/^(?!@)[^\s,\p{Cc}\p{Cs}]+$/u.test(group) || new Blob([group]).size > 200) {
         const rule = "1 to 200 bytes without space, comma or leading @";
         throw new TypeError(`umbral.realtime: a group name is ${rule}, not ${JSON.stringify(group)}`);
       }
       const room = this.rooms.get(group) ?? createRoom();
       this.rooms.set(group, room);
-      // Somebody may have let us in meanwhile.
       if (room.status === "denied") {
         room.forget();
         room.tell();
@@ -158,11 +154,12 @@
       const name = `umbral-presence-${this.hub}-${HASH}`;
       const fallBack = async () => {
         try {
-          const { join } = await import(`${this.url("leader")}#${nth}`);
+          const { join } = await import(this.url("leader") + this.again);
           this.alone = true;
           this.attach(await join(this.base, this.url(this.hub), name));
         } catch (error) {
           console.error("umbral.realtime:", error);
+          this.again = `#${nth}`;
           setTimeout(() => this.start(), 1000 * nth);
         }
       };
@@ -176,7 +173,6 @@
           worker.port.onmessage = null;
           fallBack();
         };
-        // So does a policy refuse workers; it does not throw.
         worker.onerror = refused;
         setTimeout(refused, 3000);
         this.attach(worker.port);
@@ -203,7 +199,6 @@
       for (const message of this.waiting.splice(0)) this.post(message);
       this.plan();
       if (this.deaf) this.attach(port);
-      // It is held until the hub dies.
       navigator.locks?.request(lock, { mode: "shared" }, () => {
         if (this.port !== port) return;
         this.port = null;
@@ -213,7 +208,6 @@
 
     listen() {
       addEventListener("pagehide", () => {
-        // A page in the back/forward cache would keep its lock.
         this.port?.postMessage({ t: "vanish" });
         this.port = null;
         this.starts++;
@@ -277,7 +271,7 @@
           return watch.add((name) => name === "change" && changed(self.snapshot()));
         },
         unsubscribe() {
-          watch.last ??= Object.freeze({ ...room.snapshot(), status: "closed" });
+          watch.last = Object.freeze({ ...room.snapshot(), status: "closed" });
           room.watches.delete(watch);
           watch.tell();
           watch.on.clear();
@@ -292,7 +286,6 @@
       if (dispose) Object.assign(self, { [dispose]: self.unsubscribe, [asyncDispose]: self.unsubscribe });
 
       room.watches.add(watch);
-      // Another subscription of this tab may have it.
       queueMicrotask(() => {
         if (!room.members || watch.synced) return;
         watch.start();
@@ -321,7 +314,6 @@
 
     reconnect() {
       if (!page.starts) return;
-      // What is under way is for the user before.
       page.deaf = true;
       page.post({ t: "identity" });
       if (page.port) page.attach(page.port);

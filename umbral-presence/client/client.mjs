@@ -1,4 +1,4 @@
-// `umbral.realtime` as a module.
+// `umbral.realtime` as a module. A page that has the script too has one client.
 import "./client.js";
 
 const { realtime } = globalThis.umbral;

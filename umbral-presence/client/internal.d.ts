@@ -1,5 +1,11 @@
-// What the scripts pass to each other. Nothing of this is served or published; what a user
-// of the client sees is in client.d.mts.
+// The types of the scripts, and why each part does what it does: every byte of a script is
+// sent to every browser, and nothing of this file is. What a user of the client sees is in
+// client.d.mts.
+//
+//   page (client.js) ── port ── hub (worker.js) ── stream ── server
+//
+// The hub is in a SharedWorker; in one of the tabs where there is none (leader.js); in each tab
+// where there are no Web Locks. Over a WebSocket it is extended by ws.js.
 
 import type { Failure, PresenceEvent, Snapshot } from "./client.mjs";
 
@@ -21,8 +27,8 @@ declare global {
     k: any;
   }
 
-  /** `+` came, `~` is shown in another way, `-` went; the number is the member's key. */
-  type Change = [sign: "+" | "~" | "-", key: any, member?: any];
+  /** Somebody has come, gone, or is shown in another way. */
+  type Change = [event: "join" | "leave" | "update", key: number, member?: any];
 
   /** The answer to a request: 0 where there was none, and how long to wait, in milliseconds. */
   interface Reply {
@@ -49,7 +55,8 @@ declare global {
 
   /** Stale until its snapshot comes. */
   type CreateRoster = () => Roster;
-  /** Takes a `presence:*` frame in; gives what it came to. */
+  /** Takes a `presence:*` frame in; gives what it came to. What comes before the snapshot is
+   * in it, and what the roster holds already is not new. */
   type Fold = (roster: Roster, frame: Omit<Frame, "d" | "k"> & { d: any[]; k: any[] }) => "sync" | "gap" | Change[];
 
   /** A tab as its hub sees it. */
@@ -111,9 +118,8 @@ declare global {
     status: "connecting" | "live" | "reconnecting" | "denied";
     /** Why it is refused. */
     error: Failure | null;
-    /** The server's limit of groups, and its words, once it has been met. */
-    limit: number;
-    full?: Failure;
+    /** How many groups the server allows, and its words, once there were more. */
+    full: any;
     /** Counts the attempts to connect, for the backoff. */
     attempt: number;
     /** Orders what tabs ask and what is asked of the server. */
@@ -129,17 +135,23 @@ declare global {
 
     /** Listens to a tab. */
     serve(port: Port): void;
-    /** A tab is there. */
+    /** A tab is there; its lock is free when it has closed or crashed. The wait for it is shared,
+     * so that a leader that is frozen in the back/forward cache is in nobody's way. The answer
+     * comes once the hub's own lock is held. */
     attach(port: Port, message: Message): void;
     want(port: Port, message: Pick<Message, "groups">): void;
+    /** A tab is gone, be it into the back/forward cache, from which a message would throw it
+     * out. Its groups are kept for `LINGER`, for it may be a reload. */
     vanish(port: Port): void;
-    /** Somebody may have signed in or out. */
+    /** Somebody may have signed in or out: until a call with the cookies of now is answered,
+     * tabs hear nothing. */
     identity(): void;
     /** The next attempt is made at once: the page is looked at, or the network is back. */
     retry(): void;
 
     /** Tells these tabs, or all, what is known of a group that they want. */
     show(group: string, tabs?: Iterable<Tab>): void;
+    /** What is for a tab whose cookies may be another user's waits until they are checked. */
     tell(channel: string, message: object, tabs?: Iterable<Tab>): void;
     /** Tells all tabs how the hub is; `reset` where all that they know is somebody else's. */
     say(status: Hub["status"], error?: Failure | null, reset?: boolean): void;
@@ -149,7 +161,10 @@ declare global {
     plan(): void;
     /** The groups to be in, the oldest first; those beyond the limit are refused. */
     groups(): string[];
-    /** Says to the server which groups are wanted, and that this side lives. */
+    /** Says to the server which groups are wanted, and that this side lives. One call at a time;
+     * none while a stream is being opened, which has its groups in its address. If a call fails,
+     * the server may have taken it or not: rosters that it would have ended are asked for again
+     * when they are wanted again. */
     control(): Promise<void>;
     post(stream: Stream, groups: string[], last?: boolean): Promise<Reply>;
     reply(response: Response): Promise<Reply>;
@@ -158,7 +173,8 @@ declare global {
     /** The server has answered for these groups, and knows of no other. */
     settleAll(groups: string[], denied: string[]): void;
     settle(group: string, status: Roster["status"], error?: Failure | null): void;
-    /** Tabs that were there at this time have the identity of the stream. */
+    /** Tabs that were there at this time have the identity of the stream; those that have come
+     * or signed in since may have other cookies. */
     confirm(at: number): void;
 
     /** Opens a stream; the one that is open is closed once the new one is live. */
@@ -168,16 +184,21 @@ declare global {
     /** One connection, from its attempt to its end; `done` is told when it is live, or has failed.
      * The stream may be cut anywhere; the data of an event is one line. */
     connect(done: (reply: Reply) => void): Promise<void>;
+    /** So many groups fit into a URL as `FIRST` says; a call asks for the others. */
     createStream(close: () => void): Stream;
-    /** The stream has shown that it is alive. */
+    /** The stream has shown that it is alive. If the last call is `PROOF` ago another one proves
+     * to the server that we are: its heartbeat wakes a hidden page, where timers sleep. */
     heard(stream: Stream): void;
     /** The stream has ended. */
     lose(stream: Stream): void;
     /** Closes the current stream, without a goodbye. */
     drop(): void;
+    /** Takes a frame in. Where a change is missing that group's snapshot is asked for. */
     take(stream: Stream, frame: Frame, done: (reply: Reply) => void): void;
+    /** The stream is live. Nothing that was for somebody else is left before anything of the new
+     * user is seen. */
     hello(stream: Stream, hello: { conn: string; me: string | null; denied: string[]; heartbeat: number }): void;
-    /** Forgets everything that an identity has seen. */
+    /** Forgets everything that an identity has seen, and has the tabs forget it. */
     reset(): void;
     /** The last tab is gone: others see it at once. */
     goodbye(): void;
@@ -208,7 +229,7 @@ declare global {
     last?: Snapshot<any>;
     emit(event: string, value?: any): void;
     add(handler: (event: string, value: any) => void): () => void;
-    /** The snapshot, before anything else. */
+    /** The snapshot, before anything else. A room may have it from another subscription. */
     start(): void;
     /** Something has changed; told once, however much it was. */
     tell(): void;
@@ -225,6 +246,8 @@ declare global {
     shown: Snapshot<any> | null;
     watches: Set<Watch>;
     listeners: Set<{ handlers: any }>;
+    /** A snapshot; who has come and gone since the last one is told first. The keys of another
+     * connection are others, so members are told apart by id, or by all that is shown of them. */
     sync(members: [number, any][]): void;
     change(changes: Change[]): void;
     emit(event: string, member: any): void;
@@ -271,6 +294,8 @@ declare global {
     error: Failure | null;
     /** How often a hub has been looked for. */
     starts: number;
+    /** What has failed to load is loaded under another name, for a browser may keep the failure. */
+    again: string;
     /** There is no SharedWorker here. */
     alone?: boolean;
     planned?: boolean;
@@ -282,20 +307,26 @@ declare global {
     url(script: string): string;
     /** A handler that throws breaks nothing else. */
     call(handler: Function, ...values: any[]): void;
-    /** The room of a group, which is wanted from now on. */
+    /** The room of a group, which is wanted from now on. A name that the server would refuse
+     * would cost every tab its groups. A room that was denied is asked for again: somebody may
+     * have let us in. */
     enter(group: string): Room;
-    /** Tells the hub which groups are wanted, the changes of one task together. */
+    /** Tells the hub which groups are wanted, the changes of one task together: a group that is
+     * left and entered in one task keeps its members. */
     plan(): void;
     post(message: object): void;
     /** Takes a message of the hub. */
     receive(message: any): void;
-    /** Looks for a hub; again where there was one before. */
+    /** Looks for a hub; again where there was one before. A policy that refuses workers shows by
+     * an event of the worker, and not by an exception. */
     start(): void;
     /** Says to a hub that this tab is there, and holds a lock for as long as it is: the hub
      * waits for it, and so notices a tab that is closed or has crashed. */
     attach(port: Port): void;
     /** The hub has answered; `lock` is held until it dies. */
     use(port: Port, lock: string): unknown;
+    /** A page in the back/forward cache would keep its lock, so it goes as if it were closed, and
+     * begins anew when it is back. */
     listen(): void;
   }
 

@@ -1,10 +1,9 @@
-// The hub: one stream for all tabs of a browser. Its parts are told in internal.d.ts.
-/** A tab that vanishes may be a reload. */
+// The hub: one stream for all tabs. The reasons are in internal.d.ts.
 const LINGER = 2000;
-/** So long after a call a heartbeat is answered by another one. */
 const PROOF = 10000;
-/** So many groups fit into a URL. */
 const FIRST = 10;
+
+const NAMES = new Map([["+", "join"], ["-", "leave"], ["~", "update"]]);
 
 /** @type {CreateRoster} */
 export const createRoster = () => ({ members: new Map(), v: -1, status: "wanted", error: null });
@@ -17,17 +16,18 @@ export const fold = (roster, { e, d, v, k }) => {
     Object.assign(roster, { members, v, lost: false, status: "live", error: null });
     return "sync";
   }
-  const sign = { join: "+", leave: "-", update: "~" }[e.slice(9)];
-  const changes = sign ? [[sign, k, d]] : e === "presence:diff" ? d : [];
+  const changes = e === "presence:diff" ? d : [[e.slice(9), k, d]];
   // What comes before the snapshot is in it; what it holds already is not new.
   const fresh = roster.v < 0 ? [] : changes.slice(Math.max(0, roster.v - v + changes.length));
   if (!fresh.length) return fresh;
   if (v - fresh.length !== roster.v) return "gap";
-  for (const [sign, key, member] of fresh)
-    if (sign === "-") roster.members.delete(key);
-    else roster.members.set(key, member);
   roster.v = v;
-  return fresh;
+  return fresh.map(([sign, key, member]) => {
+    const event = NAMES.get(sign) ?? sign;
+    if (event === "leave") roster.members.delete(key);
+    else roster.members.set(key, member);
+    return [event, key, member];
+  });
 };
 
 const random = (below = 1) => Math.random() * below;
@@ -40,7 +40,7 @@ export const createHub = (base) => ({
   me: undefined,
   status: "connecting",
   error: null,
-  limit: Infinity,
+  full: { limit: Infinity },
   attempt: 0,
   clock: 0,
   lock: `umbral-presence-hub-${random()}`,
@@ -49,18 +49,18 @@ export const createHub = (base) => ({
     port.onmessage = (/** @type {{data: Message}} */ { data }) => this[data.t](port, data);
   },
 
-  attach(port, { lock, groups }) {
+  async attach(port, { lock, groups }) {
     const tab = { port, groups: new Set(), confirmed: false, since: ++this.clock, held: [] };
     this.tabs.set(port, tab);
-    // Shared, so that a leader in the back/forward cache is in nobody's way.
     if (lock) navigator.locks.request(lock, { mode: "shared" }, () => this.tabs.get(port) === tab && this.vanish(port));
     this.want(port, { groups });
     this.retry();
     this.held ??= new Promise((held) => {
-      if (!navigator.locks) return held(0);
+      if (!lock) return held(0);
       navigator.locks.request(this.lock, () => new Promise((release) => held((this.release = release))));
     });
-    this.held.then(() => port.postMessage({ t: "ready", lock: this.lock }));
+    await this.held;
+    port.postMessage({ t: "ready", lock: this.lock });
   },
 
   want(port, { groups }) {
@@ -74,7 +74,6 @@ export const createHub = (base) => ({
 
   vanish(port) {
     const tab = this.tabs.get(port);
-    // A message would throw its page out of the back/forward cache.
     Object.assign(tab ?? {}, { confirmed: false, since: Infinity });
     setTimeout(() => {
       if (this.tabs.get(port) === tab) this.tabs.delete(port);
@@ -134,20 +133,18 @@ export const createHub = (base) => ({
     const wanted = new Set([...this.tabs.values()].flatMap((tab) => [...tab.groups]));
     for (const group of wanted) if (!this.rosters.has(group)) this.rosters.set(group, createRoster());
     const groups = [...this.rosters.keys()].filter((group) => wanted.has(group));
-    for (const group of groups.splice(this.limit)) this.settle(group, "denied", this.full);
+    for (const group of groups.splice(this.full.limit)) this.settle(group, "denied", this.full);
     return groups;
   },
 
   async control() {
     const { stream } = this;
-    // An opening stream has its groups; what changes meanwhile comes after.
     if (!stream || this.opening) return;
     stream.changed = true;
     if (stream.calling) return;
     [stream.calling, stream.changed] = [true, false];
     const at = ++this.clock;
     const groups = this.groups();
-    // If the call fails, the server may tell of the others or not.
     for (const [group, roster] of this.rosters)
       if (!groups.includes(group)) Object.assign(roster, { v: -1, lost: true });
     const { status = 0, body, wait = 0 } = await this.post(stream, groups);
@@ -186,9 +183,8 @@ export const createHub = (base) => ({
 
   isFull(body) {
     const full = body?.error;
-    if (full?.code !== "too_many_groups" || full.limit >= this.limit) return false;
-    [this.full, this.limit] = [full, full.limit];
-    return true;
+    if (full?.code !== "too_many_groups" || full.limit >= this.full.limit) return false;
+    return (this.full = full);
   },
 
   settleAll(groups, denied) {
@@ -210,7 +206,6 @@ export const createHub = (base) => ({
 
   confirm(at) {
     for (const tab of this.tabs.values()) {
-      // Who has come or signed in since may have other cookies.
       if (tab.confirmed || tab.since > at) continue;
       tab.confirmed = true;
       this.greet(tab);
@@ -325,9 +320,10 @@ export const createHub = (base) => ({
   },
 
   hello(stream, { conn, me, denied, heartbeat }) {
-    // Nothing that was for somebody else is left.
+    // Nothing of the user before is left.
     if (this.me !== undefined && this.me !== me) this.reset();
     this.drop();
+    this.groups();
     Object.assign(stream, { conn, silence: 2500 * heartbeat });
     Object.assign(this, { stream, me });
     this.settleAll(stream.groups, denied);
@@ -338,15 +334,15 @@ export const createHub = (base) => ({
   reset() {
     this.drop();
     this.me = undefined;
-    for (const group of this.rosters.keys()) this.rosters.set(group, createRoster());
+    this.rosters.clear();
     for (const tab of this.tabs.values()) [tab.confirmed, tab.held] = [false, []];
     this.say("connecting", null, true);
   },
 
   goodbye() {
     const { stream } = this;
-    [this.stream, this.me, this.status] = [null, undefined, "connecting"];
-    this.rosters.clear();
+    this.stream = null;
+    this.reset();
     if (stream) this.post(stream, [], true).finally(stream.close);
   },
 });
