@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, test } from "node:test";
+import { createHub as createSocketHub } from "../../umbral-presence/client/ws.js";
 import { Browser, plain, until } from "./page.mjs";
 
 const GROUP = "room:42";
@@ -598,4 +599,112 @@ test("a page in the back/forward cache is told nothing, and what there is when i
   await until("it is back", () => events.length === 3);
   assert.deepEqual(events.slice(1), [["join", BEN], ["sync", [ADA, BEN]]]);
   assert.equal(browser.server.streams.length, 1);
+});
+
+/** A WebSocket's other end. */
+class Socket {
+  static OPEN = 1;
+  /** @type {Socket[]} */
+  static all = [];
+  readyState = Socket.OPEN;
+  sent = [];
+
+  constructor(address) {
+    this.url = new URL(address);
+    Socket.all.push(this);
+  }
+
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+
+  close(code) {
+    if (this.readyState !== Socket.OPEN) return;
+    [this.readyState, this.code] = [3, code];
+    queueMicrotask(() => this.onclose());
+  }
+
+  say(event, data, channel = "@conn", more = {}) {
+    this.onmessage({ data: JSON.stringify({ channel, event, data, ...more }) });
+  }
+
+  greet(me = "7") {
+    this.say("@hello", { conn: null, me, denied: [], heartbeat: 15 });
+  }
+}
+
+/** One page over a WebSocket, subscribed and live. */
+async function socketPage() {
+  Socket.all = [];
+  globalThis.WebSocket = Socket;
+  browser.hub = createSocketHub("http://page.test/realtime/");
+  const page = browser.open();
+  page.realtime.configure({ transport: "ws" });
+  const { events, subscription } = watch(page);
+  const socket = await until("the socket", () => Socket.all[0]);
+  socket.greet();
+  socket.say("presence:sync", [ADA], GROUP, { v: 1, k: [1] });
+  await until("the snapshot", () => events.length);
+  return { page, events, subscription, socket };
+}
+
+test("over a WebSocket, a gap asks for the snapshot of that group alone", async () => {
+  const { socket, events } = await socketPage();
+  socket.say("presence:diff", [["-", 1]], GROUP, { v: 7 });
+  await until("the question", () => socket.sent.length);
+  assert.deepEqual(socket.sent, [{ op: "sync", groups: [GROUP] }]);
+  socket.say("presence:sync", [BEN], GROUP, { v: 7, k: [2] });
+  await until("the snapshot", () => events.length === 4);
+  assert.deepEqual(events.slice(1), [["leave", ADA], ["join", BEN], ["sync", [BEN]]]);
+  assert.equal(Socket.all.length, 1);
+});
+
+test("over a WebSocket, groups are left, entered, denied and refused each by itself", async () => {
+  const { page, socket, subscription } = await socketPage();
+  const [second, staff] = [page.realtime.presence("room:2"), page.realtime.presence("staff")];
+  await until("the question", () => socket.sent.length === 1);
+  assert.deepEqual(socket.sent[0], { op: "join", groups: ["room:2", "staff"] });
+  socket.say("@joined", { groups: ["room:2"] });
+  socket.say("@denied", { group: "staff" });
+  await until("the answers", () => second.status === "live" && staff.status === "denied");
+  staff.unsubscribe();
+  subscription.unsubscribe();
+  const ops = (op) => socket.sent.filter((sent) => sent.op === op);
+  await until("the leave", () => ops("leave").length);
+  assert.deepEqual(ops("leave")[0], { op: "leave", groups: [GROUP] });
+  socket.say("@left", { groups: [GROUP] });
+  const [third, fourth] = [page.realtime.presence("room:3"), page.realtime.presence("room:4")];
+  await until("the question", () => ops("join").some(({ groups }) => groups.includes("room:4")));
+  socket.say("@refused", { error: { code: "too_many_groups", message: "at most 2", limit: 2 } });
+  await until("the refusal", () => fourth.status === "denied");
+  assert.equal(fourth.error.limit, 2);
+  socket.say("@joined", { groups: ["room:3"] });
+  await until("the third", () => third.status === "live");
+  // A right that is lost, which nobody has asked for.
+  socket.say("@denied", { group: "room:2" });
+  await until("the loss", () => second.status === "denied");
+  assert.equal(third.status, "live");
+});
+
+test("over a WebSocket, messages wait for the connection, and are not sent as another user's", async () => {
+  const { page, socket, subscription } = await socketPage();
+  page.realtime.send(GROUP, "chat", { text: "one" });
+  await until("the message", () => socket.sent.length);
+  assert.deepEqual(socket.sent, [{ group: GROUP, event: "chat", data: { text: "one" } }]);
+  socket.close(1006);
+  await until("the loss", () => subscription.status === "reconnecting");
+  page.realtime.send(GROUP, "chat", "two");
+  const next = await until("the next socket", () => Socket.all[1]);
+  next.greet();
+  await until("the message", () => next.sent.length);
+  assert.deepEqual(next.sent, [{ group: GROUP, event: "chat", data: "two" }]);
+  next.close(1006);
+  await until("the second loss", () => subscription.status === "reconnecting");
+  page.realtime.send(GROUP, "chat", "three");
+  const last = await until("the last socket", () => Socket.all[2]);
+  last.greet("8");
+  await until("another user", () => subscription.me === "8");
+  page.realtime.send(GROUP, "chat", "four");
+  await until("the message", () => last.sent.length);
+  assert.deepEqual(last.sent, [{ group: GROUP, event: "chat", data: "four" }]);
 });
