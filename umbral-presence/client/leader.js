@@ -12,7 +12,7 @@ export const join = async (base, script, name) => {
 
   const id = Math.random();
   const channel = new BroadcastChannel(name);
-  /** What is said to the next leader. @type {any} */
+  /** What no leader has answered yet, for there may be none. @type {any} */
   let greeting = null;
   /** @type {Port} */
   const port = {
@@ -23,7 +23,10 @@ export const join = async (base, script, name) => {
     },
   };
   channel.onmessage = ({ data: { to, data } }) => {
-    if (to === id) port.onmessage?.({ data });
+    if (to === id) {
+      if (data.t === "ready") greeting = null;
+      port.onmessage?.({ data });
+    }
     if (to === "all" && greeting) port.postMessage(greeting);
   };
   const election = stand(() => lead(createHub(base), name), `${name}-leader`);
