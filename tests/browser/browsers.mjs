@@ -126,6 +126,31 @@ class Tab {
     return this.page.close();
   }
 
+  /** Ends the tab's process, and whatever else runs in it (Chromium only); gives when. */
+  async crash() {
+    const crashed = this.page.waitForEvent("crash");
+    const session = await this.page.context().newCDPSession(this.page);
+    // No answer comes from a process that has ended.
+    session.send("Page.crash").catch(() => {});
+    await crashed;
+    this.gone = true;
+    return Date.now();
+  }
+
+  /** Follows a link to a page that has nothing to do with this. */
+  async goElsewhere() {
+    await this.evaluate(() => void setTimeout(() => (location.href = "/elsewhere")));
+    await this.page.waitForURL("**/elsewhere");
+  }
+
+  /** Goes back to the page, which must have been in the back/forward cache. */
+  async goBack() {
+    await this.evaluate(() => void setTimeout(() => history.back()));
+    await until("the page is restored", () =>
+      // While it comes back there is nothing to ask.
+      this.evaluate(() => window.happened?.includes("restored")).catch(() => false));
+  }
+
   evaluate(body, argument) {
     return this.page.evaluate(body, argument);
   }

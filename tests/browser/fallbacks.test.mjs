@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { INSECURE } from "./browsers.mjs";
 import { BOTH, CHROMIUM, scenario } from "./scene.mjs";
-import { until } from "./server.mjs";
 
 const NO_WORKERS = "delete window.SharedWorker";
 
@@ -64,19 +63,9 @@ scenario("eight tabs without SharedWorker have one stream, and every page loads"
 });
 
 const ENDS = {
-  crashes: async (tab) => {
-    const crashed = tab.page.waitForEvent("crash");
-    const session = await tab.page.context().newCDPSession(tab.page);
-    session.send("Page.crash").catch(() => {});
-    await crashed;
-    tab.gone = true;
-  },
+  crashes: (tab) => tab.crash(),
   closes: (tab) => tab.close(),
-  "goes into the back/forward cache": async (tab) => {
-    await tab.evaluate(() => void setTimeout(() => (location.href = "/elsewhere")));
-    await tab.page.waitForURL("**/elsewhere");
-    tab.gone = true;
-  },
+  "goes into the back/forward cache": (tab) => tab.goElsewhere(),
 };
 
 for (const [how, end] of Object.entries(ENDS)) {
@@ -97,8 +86,7 @@ for (const [how, end] of Object.entries(ENDS)) {
     for (const tab of rest) assert.equal(await tab.status(room), "live");
     if (how.includes("cache")) {
       const back = Date.now();
-      await first.evaluate(() => void setTimeout(() => history.back()));
-      await until("the page is back", () => first.evaluate(() => window.happened?.includes("restored")).catch(() => false));
+      await first.goBack();
       await first.when(room, "sync", undefined, back);
       await first.hears(scene.server, room);
       await scene.streams(1);

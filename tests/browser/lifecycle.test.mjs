@@ -22,18 +22,8 @@ async function twoTabs(scene, { first, second } = {}) {
   return { rooms, watchers, tabs, ada };
 }
 
-/** Ends a tab's process: gives when. */
-async function crash(tab) {
-  const crashed = tab.page.waitForEvent("crash");
-  const session = await tab.page.context().newCDPSession(tab.page);
-  session.send("Page.crash").catch(() => {});
-  await crashed;
-  tab.gone = true;
-  return Date.now();
-}
-
 const ENDS = {
-  "whose renderer is killed": crash,
+  "whose renderer is killed": (tab) => tab.crash(),
   "that closes without a word": async (tab) => {
     await tab.close();
     return Date.now();
@@ -92,7 +82,7 @@ scenario("the tab whose process held the worker is killed: the other one is live
   };
   const [before] = await workers();
   assert.ok(before, "there is a worker");
-  const killed = await crash(tabs[0]);
+  const killed = await tabs[0].crash();
   const heard = await tabs[1].hears(scene.server, rooms[1]);
   assert.ok(heard - killed < 2000, `live again after ${heard - killed} ms`);
   await until("another worker", async () => {
@@ -115,15 +105,13 @@ for (const others of [0, 1]) {
     const tab = await scene.syncedTab(ada, [room]);
     const rest = others ? [await scene.syncedTab(ada, [other])] : [];
     const away = Date.now();
-    await tab.evaluate(() => void setTimeout(() => (location.href = "/elsewhere")));
+    await tab.goElsewhere();
     const left = (await watcher.when("leave", "ada")) - away;
     assert.ok(left < 3000, `left after ${left} ms`);
     await scene.person(room, "ben");
     const back = Date.now();
-    await tab.evaluate(() => void setTimeout(() => history.back()));
+    await tab.goBack();
     await watcher.when("join", "ada");
-    await until("the page is back", () =>
-      tab.evaluate(() => window.happened?.includes("restored")).catch(() => false));
     await tab.when(room, "sync", undefined, back);
     await tab.hears(scene.server, room);
     const { members, status } = await tab.state(room);
