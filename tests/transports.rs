@@ -489,14 +489,14 @@ async fn two_realtimes_in_one_process_do_not_see_each_other() {
 async fn the_client_is_served_with_an_etag_under_any_base_path() {
     let server = Server::start(Server::plugin().at("/rt/v1")).await;
     let http = reqwest::Client::new();
-    for name in ["client.js", "client.mjs", "worker.js"] {
+    for name in ["client.js", "client.mjs", "worker.js", "leader.js", "ws.js", "iterate.js"] {
         let url = server.url(&format!("/rt/v1/{name}"));
         let response = http.get(&url).send().await.unwrap();
         assert_eq!(response.status(), 200, "{name}");
         assert_eq!(response.headers()["content-type"], "text/javascript; charset=utf-8");
         assert_eq!(response.headers()["cache-control"], "no-cache");
         let etag = response.headers()["etag"].clone();
-        assert!(!response.text().await.unwrap().contains("__WORKER_HASH__"), "{name}");
+        assert!(!response.text().await.unwrap().contains("__HASH__"), "{name}");
         let again = http.get(&url).header("if-none-match", &etag).send().await.unwrap();
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{name}");
         let by_hash = format!("{url}?v={}", etag.to_str().unwrap().trim_matches('"'));

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, test } from "node:test";
+import { createHub as createSocketHub } from "../../umbral-presence/client/ws.js";
 import { Browser, plain, until } from "./page.mjs";
 
 const GROUP = "room:42";
@@ -63,25 +64,25 @@ async function livePage(members = [ADA]) {
   return { page, events, subscription, wire };
 }
 
-for (const { name, frames, handlers, members, version, asks_by_itself } of vectors) {
+for (const { name, frames, handlers, members, version, gap } of vectors) {
   test(name, async () => {
     const { events, subscription } = watch(browser.open());
     let connections = 0;
     let wire;
     for (const frame of frames) {
       if (frame.e === "@hello") {
-        // One greeting after another is a connection after another; what has noticed a gap opens the
-        // next one while the last is still there.
-        if (!asks_by_itself) wire?.end();
+        // One greeting after another is a connection after another.
+        wire?.end();
         wire = await stream((connections += 1));
         await greet(wire, frame);
       } else wire.write(frame);
+      if (frame === frames[gap]) await until("the question", () => browser.server.calls.at(-1)?.sync.length);
     }
     await until("the handlers", () => events.length >= handlers.length);
     assert.deepEqual(events, handlers);
     assert.deepEqual(plain(subscription.members), members);
     assert.equal(subscription.count, members.length);
-    assert.equal(browser.hub.rooms.get(GROUP).v, version);
+    assert.equal(browser.hub.rosters.get(GROUP).v, version);
     assert.equal(subscription.members, subscription.members);
     assert.ok(Object.isFrozen(subscription.members));
   });
@@ -165,6 +166,19 @@ test("a handler that throws breaks nothing", async () => {
   assert.deepEqual(page.errors.map(String), ["Error: no"]);
 });
 
+test("a stream is read the same however it is cut", async () => {
+  const { page, wire } = await livePage();
+  const heard = [];
+  page.realtime.subscribe(GROUP, (event, data) => heard.push(data));
+  const frames = `event: u\nid: 1\ndata: {"c":"${GROUP}","e":"chat","d":"\u00e9"}\n\nevent: ping\r\ndata: {}\r\n\r\n: a comment\n\n`;
+  const bytes = new TextEncoder().encode(frames);
+  for (let size = 1; size <= bytes.length; size += 1) {
+    for (let at = 0; at < bytes.length; at += size) wire.raw(bytes.slice(at, at + size));
+    await until("the event", () => heard.length === size);
+  }
+  assert.deepEqual([...new Set(heard)], ["\u00e9"]);
+});
+
 test("a denied group disturbs no other", async () => {
   const page = browser.open();
   const [open, shut] = [watch(page), watch(page, "staff")];
@@ -237,7 +251,7 @@ test("the script twice on a page is the same client", () => {
 test("reconnect is heard by a hub that is only starting", async () => {
   const page = browser.open();
   let heard = 0;
-  browser.hub.checkIdentity = () => (heard += 1);
+  browser.hub.identity = () => (heard += 1);
   watch(page);
   page.realtime.reconnect();
   await until("the hub hears it", () => heard === 1);
@@ -246,7 +260,8 @@ test("reconnect is heard by a hub that is only starting", async () => {
 test("who signs in while the stream is opened is asked for again, with the cookies of now", async () => {
   const { hub, server } = browser;
   let heard = false;
-  hub.checkIdentity = () => ((heard = true), Object.getPrototypeOf(hub).checkIdentity.call(hub));
+  const { identity } = hub;
+  hub.identity = () => ((heard = true), identity.call(hub));
   const page = browser.open();
   const { events } = watch(page);
   const wire = await stream();
@@ -280,4 +295,416 @@ test("a reload does not leave the group, a closed page leaves it after two secon
   assert.equal(wire.open, true);
   again.subscription.unsubscribe();
   await until("the goodbye", () => browser.server.calls.at(-1).groups.length === 0);
+});
+
+test("a group that is wanted again after a call has failed gets its snapshot", async () => {
+  const { page, wire, subscription } = await livePage();
+  page.realtime.presence("room:1");
+  await until("room:1", () => browser.server.calls.at(-1)?.groups.includes("room:1"));
+  const before = browser.server.calls.length;
+  browser.server.answers.push(new Response("{}", { status: 503 }));
+  subscription.unsubscribe();
+  await until("the call that fails", () => browser.server.calls.length > before);
+  const again = watch(page);
+  await until("the question", () => browser.server.calls.at(-1).sync.includes(GROUP));
+  assert.ok(browser.server.calls.at(-1).groups.includes(GROUP));
+  wire.write(sync([BEN], 5));
+  await until("the snapshot", () => again.events.length);
+  assert.deepEqual(again.events, [["sync", [BEN]]]);
+  assert.equal(browser.server.streams.length, 1);
+});
+
+test("a page that opens while there is no connection gets one snapshot, and not the old one", async () => {
+  const { wire } = await livePage();
+  wire.end();
+  await until("the loss", () => browser.hub.status === "reconnecting");
+  const late = watch(browser.open());
+  const next = await stream(2);
+  await greet(next);
+  next.write(sync([BEN], 1));
+  await until("the snapshot", () => late.events.length);
+  next.write({ c: GROUP, e: "presence:diff", d: [["+", 2, ADA]], v: 2 });
+  await until("the join", () => late.events.length > 1);
+  assert.deepEqual(late.events, [["sync", [BEN]], ["join", ADA]]);
+});
+
+test("a denied group that is asked for again while there is no connection is denied again", async () => {
+  const page = browser.open();
+  browser.server.denied = () => [GROUP];
+  const { subscription } = watch(page);
+  const wire = await stream();
+  wire.write(hello("7", [GROUP]));
+  await until("the refusal", () => subscription.status === "denied");
+  wire.end();
+  await until("the loss", () => browser.hub.status === "reconnecting");
+  const again = page.realtime.presence(GROUP);
+  assert.equal(again.status, "reconnecting");
+  (await stream(2)).write(hello("7", [GROUP]));
+  await until("the second refusal", () => again.status === "denied");
+  assert.equal(again.error.code, "denied");
+});
+
+test("a hub that could not be loaded is looked for again", async () => {
+  const channels = [];
+  let loads = 0;
+  const join = () => {
+    const { port1, port2 } = new MessageChannel();
+    channels.push(port1, port2);
+    browser.hub.serve(port1);
+    return port2;
+  };
+  const page = browser.open({
+    worker: false,
+    imports: async () => {
+      loads += 1;
+      if (loads === 1) throw new TypeError("Failed to fetch dynamically imported module");
+      return { join };
+    },
+  });
+  const { events } = watch(page);
+  const wire = await stream();
+  await greet(wire);
+  wire.write(sync([ADA]));
+  await until("the snapshot", () => events.length);
+  assert.equal(loads, 2);
+  assert.match(page.logged[0], /Failed to fetch/);
+  for (const port of channels) port.close();
+});
+
+test("a group beyond the server's limit is refused by itself, until there is room", async () => {
+  browser.server.limit = 2;
+  const { page, wire, events } = await livePage();
+  const [second, third] = [watch(page, "room:2"), watch(browser.open(), "room:3")];
+  await until("the refusal", () => third.subscription.status === "denied");
+  assert.deepEqual(plain(third.subscription.error), { code: "too_many_groups", message: "at most 2", limit: 2 });
+  await until("the second", () => second.subscription.status === "live");
+  wire.write({ c: GROUP, e: "presence:diff", d: [["+", 2, BEN]], v: 2 });
+  await until("the join", () => events.length === 2);
+  second.subscription.unsubscribe();
+  await until("room for the third", () => third.subscription.status === "live");
+  assert.equal(third.subscription.error, null);
+  assert.equal(browser.server.streams.length, 1);
+});
+
+test("a page that opens has the next attempt made at once", async (t) => {
+  const { wire } = await livePage();
+  t.mock.method(Math, "random", () => 0.9);
+  browser.hub.attempt = 10;
+  wire.end();
+  await until("the loss", () => browser.hub.status === "reconnecting");
+  const { events } = watch(browser.open());
+  const next = await until("the attempt", () => browser.server.streams[1], 1000);
+  await greet(next);
+  next.write(sync([ADA], 1));
+  await until("the snapshot", () => events.length);
+});
+
+test("what was for one user reaches no page that another one has opened", async () => {
+  const { wire, events } = await livePage();
+  browser.server.answers.push(new Response("{}", { status: 409 }));
+  const late = browser.open();
+  const letters = [];
+  late.realtime.subscribe(GROUP, (event, data, channel) => letters.push([event, channel]));
+  const shown = watch(late);
+  wire.write({ c: "@user:7", e: "mail", d: 1 });
+  wire.write({ c: GROUP, e: "chat", d: 1 });
+  const next = await stream(2);
+  wire.write({ c: "@user:7", e: "mail", d: 2 });
+  await greet(next, hello("8"));
+  next.write(sync([BEN]));
+  next.write({ c: "@user:8", e: "mail", d: 3 });
+  await until("the letter", () => letters.length);
+  assert.deepEqual(letters, [["mail", "@user:8"]]);
+  assert.deepEqual(shown.events, [["sync", [BEN]]]);
+  assert.deepEqual(events.at(-1), ["sync", [BEN]]);
+});
+
+test("what comes while a page's cookies are checked reaches it afterwards", async () => {
+  const { page, wire, events } = await livePage();
+  const heard = [];
+  page.realtime.subscribe(GROUP, (event) => heard.push(event));
+  await until("the call", () => browser.server.calls.length > 1);
+  let answer;
+  browser.server.answers.push(new Promise((done) => (answer = done)));
+  page.realtime.reconnect();
+  const before = browser.server.calls.length;
+  await until("the check", () => browser.server.calls.length > before);
+  wire.write({ c: GROUP, e: "chat", d: 1 });
+  wire.write({ c: GROUP, e: "presence:diff", d: [["+", 2, BEN]], v: 2 });
+  const waits = () => [...browser.hub.tabs.values()][0].held.map(({ t }) => t);
+  await until("it waits", () => waits().includes("event") && waits().includes("diff"));
+  assert.deepEqual(heard, []);
+  answer(Response.json({ n: 9, joined: [], left: [], denied: [] }));
+  await until("it has come", () => heard.length);
+  assert.deepEqual(heard, ["chat"]);
+  assert.deepEqual(events, [["sync", [ADA]], ["sync", [ADA]], ["join", BEN]]);
+});
+
+test("what is under way when a page asks who is signed in now is not for it any more", async () => {
+  const { page, wire } = await livePage();
+  const letters = [];
+  page.realtime.subscribe(GROUP, (event, data) => letters.push(data));
+  wire.write({ c: "@user:7", e: "mail", d: 1 });
+  await until("the first letter", () => letters.length);
+  const { tell } = browser.hub;
+  // The second one has left the hub and has not arrived.
+  let told = false;
+  browser.hub.tell = (...message) => {
+    tell.apply(browser.hub, message);
+    if (!told) page.realtime.reconnect();
+    told = true;
+  };
+  wire.write({ c: "@user:7", e: "mail", d: 2 });
+  await until("it is sent", () => told);
+  browser.server.answers.push(new Response("{}", { status: 409 }));
+  const next = await stream(2);
+  await greet(next, hello("8"));
+  next.write({ c: "@user:8", e: "mail", d: 3 });
+  await until("the last letter", () => letters.includes(3));
+  assert.deepEqual(letters, [1, 3]);
+});
+
+test("a right that is lost denies that room and no other, and its roster is gone", async () => {
+  const { page, wire, subscription, events } = await livePage();
+  const other = page.realtime.presence("room:1");
+  await until("the other room", () => other.status === "live");
+  wire.write({ c: "@conn", e: "@denied", d: { group: GROUP } });
+  await until("the refusal", () => subscription.status === "denied");
+  wire.write({ c: GROUP, e: "presence:diff", d: [["+", 2, BEN]], v: 2 });
+  wire.write({ c: "@conn", e: "@lagged", d: { missed: 1 } });
+  assert.deepEqual([subscription.count, other.status, events.length], [0, "live", 1]);
+});
+
+test("the connection's own events are told to those who subscribe", async () => {
+  const { page, wire } = await livePage();
+  const told = [];
+  page.realtime.subscribe(GROUP, (...event) => told.push(plain(event)));
+  wire.write({ c: "@conn", e: "@lagged", d: { missed: 3 } });
+  await until("the event", () => told.length);
+  assert.deepEqual(told, [["@lagged", { missed: 3 }, "@conn"]]);
+});
+
+test("a server that drains is left for another one, before it ends the stream", async () => {
+  const { wire, subscription } = await livePage();
+  const statuses = [];
+  subscription.on("status", (status) => statuses.push(status));
+  wire.write({ c: "@conn", e: "@drain", d: { within: 0.2 } });
+  const next = await stream(2);
+  assert.equal(wire.open, true);
+  await greet(next);
+  await until("the old one ends", () => !wire.open);
+  assert.deepEqual(statuses, []);
+});
+
+test("after a refusal with Retry-After the next attempt waits that long, and no more than twice", async () => {
+  const { page, wire } = await livePage();
+  browser.server.answers.push(new Response("{}", { status: 429, headers: { "retry-after": "1" } }));
+  const [calls, at] = [browser.server.calls.length, Date.now()];
+  const other = page.realtime.presence("room:1");
+  await until("the first call", () => browser.server.calls.length > calls);
+  await until("the second call", () => browser.server.calls.length > calls + 1);
+  const waited = Date.now() - at;
+  assert.ok(waited >= 1000 && waited < 2500, `${waited} ms`);
+  await until("the room", () => other.status === "live");
+  assert.equal(wire.open, true);
+});
+
+test("a stream that is refused for good stays so until a page is looked at", async () => {
+  const { page, wire, subscription } = await livePage();
+  const { fetch } = globalThis;
+  let asked = 0;
+  const error = { code: "denied", message: "no" };
+  globalThis.fetch = async () => ((asked += 1), Response.json({ error }, { status: 403 }));
+  wire.end();
+  await until("the refusal", () => subscription.status === "denied");
+  assert.deepEqual(plain(subscription.error), error);
+  assert.equal(asked, 1);
+  globalThis.fetch = fetch;
+  page.document.dispatchEvent(new Event("visibilitychange"));
+  const next = await stream(2);
+  await greet(next);
+  await until("live", () => subscription.status === "live");
+  assert.equal(subscription.error, null);
+});
+
+test("a store is told once for what comes together, and its snapshot stays the same in between", async () => {
+  const { subscription, wire } = await livePage();
+  const told = [];
+  const stop = subscription.subscribe((snapshot) => told.push(snapshot));
+  assert.equal(told.length, 1);
+  assert.equal(told[0], subscription.snapshot());
+  assert.ok(Object.isFrozen(told[0]));
+  wire.write({ c: GROUP, e: "presence:diff", d: [["+", 2, BEN], ["-", 1]], v: 3 });
+  await until("the change", () => told.length > 1);
+  assert.deepEqual(plain(told[1]), { members: [BEN], count: 1, me: "7", status: "live", error: null });
+  assert.equal(told[1], subscription.snapshot());
+  assert.equal(told[1].members, subscription.members);
+  stop();
+  wire.write({ c: GROUP, e: "presence:diff", d: [["-", 2]], v: 4 });
+  await until("nobody", () => subscription.count === 0);
+  assert.equal(told.length, 2);
+});
+
+test("an iterator gives the snapshot, what comes after it, and the end", async () => {
+  const { subscription, wire } = await livePage();
+  const iterator = subscription[Symbol.asyncIterator]();
+  assert.deepEqual(plain((await iterator.next()).value), ["sync", [ADA]]);
+  wire.write({ c: GROUP, e: "presence:diff", d: [["+", 2, BEN]], v: 2 });
+  assert.deepEqual(plain((await iterator.next()).value), ["join", BEN]);
+  const rest = iterator.next();
+  subscription.unsubscribe();
+  assert.deepEqual(plain((await rest).value), ["status", "closed"]);
+  assert.equal((await iterator.next()).done, true);
+});
+
+test("an iterator whose reader is too slow gives one snapshot for all that was missed", async () => {
+  const { subscription, wire } = await livePage();
+  const iterator = subscription[Symbol.asyncIterator]();
+  await iterator.next();
+  const crowd = Array.from({ length: 1500 }, (_, i) => ["+", i + 2, { id: `${i + 2}` }]);
+  wire.write({ c: GROUP, e: "presence:diff", d: crowd, v: 1501 });
+  await until("the crowd", () => subscription.count === 1501);
+  const events = [];
+  for (let i = 0; i < 500; i += 1) events.push((await iterator.next()).value);
+  assert.equal(events[0][0], "sync");
+  assert.equal(events[0][1].length + events.length - 1, 1501);
+  await iterator.return();
+});
+
+test("a subscription ends with the block that uses it", async () => {
+  const { page, subscription } = await livePage();
+  subscription[page.dispose]();
+  assert.equal(subscription.status, "closed");
+  await until("the goodbye", () => browser.server.calls.at(-1)?.groups.length === 0);
+});
+
+test("what cannot be done says what to do instead", () => {
+  const page = browser.open();
+  assert.throws(() => page.realtime.configure({ transport: "pigeon" }), /"sse" or "ws"/);
+  assert.throws(() => page.realtime.send(GROUP, "chat", 1), /transport: "ws"/);
+  page.realtime.presence(GROUP);
+  assert.throws(() => page.realtime.configure({ base: "/other" }), /comes first/);
+});
+
+test("a page in the back/forward cache is told nothing, and what there is when it is back", async () => {
+  const { page, wire, events } = await livePage();
+  const other = watch(browser.open());
+  await until("the other page", () => other.events.length);
+  page.events.dispatchEvent(new Event("pagehide"));
+  await until("it is away", () => [...browser.hub.tabs.values()].some((tab) => !tab.confirmed));
+  wire.write({ c: GROUP, e: "presence:diff", d: [["+", 2, BEN]], v: 2 });
+  await until("the other page sees it", () => other.events.length === 2);
+  assert.equal(events.length, 1);
+  page.events.dispatchEvent(Object.assign(new Event("pageshow"), { persisted: true }));
+  await until("it is back", () => events.length === 3);
+  assert.deepEqual(events.slice(1), [["join", BEN], ["sync", [ADA, BEN]]]);
+  assert.equal(browser.server.streams.length, 1);
+});
+
+/** A WebSocket's other end. */
+class Socket {
+  static OPEN = 1;
+  /** @type {Socket[]} */
+  static all = [];
+  readyState = Socket.OPEN;
+  sent = [];
+
+  constructor(address) {
+    this.url = new URL(address);
+    Socket.all.push(this);
+  }
+
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+
+  close(code) {
+    if (this.readyState !== Socket.OPEN) return;
+    [this.readyState, this.code] = [3, code];
+    queueMicrotask(() => this.onclose());
+  }
+
+  say(event, data, channel = "@conn", more = {}) {
+    this.onmessage({ data: JSON.stringify({ channel, event, data, ...more }) });
+  }
+
+  greet(me = "7") {
+    this.say("@hello", { conn: null, me, denied: [], heartbeat: 15 });
+  }
+}
+
+/** One page over a WebSocket, subscribed and live. */
+async function socketPage() {
+  Socket.all = [];
+  globalThis.WebSocket = Socket;
+  browser.hub = createSocketHub("http://page.test/realtime/");
+  const page = browser.open();
+  page.realtime.configure({ transport: "ws" });
+  const { events, subscription } = watch(page);
+  const socket = await until("the socket", () => Socket.all[0]);
+  socket.greet();
+  socket.say("presence:sync", [ADA], GROUP, { v: 1, k: [1] });
+  await until("the snapshot", () => events.length);
+  return { page, events, subscription, socket };
+}
+
+test("over a WebSocket, a gap asks for the snapshot of that group alone", async () => {
+  const { socket, events } = await socketPage();
+  socket.say("presence:diff", [["-", 1]], GROUP, { v: 7 });
+  await until("the question", () => socket.sent.length);
+  assert.deepEqual(socket.sent, [{ op: "sync", groups: [GROUP] }]);
+  socket.say("presence:sync", [BEN], GROUP, { v: 7, k: [2] });
+  await until("the snapshot", () => events.length === 4);
+  assert.deepEqual(events.slice(1), [["leave", ADA], ["join", BEN], ["sync", [BEN]]]);
+  assert.equal(Socket.all.length, 1);
+});
+
+test("over a WebSocket, groups are left, entered, denied and refused each by itself", async () => {
+  const { page, socket, subscription } = await socketPage();
+  const [second, staff] = [page.realtime.presence("room:2"), page.realtime.presence("staff")];
+  await until("the question", () => socket.sent.length === 1);
+  assert.deepEqual(socket.sent[0], { op: "join", groups: ["room:2", "staff"] });
+  socket.say("@joined", { groups: ["room:2"] });
+  socket.say("@denied", { group: "staff" });
+  await until("the answers", () => second.status === "live" && staff.status === "denied");
+  staff.unsubscribe();
+  subscription.unsubscribe();
+  const ops = (op) => socket.sent.filter((sent) => sent.op === op);
+  await until("the leave", () => ops("leave").length);
+  assert.deepEqual(ops("leave")[0], { op: "leave", groups: [GROUP] });
+  socket.say("@left", { groups: [GROUP] });
+  const [third, fourth] = [page.realtime.presence("room:3"), page.realtime.presence("room:4")];
+  await until("the question", () => ops("join").some(({ groups }) => groups.includes("room:4")));
+  socket.say("@refused", { error: { code: "too_many_groups", message: "at most 2", limit: 2 } });
+  await until("the refusal", () => fourth.status === "denied");
+  assert.equal(fourth.error.limit, 2);
+  socket.say("@joined", { groups: ["room:3"] });
+  await until("the third", () => third.status === "live");
+  // A right that is lost, which nobody has asked for.
+  socket.say("@denied", { group: "room:2" });
+  await until("the loss", () => second.status === "denied");
+  assert.equal(third.status, "live");
+});
+
+test("over a WebSocket, messages wait for the connection, and are not sent as another user's", async () => {
+  const { page, socket, subscription } = await socketPage();
+  page.realtime.send(GROUP, "chat", { text: "one" });
+  await until("the message", () => socket.sent.length);
+  assert.deepEqual(socket.sent, [{ group: GROUP, event: "chat", data: { text: "one" } }]);
+  socket.close(1006);
+  await until("the loss", () => subscription.status === "reconnecting");
+  page.realtime.send(GROUP, "chat", "two");
+  const next = await until("the next socket", () => Socket.all[1]);
+  next.greet();
+  await until("the message", () => next.sent.length);
+  assert.deepEqual(next.sent, [{ group: GROUP, event: "chat", data: "two" }]);
+  next.close(1006);
+  await until("the second loss", () => subscription.status === "reconnecting");
+  page.realtime.send(GROUP, "chat", "three");
+  const last = await until("the last socket", () => Socket.all[2]);
+  last.greet("8");
+  await until("another user", () => subscription.me === "8");
+  page.realtime.send(GROUP, "chat", "four");
+  await until("the message", () => last.sent.length);
+  assert.deepEqual(last.sent, [{ group: GROUP, event: "chat", data: "four" }]);
 });

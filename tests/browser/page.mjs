@@ -3,42 +3,55 @@
 
 import { readFile } from "node:fs/promises";
 import { createContext, runInContext } from "node:vm";
-import { Hub } from "../../umbral-presence/client/worker.js";
+import { createHub } from "../../umbral-presence/client/worker.js";
 
-const SOURCE = await readFile(new URL("../../umbral-presence/client/client.js", import.meta.url), "utf8");
+// `import` works in modules only here; a test says what it gives.
+const SOURCE = (await readFile(new URL("../../umbral-presence/client/client.js", import.meta.url), "utf8")) //
+  .replaceAll("import(", "load(");
 const ORIGIN = "http://page.test";
 
 /** Web Locks, as far as the client uses them. */
 class Locks {
   held = new Map();
 
-  async request(name, hold) {
+  async request(name, ...[options, hold = options]) {
     const before = this.held.get(name) ?? Promise.resolve();
     const mine = before.then(() => hold({ name }));
-    this.held.set(name, mine.catch(() => {}));
+    if (options.mode !== "shared") this.held.set(name, mine.catch(() => {}));
     return mine;
   }
 }
 
 /** The server: keeps what it was asked, and answers what it is told to. */
 export class Server {
-  /** @type {{url: URL, write: (frame: object) => void, end: () => void, open: boolean}[]} */
+  /** @type {{url: URL, write: (frame: object) => void, raw: (bytes: Uint8Array) => void, end: () => void, open: boolean}[]} */
   streams = [];
-  /** @type {{conn: string, n: number, groups: string[]}[]} */
+  /** @type {{conn: string, n: number, groups: string[], sync: string[]}[]} */
   calls = [];
   /** Answers of the next calls; those after are answered with 200. @type {Response[]} */
   answers = [];
   /** Says which of these groups are denied. */
   denied = (/** @type {string[]} */ _groups) => [];
+  /** So many groups a connection may have. */
+  limit = Infinity;
+  /** Nobody is reached. */
+  down = false;
   #groups = new Set();
+
+  #full() {
+    const error = { code: "too_many_groups", message: `at most ${this.limit}`, limit: this.limit };
+    return Response.json({ error }, { status: 400 });
+  }
 
   fetch = async (/** @type {string} */ address, /** @type {any} */ options = {}) => {
     const url = new URL(address);
+    if (this.down) throw new TypeError("Failed to fetch");
     if (url.pathname.endsWith("/control")) {
       const call = JSON.parse(options.body);
       this.calls.push(call);
       const answer = this.answers.shift();
       if (answer) return answer;
+      if (call.groups.length > this.limit) return this.#full();
       const denied = this.denied(call.groups);
       const joined = call.groups.filter((g) => !denied.includes(g) && !this.#groups.has(g));
       this.#groups = new Set(call.groups.filter((g) => !denied.includes(g)));
@@ -49,8 +62,9 @@ export class Server {
     const body = new ReadableStream({
       start(controller) {
         const text = new TextEncoder();
+        stream.raw = (bytes) => stream.open && controller.enqueue(bytes);
         stream.write = (frame) =>
-          stream.open && controller.enqueue(text.encode(`event: u\nid: 1\ndata: ${JSON.stringify(frame)}\n\n`));
+          stream.raw(text.encode(`event: u\nid: 1\ndata: ${JSON.stringify(frame)}\n\n`));
         stream.end = () => stream.open && ((stream.open = false), controller.close());
         options.signal?.addEventListener("abort", () => {
           if (stream.open) controller.error(new Error("aborted"));
@@ -63,24 +77,32 @@ export class Server {
   };
 }
 
+/** What a page imports is the file of this name. */
+const load = (/** @type {string} */ address) =>
+  import(new URL(`../../umbral-presence/client${new URL(address).pathname.replace("/realtime", "")}`, import.meta.url).href);
+
 /** A browser: one hub, and pages that share it. */
 export class Browser {
   server = new Server();
   #locks = new Locks();
   #ports = [];
+  #pages = [];
 
   constructor() {
     globalThis.fetch = this.server.fetch;
     Object.defineProperty(globalThis, "navigator", { value: { locks: this.#locks }, configurable: true });
-    this.hub = new Hub(`${ORIGIN}/realtime/`);
+    this.hub = createHub(`${ORIGIN}/realtime/`);
   }
 
-  /** A page that has loaded the script. */
-  open() {
+  /** A page that has loaded the script; without a worker it gets its hub by what it imports. */
+  open({ worker = true, imports = load } = {}) {
     const { hub } = this;
     const ports = this.#ports;
     const events = new EventTarget();
-    const errors = [];
+    this.#pages.push(events);
+    const [errors, logged] = [[], []];
+    const currentScript = { src: `${ORIGIN}/realtime/client.js` };
+    const document = Object.assign(new EventTarget(), { currentScript, hidden: false });
     class SharedWorker {
       constructor() {
         const { port1, port2 } = new MessageChannel();
@@ -90,34 +112,38 @@ export class Browser {
       }
     }
     const page = createContext({
-      SharedWorker,
+      ...(worker && { SharedWorker }),
+      load: imports,
+      console: { error: (...words) => logged.push(words.join(" ")) },
       MessageChannel,
       URL,
-      TextEncoder,
+      Blob,
       setTimeout,
       clearTimeout,
       queueMicrotask,
       navigator: { locks: this.#locks },
       location: { href: `${ORIGIN}/` },
-      document: Object.assign(new EventTarget(), {
-        currentScript: { src: `${ORIGIN}/realtime/client.js` },
-        hidden: false,
-      }),
+      document,
       addEventListener: events.addEventListener.bind(events),
       reportError: (error) => errors.push(error),
     });
+    runInContext("Symbol.dispose ??= Symbol('dispose'); Symbol.asyncDispose ??= Symbol('asyncDispose');", page);
     runInContext(SOURCE, page);
     return {
+      dispose: runInContext("Symbol.dispose", page),
       realtime: page.umbral.realtime,
       current: () => page.umbral.realtime,
       load: () => runInContext(SOURCE, page),
       errors,
+      logged,
       events,
+      document,
     };
   }
 
   /** Ends everything that would keep the test running. */
   close() {
+    for (const page of this.#pages) page.dispatchEvent(new Event("pagehide"));
     for (const port of this.#ports) port.close();
     this.hub.tabs.clear();
     this.hub.goodbye();

@@ -1,8 +1,7 @@
-// `umbral.realtime` as a module.
+// `umbral.realtime` as a module. A page that has the script too has one client.
 import "./client.js";
 
-/** @type {any} */
-const { realtime } = /** @type {any} */ (globalThis).umbral;
+const { realtime } = globalThis.umbral;
 if (!realtime.configured) realtime.configure({ base: new URL(".", import.meta.url).href });
 
-export const { presence, subscribe, reconnect, configure } = realtime;
+export const { presence, subscribe, send, reconnect, configure } = realtime;

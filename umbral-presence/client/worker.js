@@ -1,489 +1,353 @@
-// The hub: one stream for all tabs of a browser, the rosters that it carries, and who
-// wants which of them. It runs in a SharedWorker, or in the tab itself where there is none.
-
-/**
- * @typedef {{postMessage(message: any): void, onmessage: ((event: any) => any) | null}} Port
- * @typedef {{groups: Set<string>, confirmed: boolean, since: number}} Tab
- * @typedef {["+" | "~", number, any] | ["-", number]} Change
- * @typedef {{c: string, e: string, d: any, v?: number, k?: any}} Frame
- * @typedef {{abort: AbortController, groups: Set<string>, asks: number, told: number,
- *   conn: string, n: number, proved: number, at: number}} Stream
- */
-
-/** How long the groups of a vanished tab are kept, for it may be a reload. */
+// The hub: one stream for all tabs. The reasons are in internal.d.ts.
 const LINGER = 2000;
-/** How long after a sign of life the server is shown another, once it says something itself:
- * its heartbeat wakes a hidden page too, where timers run once a minute. */
 const PROOF = 10000;
-/** Longer lists of groups are sent by `control` instead of in the URL. */
-const MAX_QUERY = 4000;
+const FIRST = 10;
 
-/** One group's members, folded from frames. */
-export class Roster {
-  constructor() {
-    /** @type {Map<number, any> | null} `null` until the first snapshot. */
-    this.members = null;
-    this.v = 0;
-    /** @type {"wanted" | "live" | "denied"} what the server has said of it */
-    this.status = "wanted";
+const NAMES = new Map([["+", "join"], ["-", "leave"], ["~", "update"]]);
+
+/** @type {CreateRoster} */
+export const createRoster = () => ({ members: new Map(), v: -1, status: "wanted", error: null });
+
+/** @type {Fold} */
+export const fold = (roster, { e, d, v, k }) => {
+  if (e === "presence:sync") {
+    if (v === roster.v) return [];
+    const members = new Map(k.map((key, i) => [key, d[i]]));
+    Object.assign(roster, { members, v, lost: false, status: "live", error: null });
+    return "sync";
   }
+  const changes = e === "presence:diff" ? d : [[e.slice(9), k, d]];
+  // What comes before the snapshot is in it; what it holds already is not new.
+  const fresh = roster.v < 0 ? [] : changes.slice(Math.max(0, roster.v - v + changes.length));
+  if (!fresh.length) return fresh;
+  if (v - fresh.length !== roster.v) return "gap";
+  roster.v = v;
+  return fresh.map(([sign, key, member]) => {
+    const event = NAMES.get(sign) ?? sign;
+    if (event === "leave") roster.members.delete(key);
+    else roster.members.set(key, member);
+    return [event, key, member];
+  });
+};
 
-  /**
-   * Takes a `presence:*` frame in.
-   * @param {Frame} frame
-   * @returns {"sync" | "gap" | Change[]} what it came to
-   */
-  apply({ e, d, v = this.v + 1, k }) {
-    if (e === "presence:sync") {
-      this.members = new Map(d.map((/** @type {any} */ payload, /** @type {number} */ i) => [k[i], payload]));
-      this.v = v;
-      return "sync";
-    }
-    /** @type {Record<string, Change[]>} */
-    const single = {
-      "presence:join": [["+", k, d]],
-      "presence:leave": [["-", k]],
-      "presence:update": [["~", k, d]],
-    };
-    /** @type {Change[]} */
-    const changes = e === "presence:diff" ? d : (single[e] ?? []);
-    // What comes before the snapshot is in it; what it holds already is not new.
-    const fresh = this.members ? changes.slice(Math.max(0, this.v - (v - changes.length))) : [];
-    if (!this.members || !fresh.length) return [];
-    if (v - fresh.length !== this.v) return "gap";
-    for (const [sign, key, payload] of fresh) {
-      if (sign === "-") this.members.delete(key);
-      else this.members.set(key, payload);
-    }
-    this.v = v;
-    return fresh;
-  }
-}
+const random = (below = 1) => Math.random() * below;
 
-/**
- * Reads an event stream.
- * @param {(data: string) => void} onData called with the data of each event
- * @returns {(text: string) => void} takes the stream's next piece, cut anywhere
- */
-export function eventReader(onData) {
-  let rest = "";
-  let data = "";
-  return (text) => {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines.map((l) => l.replace(/\r$/, ""))) {
-      if (line.startsWith("data:")) data += line.slice(line[5] === " " ? 6 : 5);
-      else if (line === "") {
-        if (data) onData(data);
-        data = "";
-      }
-    }
-  };
-}
+/** @type {CreateHub} */
+export const createHub = (base) => ({
+  tabs: new Map(),
+  rosters: new Map(),
+  stream: null,
+  me: undefined,
+  status: "connecting",
+  error: null,
+  full: { limit: Infinity },
+  attempt: 0,
+  clock: 0,
+  lock: `umbral-presence-hub-${random()}`,
 
-/** @param {number} ms */
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-/** @param {number} below */
-const random = (below) => Math.random() * below;
-/** @param {Response} response */
-const retryAfter = (response) => 1000 * (Number(response.headers.get("retry-after")) || 0);
-
-export class Hub {
-  /** @param {string} base the URL that everything is under, with a slash at its end */
-  constructor(base) {
-    this.base = base;
-    /** @type {Map<Port, Tab>} */
-    this.tabs = new Map();
-    /** @type {Map<string, Roster>} */
-    this.rooms = new Map();
-    /** @type {Map<string, number>} groups of vanished tabs, and until when they are kept */
-    this.lingering = new Map();
-    /** @type {Stream | null} */
-    this.stream = null;
-    /** @type {string | null | undefined} */
-    this.me = undefined;
-    this.status = "connecting";
-    this.opening = false;
-    this.calling = false;
-    this.attempt = 0;
-    /** Orders what tabs ask and what is asked of the server. */
-    this.clock = 0;
-    /** @type {(() => void) | null} ends the wait before the next attempt */
-    this.hurry = null;
-    this.planned = false;
-    // Held for as long as this hub lives, so that tabs notice when it dies.
-    this.lock = `umbral-presence-hub-${Math.random()}`;
-    /** @type {Promise<void>} */
-    this.held = new Promise((held) => {
-      if (!navigator.locks) return held();
-      navigator.locks.request(this.lock, () => (held(), new Promise(() => {}))).catch(() => held());
-    });
-  }
-
-  /** @param {Port} port a tab's */
   serve(port) {
-    port.onmessage = ({ data }) => {
-      if (data.t === "attach") this.attach(port, data.lock, data.groups);
-      const tab = this.tabs.get(port);
-      if (!tab) return;
-      if (data.t === "groups") this.want(port, tab, data.groups);
-      if (data.t === "retry") this.retry(data.group);
-      if (data.t === "detach") this.vanish(port, tab);
-      if (data.t === "wake") this.wake();
-      if (data.t === "identity") this.checkIdentity();
-    };
-  }
+    port.onmessage = (/** @type {{data: Message}} */ { data }) => this[data.t](port, data);
+  },
 
-  /** @param {Port} port @param {string | null} lock held for as long as the tab lives
-   * @param {string[]} groups */
-  async attach(port, lock, groups) {
-    // Cookies may have changed since the stream was opened, so the tab sees nothing until
-    // a call with those of now has been answered.
-    const tab = { groups: new Set(groups), confirmed: false, since: ++this.clock };
+  async attach(port, { lock, groups }) {
+    const tab = { port, groups: new Set(), confirmed: false, since: ++this.clock, held: [] };
     this.tabs.set(port, tab);
-    if (this.status === "refused") this.status = "connecting";
-    if (lock) navigator.locks.request(lock, () => this.vanish(port, tab));
-    this.plan();
+    if (lock) navigator.locks.request(lock, { mode: "shared" }, () => this.tabs.get(port) === tab && this.vanish(port));
+    this.want(port, { groups });
+    this.retry();
+    this.held ??= new Promise((held) => {
+      if (!lock) return held(0);
+      navigator.locks.request(this.lock, () => new Promise((release) => held((this.release = release))));
+    });
     await this.held;
-    port.postMessage({ t: "ready", lock: navigator.locks ? this.lock : null });
-    port.postMessage({ t: "status", status: this.status, me: this.me });
-  }
+    port.postMessage({ t: "ready", lock: this.lock });
+  },
 
-  /** @param {Port} port @param {Tab} tab @param {string[]} groups */
-  want(port, tab, groups) {
+  want(port, { groups }) {
+    const tab = this.tabs.get(port);
+    if (!tab) return;
     const before = tab.groups;
     tab.groups = new Set(groups);
-    if (tab.confirmed) for (const group of groups) if (!before.has(group)) this.show(port, group);
+    for (const group of groups) if (!before.has(group)) this.show(group, [tab]);
     this.plan();
-  }
+  },
 
-  /** Tells a tab what is known of a group. @param {Port} port @param {string} group */
-  show(port, group) {
-    const room = this.rooms.get(group);
-    if (!room) return;
-    port.postMessage({ t: "room", group, status: room.status });
-    if (room.members) port.postMessage({ t: "sync", group, members: [...room.members] });
-  }
+  vanish(port) {
+    const tab = this.tabs.get(port);
+    Object.assign(tab ?? {}, { confirmed: false, since: Infinity });
+    setTimeout(() => {
+      if (this.tabs.get(port) === tab) this.tabs.delete(port);
+      this.plan();
+    }, LINGER);
+  },
 
-  /** A tab is gone, or hidden for good. @param {Port} port @param {Tab} tab */
-  vanish(port, tab) {
-    if (this.tabs.get(port) !== tab) return;
-    this.tabs.delete(port);
-    for (const group of tab.groups) this.lingering.set(group, Date.now() + LINGER);
-    setTimeout(() => this.plan(), LINGER + 10);
-  }
-
-  /** The next attempt need not wait: the page is looked at, or the network is back. */
-  wake() {
-    if (this.status === "refused") this.open();
-    setTimeout(() => this.hurry?.(), random(500));
-  }
-
-  /** Somebody may have signed in or out. */
-  checkIdentity() {
+  identity() {
     for (const tab of this.tabs.values()) [tab.confirmed, tab.since] = [false, ++this.clock];
     this.attempt = 0;
-    if (this.status === "refused") this.open();
+    this.retry();
+  },
+
+  retry() {
+    if (this.status === "denied") this.say("connecting");
     this.hurry?.();
     this.plan();
-  }
+  },
 
-  /** Changes of one macrotask are sent together. */
-  plan() {
-    if (this.planned) return;
-    this.planned = true;
-    setTimeout(() => {
-      this.planned = false;
-      this.reconcile();
-    });
-  }
+  show(group, tabs) {
+    const roster = this.rosters.get(group);
+    if (!roster || roster.status === "wanted") return;
+    const { status, error, v } = roster;
+    const members = v < 0 ? null : [...roster.members];
+    this.tell(group, { t: "room", group, room: { status, error }, members }, tabs);
+  },
 
-  wanted() {
-    const now = Date.now();
-    for (const [group, until] of this.lingering) if (until <= now) this.lingering.delete(group);
-    const wanted = new Set(this.lingering.keys());
-    for (const tab of this.tabs.values()) for (const group of tab.groups) wanted.add(group);
-    return wanted;
-  }
-
-  /** Makes the stream what the tabs want it to be. */
-  reconcile() {
-    const wanted = this.wanted();
-    if (!this.tabs.size && !wanted.size) return this.goodbye();
-    for (const group of wanted) if (!this.rooms.has(group)) this.rooms.set(group, new Roster());
-    if (!this.stream) return void (this.status === "refused" || this.open());
-    const { groups, asks, told } = this.stream;
-    const same = groups.size === wanted.size && [...wanted].every((group) => groups.has(group));
-    if (!same || told !== asks || [...this.tabs.values()].some((tab) => !tab.confirmed)) this.control();
-  }
-
-  /** Says to the server which groups this browser is in, and that it is there. */
-  async control() {
-    const stream = this.stream;
-    // An opening stream has the groups of its own; what changes meanwhile comes after.
-    if (!stream || this.calling || this.opening) return;
-    this.calling = true;
-    const groups = [...this.wanted()];
-    this.narrow(stream, groups);
-    const { asks } = stream;
-    stream.told = -1;
-    const at = ++this.clock;
-    const response = await this.post(stream, groups).catch(() => null);
-    const answer = response?.ok ? await response.json().catch(() => null) : null;
-    this.calling = false;
-    if (stream !== this.stream) return this.plan();
-    if (answer) {
-      stream.told = asks;
-      for (const group of groups) this.settle(group, answer.denied.includes(group));
-      this.confirm(at);
-      return this.plan();
+  tell(channel, message, tabs) {
+    for (const tab of tabs ?? this.tabs.values()) {
+      if (channel[0] !== "@" && !tab.groups.has(channel)) continue;
+      // Its cookies may be another user's.
+      if (tab.confirmed) tab.port.postMessage(message);
+      else tab.held.push(message);
     }
-    if (response?.status === 409) this.reset();
-    if (response?.status === 404 || response?.status === 409) return void this.open();
-    let wait = 1000;
-    if (response && response.status < 429) {
-      // The same call would be answered in the same way: this is for the developer.
-      console.error(`umbral.realtime: ${response.status}`, await response.text());
-      stream.told = asks;
-      wait = 10000;
-    } else if (response) wait = retryAfter(response) || wait;
-    await sleep(wait + random(wait));
-    this.plan();
-  }
+  },
 
-  /** From here on the stream has these groups, and what is known of others is not kept up.
-   * @param {Stream} stream @param {Iterable<string>} groups */
-  narrow(stream, groups) {
-    stream.groups = new Set(groups);
-    for (const group of this.rooms.keys()) if (!stream.groups.has(group)) this.rooms.delete(group);
-    for (const group of groups) if (!this.rooms.has(group)) this.rooms.set(group, new Roster());
-  }
+  say(status, error = null, reset = false) {
+    Object.assign(this, { status, error });
+    for (const tab of this.tabs.values()) this.greet(tab, reset);
+  },
 
-  /** @param {Stream} stream @param {string[]} groups @param {boolean} [last] */
+  greet({ port, confirmed }, reset) {
+    const { status, error, me } = this;
+    port.postMessage({ t: "status", page: { status, error, me: confirmed ? me : null }, reset });
+  },
+
+  plan() {
+    this.planned ??= setTimeout(() => {
+      this.planned = undefined;
+      if (!this.tabs.size) this.goodbye();
+      else if (this.stream) this.control();
+      else if (this.status !== "denied") this.open();
+    });
+  },
+
+  groups() {
+    const wanted = new Set([...this.tabs.values()].flatMap((tab) => [...tab.groups]));
+    for (const group of wanted) if (!this.rosters.has(group)) this.rosters.set(group, createRoster());
+    const groups = [...this.rosters.keys()].filter((group) => wanted.has(group));
+    for (const group of groups.splice(this.full.limit)) this.settle(group, "denied", this.full);
+    return groups;
+  },
+
+  async control() {
+    const { stream } = this;
+    if (!stream || this.opening) return;
+    stream.changed = true;
+    if (stream.calling) return;
+    [stream.calling, stream.changed] = [true, false];
+    const at = ++this.clock;
+    const groups = this.groups();
+    for (const [group, roster] of this.rosters)
+      if (!groups.includes(group)) Object.assign(roster, { v: -1, lost: true });
+    const { status = 0, body, wait = 0 } = await this.post(stream, groups);
+    if (stream !== this.stream) return;
+    if (body?.denied) {
+      this.settleAll(groups, body.denied);
+      this.confirm(at);
+      if (Date.now() - stream.since > 10000) this.attempt = 0;
+    } else {
+      stream.changed = true;
+      if (status === 409) this.reset();
+      if (status > 400 && status < 410) return this.open();
+      if (!this.isFull(body)) await this.pause(wait || this.backoff());
+    }
+    stream.calling = false;
+    if (stream.changed) this.plan();
+  },
+
   post(stream, groups, last = false) {
-    stream.n += 1;
+    const sync = groups.filter((group) => this.rosters.get(group)?.lost);
     stream.proved = Date.now();
-    return fetch(`${this.base}control`, {
+    return fetch(`${base}control`, {
       method: "POST",
-      credentials: "same-origin",
+      credentials: "include",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ conn: stream.conn, n: stream.n, groups }),
+      body: JSON.stringify({ conn: stream.conn, n: ++stream.n, groups, sync }),
       keepalive: last,
       signal: AbortSignal.timeout(10000),
-    });
-  }
+    }).then(this.reply, () => ({}));
+  },
 
-  /** The server has said whether a group may be joined.
-   * @param {string} group @param {boolean} denied */
-  settle(group, denied) {
-    const room = this.rooms.get(group);
-    const status = denied ? "denied" : "live";
-    if (!room || room.status === status) return;
-    room.status = status;
-    if (denied) room.members = null;
-    this.tell(group, { t: "room", group, status });
-  }
+  async reply(response) {
+    const wait = 1000 * Number(response.headers.get("retry-after")) || 0;
+    return { status: response.status, body: await response.json().catch(() => null), wait: wait + random(wait) };
+  },
 
-  /** A denied group is asked for again. @param {string} group */
-  retry(group) {
-    const room = this.rooms.get(group);
-    if (room?.status !== "denied" || !this.stream) return;
-    room.status = "wanted";
-    this.stream.asks += 1;
-    this.plan();
-  }
+  isFull(body) {
+    const full = body?.error;
+    if (full?.code !== "too_many_groups" || full.limit >= this.full.limit) return false;
+    return (this.full = full);
+  },
 
-  /** Tabs may see what this identity sees; not those that have come, or have signed in, since
-   * the request that tells was sent: its cookies may be older. @param {number} at */
+  settleAll(groups, denied) {
+    for (const group of this.rosters.keys())
+      if (groups.includes(group)) this.settle(group, denied.includes(group) ? "denied" : "live");
+      else this.rosters.delete(group);
+  },
+
+  settle(group, status, error = null) {
+    const roster = this.rosters.get(group);
+    if (!roster || (status === "live" && roster.status === status)) return;
+    if (status === "denied") {
+      roster.v = -1;
+      error ??= { code: status, message: `you are not let into ${group}` };
+    }
+    Object.assign(roster, { status, error });
+    this.show(group);
+  },
+
   confirm(at) {
-    for (const [port, tab] of this.tabs) {
+    for (const tab of this.tabs.values()) {
       if (tab.confirmed || tab.since > at) continue;
       tab.confirmed = true;
-      for (const group of tab.groups) this.show(port, group);
+      this.greet(tab);
+      for (const message of tab.held.splice(0)) tab.port.postMessage(message);
     }
-  }
+  },
 
-  /** Opens a stream; one that is open is closed once the new one is there.
-   * @param {number} [delay] before the first attempt */
   async open(delay = 0) {
     if (this.opening) return;
     this.opening = true;
-    if (delay) await this.pause(delay);
-    while (this.tabs.size || this.wanted().size) {
-      const refused = await this.connect();
-      if (refused === null) break;
-      if (refused && [400, 401, 403].includes(refused.status)) {
-        console.error(`umbral.realtime: ${refused.status}`, await refused.text());
-        this.opening = false;
-        return this.say("refused");
+    for (await this.pause(delay); this.tabs.size; await this.pause(delay)) {
+      const { live, status = 0, body, wait = 0 } = await new Promise((done) => this.connect(done));
+      if (live) break;
+      if (this.isFull(body)) delay = 0;
+      else if (status > 399 && status < 404) {
+        this.drop();
+        this.say("denied", body?.error ?? { code: `${status}` });
+        break;
+      } else {
+        if (!this.stream) this.say(this.me === undefined ? "connecting" : "reconnecting");
+        delay = wait || this.backoff();
       }
-      const wait = refused ? retryAfter(refused) : 0;
-      if (!this.stream) this.say(this.me === undefined ? "connecting" : "reconnecting");
-      await this.pause(wait ? wait + random(wait) : this.backoff());
     }
     this.opening = false;
     this.plan();
-  }
+  },
 
   backoff() {
     return random(Math.min(30000, 1000 * 2 ** this.attempt++));
-  }
+  },
 
-  /** @param {number} ms */
   pause(ms) {
-    return new Promise((/** @type {(value?: any) => void} */ done) => {
+    return new Promise((done) => {
       const timer = setTimeout(done, ms);
-      this.hurry = () => (clearTimeout(timer), done());
-    }).finally(() => (this.hurry = null));
-  }
-
-  /**
-   * One attempt.
-   * @returns {Promise<Response | null | undefined>} `null` where it is live, a refusal, or
-   *   `undefined` where there was no answer
-   */
-  async connect() {
-    const abort = new AbortController();
-    let query = "";
-    const groups = new Set();
-    for (const group of this.wanted()) {
-      const more = `${query && ","}${encodeURIComponent(group)}`;
-      if (query.length + more.length > MAX_QUERY) break;
-      query += more;
-      groups.add(group);
-    }
-    /** @type {Stream} */
-    const stream = { abort, groups, asks: 0, told: 0, conn: "", n: 0, proved: Date.now(), at: ++this.clock };
-    const slow = setTimeout(() => abort.abort(), 30000);
-    try {
-      const response = await fetch(`${this.base}sse?v=1&groups=${query}`, {
-        credentials: "same-origin",
-        cache: "no-store",
-        signal: abort.signal,
-      });
-      if (!response.ok || !response.body) return response;
-      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      return await new Promise((done) => {
-        this.read(stream, reader, () => done(null)).then(() => done(undefined));
-      });
-    } catch {
-      return undefined;
-    } finally {
-      clearTimeout(slow);
-    }
-  }
-
-  /**
-   * Reads a stream to its end.
-   * @param {Stream} stream
-   * @param {ReadableStreamDefaultReader<string>} reader
-   * @param {() => void} live called once it has said hello
-   */
-  async read(stream, reader, live) {
-    let silence = 37500;
-    /** @type {any} */
-    let watchdog;
-    const feed = eventReader((data) => {
-      const frame = JSON.parse(data);
-      if (frame.e === "@hello") {
-        silence = 2500 * frame.d.heartbeat;
-        this.hello(stream, frame.d);
-        live();
-      } else if (frame.c && stream === this.stream) this.take(stream, frame);
+      this.hurry = () => done(clearTimeout(timer));
     });
+  },
+
+  async connect(done) {
+    const abort = new AbortController();
+    const stream = this.createStream(() => abort.abort());
+    const url = `${base}sse?v=1&groups=${encodeURIComponent(stream.groups.join())}`;
     try {
-      for (;;) {
-        watchdog = setTimeout(() => stream.abort.abort(), silence);
-        const { done, value } = await reader.read();
-        clearTimeout(watchdog);
-        if (done) break;
-        feed(value);
-        if (stream === this.stream && Date.now() - stream.proved > PROOF) this.control();
+      const { signal } = abort;
+      const response = await fetch(url, { credentials: "include", cache: "no-store", signal });
+      if (!response.ok || !response.body) done(await this.reply(response));
+      else {
+        const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+        for (let rest = "", piece; !(piece = await reader.read()).done; ) {
+          this.heard(stream);
+          const lines = (rest + piece.value).split("\n");
+          rest = lines.pop() ?? "";
+          for (const line of lines)
+            if (line.startsWith("data:")) this.take(stream, JSON.parse(line.slice(5)), done);
+        }
       }
     } catch {
-      // Broken off, which is an end like any other.
+      // An end like any other.
     }
-    clearTimeout(watchdog);
-    stream.abort.abort();
+    done({});
+    this.lose(stream);
+  },
+
+  createStream(close) {
+    const groups = this.groups().slice(0, FIRST);
+    const stream = { groups, close, conn: "", n: 0, at: ++this.clock, silence: 37500, since: Date.now(), proved: Date.now() };
+    this.heard(stream);
+    return stream;
+  },
+
+  heard(stream) {
+    clearTimeout(stream.watchdog);
+    stream.watchdog = setTimeout(stream.close, stream.silence);
+    if (Date.now() - stream.proved > PROOF) this.plan();
+  },
+
+  lose(stream) {
+    clearTimeout(stream.watchdog);
+    stream.close();
     if (stream !== this.stream) return;
-    this.stream = null;
+    this.drop();
     this.say("reconnecting");
     this.open(this.backoff());
-  }
+  },
 
-  /** @param {Stream} stream @param {{conn: string, me: string | null, denied: string[]}} hello */
-  hello(stream, { conn, me, denied }) {
-    // Nothing that was for somebody else is left before anything of the new one is seen.
+  drop() {
+    this.stream?.close();
+    this.stream = null;
+    for (const roster of this.rosters.values()) Object.assign(roster, { v: -1, lost: false });
+  },
+
+  take(stream, frame, done) {
+    const { c, e, d } = frame;
+    if (e === "@hello") {
+      this.hello(stream, d);
+      done({ live: true });
+    } else if (!c || stream !== this.stream) return;
+    else if (e.startsWith("presence:")) {
+      const roster = this.rosters.get(c);
+      const came = roster ? fold(roster, frame) : [];
+      if (came === "gap") {
+        Object.assign(roster ?? {}, { v: -1, lost: true });
+        this.plan();
+      } else if (came === "sync") {
+        this.show(c);
+      } else if (came.length) this.tell(c, { t: "diff", group: c, changes: came });
+    } else {
+      if (e === "@denied") this.settle(d.group, "denied");
+      if (e === "@drain") setTimeout(() => stream === this.stream && this.open(), random(1000 * d.within));
+      this.tell(c, { t: "event", c, e, d });
+    }
+  },
+
+  hello(stream, { conn, me, denied, heartbeat }) {
+    // Nothing of the user before is left.
     if (this.me !== undefined && this.me !== me) this.reset();
-    const old = this.stream;
-    this.stream = stream;
-    old?.abort.abort();
-    stream.conn = conn;
-    this.me = me;
-    this.narrow(stream, stream.groups);
-    for (const group of stream.groups) this.settle(group, denied.includes(group));
+    this.drop();
+    this.groups();
+    Object.assign(stream, { conn, silence: 2500 * heartbeat });
+    Object.assign(this, { stream, me });
+    this.settleAll(stream.groups, denied);
     this.say("live");
     this.confirm(stream.at);
-    setTimeout(() => {
-      if (stream === this.stream) this.attempt = 0;
-    }, 10000);
-  }
+  },
 
-  /** @param {Stream} stream @param {Frame} frame */
-  take(stream, frame) {
-    const { c, e, d } = frame;
-    if (e === "@denied") return this.settle(d.group, true);
-    if (e === "@drain") {
-      const replace = () => stream === this.stream && this.open();
-      return void setTimeout(replace, random(1000 * d.within));
-    }
-    if (!e.startsWith("presence:")) return this.tell(c, { t: "event", c, e, d });
-    const room = this.rooms.get(c);
-    const came = room?.apply(frame);
-    if (!room || !came) return;
-    // Two streams of one user show nothing to others, so a new one is the way to a
-    // snapshot that nobody notices.
-    if (came === "gap") return void this.open();
-    if (came === "sync") for (const [port, tab] of this.tabs) {
-      if (tab.confirmed && tab.groups.has(c)) this.show(port, c);
-    }
-    else if (came.length) this.tell(c, { t: "diff", group: c, changes: came });
-  }
-
-  /** @param {string} channel a group, or one that concerns every tab @param {any} message */
-  tell(channel, message) {
-    for (const [port, tab] of this.tabs) {
-      if (tab.confirmed && (channel[0] === "@" || tab.groups.has(channel))) port.postMessage(message);
-    }
-  }
-
-  /** @param {string} status */
-  say(status) {
-    this.status = status;
-    for (const port of this.tabs.keys()) port.postMessage({ t: "status", status, me: this.me });
-  }
-
-  /** Forgets everything that an identity has seen. */
   reset() {
-    for (const group of this.rooms.keys()) this.rooms.set(group, new Roster());
-    for (const [port, tab] of this.tabs) {
-      tab.confirmed = false;
-      port.postMessage({ t: "reset" });
-    }
-  }
-
-  /** The last tab is gone: others see it at once. */
-  goodbye() {
-    const stream = this.stream;
-    this.stream = null;
+    this.drop();
     this.me = undefined;
-    this.status = "connecting";
-    this.rooms.clear();
-    if (stream) this.post(stream, [], true).catch(() => {}).finally(() => stream.abort.abort());
-  }
-}
+    this.rosters.clear();
+    for (const tab of this.tabs.values()) [tab.confirmed, tab.held] = [false, []];
+    this.say("connecting", null, true);
+  },
 
-if ("SharedWorkerGlobalScope" in globalThis) {
-  const hub = new Hub(new URL(".", location.href).href);
-  /** @type {any} */ (globalThis).onconnect = (/** @type {any} */ event) => hub.serve(event.ports[0]);
+  goodbye() {
+    const { stream } = this;
+    this.stream = null;
+    this.reset();
+    if (stream) this.post(stream, [], true).finally(stream.close);
+  },
+});
+
+if ("onconnect" in globalThis) {
+  const hub = createHub(new URL(".", location.href).href);
+  globalThis.onconnect = ({ ports: [port] }) => hub.serve(port);
 }

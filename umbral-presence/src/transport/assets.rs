@@ -5,36 +5,50 @@ use std::{
     sync::LazyLock,
 };
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 
-/// Where `client.js` is told the hash of the worker. An old worker outlives a deployment
-/// for as long as a tab of it is open, so the worker's URL and name carry the hash.
-const WORKER_HASH: &str = "__WORKER_HASH__";
+/// Where `client.js` is told the hash of the scripts that it loads. An old worker outlives
+/// a deployment for as long as a tab of it is open, so their URLs carry the hash.
+const HASH: &str = "__HASH__";
 
-const CLIENT_MJS: &str = include_str!("../../client/client.mjs");
-const WORKER_JS: &str = include_str!("../../client/worker.js");
+/// What `client.js` loads: the worker always, the others where they are needed.
+const LOADED: [(&str, &str); 4] = [
+    ("worker.js", include_str!("../../client/worker.js")),
+    ("leader.js", include_str!("../../client/leader.js")),
+    ("ws.js", include_str!("../../client/ws.js")),
+    ("iterate.js", include_str!("../../client/iterate.js")),
+];
+
+static LOADED_HASH: LazyLock<String> =
+    LazyLock::new(|| hash(&LOADED.map(|(_, text)| text).concat()));
 
 static CLIENT: LazyLock<String> =
-    LazyLock::new(|| include_str!("../../client/client.js").replace(WORKER_HASH, &hash(WORKER_JS)));
+    LazyLock::new(|| include_str!("../../client/client.js").replace(HASH, &LOADED_HASH));
 
-pub(super) async fn client_js(parts: Parts) -> Response {
-    script(&parts, &CLIENT)
-}
-
-pub(super) async fn client_mjs(parts: Parts) -> Response {
-    script(&parts, CLIENT_MJS)
-}
-
-pub(super) async fn worker_js(parts: Parts) -> Response {
-    script(&parts, WORKER_JS)
+/// A route for each script.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(at: impl Fn(&str) -> String) -> Router<S> {
+    let modules = [
+        ("client.mjs", include_str!("../../client/client.mjs")),
+        ("react.mjs", include_str!("../../client/react.mjs")),
+        ("store.mjs", include_str!("../../client/store.mjs")),
+    ];
+    let scripts = [("client.js", CLIENT.as_str())].into_iter().chain(LOADED).chain(modules);
+    scripts.fold(Router::new(), |router, (name, text)| {
+        router.route(&at(name), get(move |parts: Parts| async move { script(&parts, text) }))
+    })
 }
 
 fn script(parts: &Parts, text: &'static str) -> Response {
     let hash = hash(text);
     let etag = format!("\"{hash}\"");
     // Asked for by its hash it will never be another one; else the cache asks each time.
-    let by_hash = parts.uri.query() == Some(&format!("v={hash}"));
+    let version = parts.uri.query().and_then(|query| query.strip_prefix("v="));
+    let by_hash = version.is_some_and(|version| version == hash || version == *LOADED_HASH);
     let cache = if by_hash { "public, max-age=31536000, immutable" } else { "no-cache" };
     let headers = [
         (header::ETAG, etag.clone()),

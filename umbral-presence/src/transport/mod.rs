@@ -44,9 +44,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(&at("ws"), get(ws::open))
         .route(&at("members"), get(members::list))
         .route(&at("control"), post(control::replace).layer(control))
-        .route(&at("client.js"), get(assets::client_js))
-        .route(&at("client.mjs"), get(assets::client_mjs))
-        .route(&at("worker.js"), get(assets::worker_js))
+        .merge(assets::routes(at))
         .with_state(app);
     match cors {
         Some(cors) => router.layer(cors),

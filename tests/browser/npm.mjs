@@ -1,0 +1,73 @@
+// The npm package, as an application has it: packed, and unpacked where React and Svelte are
+// found beside it.
+
+import { execFile } from "node:child_process";
+import { cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { build } from "esbuild";
+import { compile } from "svelte/compiler";
+
+const run = promisify(execFile);
+const here = fileURLToPath(new URL(".", import.meta.url));
+const packed = fileURLToPath(new URL("../../umbral-presence/client", import.meta.url));
+
+/** What `npm pack` would publish: its name, version and files. */
+export async function pack(folder) {
+  const arguments_ = folder ? ["--pack-destination", folder] : ["--dry-run"];
+  const { stdout } = await run("npm", ["pack", packed, "--json", "--silent", ...arguments_]);
+  const [{ name, version, filename, files }] = JSON.parse(stdout);
+  return { name, version, filename, files: files.map(({ path }) => path).sort() };
+}
+
+/** An application's folder with the package installed; gives where it is. */
+export async function install(name) {
+  const app = fileURLToPath(new URL(`../../target/npm/${name}`, import.meta.url));
+  await rm(app, { recursive: true, force: true });
+  const place = `${app}/node_modules/umbral-presence`;
+  await mkdir(place, { recursive: true });
+  const { filename } = await pack(app);
+  await run("tar", ["-xzf", `${app}/${filename}`, "-C", place, "--strip-components=1"]);
+  return app;
+}
+
+/** What the compiler of TypeScript says of an application's file. */
+export async function typeCheck(name, compilerOptions) {
+  const app = await install(name);
+  await cp(`${here}types/${name}`, `${app}/${name}`);
+  await writeFile(`${app}/package.json`, JSON.stringify({ type: "module" }));
+  await writeFile(`${app}/tsconfig.json`, JSON.stringify({ compilerOptions, files: [name] }));
+  const { stdout } = await run(`${here}node_modules/.bin/tsc`, ["-p", app]).catch((error) => error);
+  return stdout;
+}
+
+/** Svelte's compiler, for the files that want it. */
+const svelte = {
+  name: "svelte",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.svelte$/ }, async ({ path }) => {
+      const { js } = compile(await readFile(path, "utf8"), { filename: path, generate: "client" });
+      return { contents: js.code, loader: "js" };
+    });
+  },
+};
+
+/** A script of the folder `hooks`, with all that it imports. */
+export async function bundle(entry) {
+  const app = await install(entry);
+  for (const file of await readdir(`${here}hooks`)) await cp(`${here}hooks/${file}`, `${app}/${file}`);
+  const { outputFiles } = await build({
+    entryPoints: [`${app}/${entry}`],
+    bundle: true,
+    write: false,
+    format: "esm",
+    jsx: "automatic",
+    // What is not in the application's own folder is in the tests'.
+    nodePaths: [`${here}node_modules`],
+    conditions: ["browser"],
+    define: { "process.env.NODE_ENV": '"development"' },
+    plugins: [svelte],
+    logLevel: "error",
+  });
+  return outputFiles[0].text;
+}

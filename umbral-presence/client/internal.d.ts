@@ -1,0 +1,338 @@
+// The types of the scripts, and why each part does what it does: every byte of a script is
+// sent to every browser, and nothing of this file is. What a user of the client sees is in
+// client.d.mts.
+//
+//   page (client.js) ── port ── hub (worker.js) ── stream ── server
+//
+// The hub is in a SharedWorker; in one of the tabs where there is none (leader.js); in each tab
+// where there are no Web Locks. Over a WebSocket it is extended by ws.js.
+
+import type { Failure, PresenceEvent, Snapshot } from "./client.mjs";
+
+declare global {
+  var onconnect: (event: { ports: readonly MessagePort[] }) => void;
+  interface WorkerOptions {
+    extendedLifetime?: boolean;
+  }
+
+  // Wire ------------------------------------------------------------------------------------
+
+  /** A frame of the event stream. */
+  interface Frame {
+    c: string;
+    e: string;
+    d: any;
+    v: number;
+    /** The keys of a snapshot's members, or of the one who has come, gone or changed. */
+    k: any;
+  }
+
+  /** Somebody has come, gone, or is shown in another way. */
+  type Change = [event: "join" | "leave" | "update", key: number, member?: any];
+
+  /** The answer to a request: 0 where there was none, and how long to wait, in milliseconds. */
+  interface Reply {
+    status?: number;
+    body?: any;
+    wait?: number;
+    /** Instead of all that, where a stream has said hello. */
+    live?: true;
+  }
+
+  // Hub -------------------------------------------------------------------------------------
+
+  /** One group's members, folded from frames. */
+  interface Roster {
+    members: Map<number, any>;
+    /** The version; less than 0 where a snapshot must come first. */
+    v: number;
+    /** A snapshot must be asked for: none comes by itself. */
+    lost?: boolean;
+    /** What the server has said of the group. */
+    status: "wanted" | "live" | "denied";
+    error: Failure | null;
+  }
+
+  /** Stale until its snapshot comes. */
+  type CreateRoster = () => Roster;
+  /** Takes a `presence:*` frame in; gives what it came to. What comes before the snapshot is
+   * in it, and what the roster holds already is not new. */
+  type Fold = (roster: Roster, frame: Omit<Frame, "d" | "k"> & { d: any[]; k: any[] }) => "sync" | "gap" | Change[];
+
+  /** A tab as its hub sees it. */
+  interface Tab {
+    port: Port;
+    groups: Set<string>;
+    /** Whether the identity of the stream is that of this tab's cookies. */
+    confirmed: boolean;
+    /** When it came, or may have signed in, by the hub's clock. */
+    since: number;
+    /** What it is told once it is confirmed. */
+    held: object[];
+  }
+
+  /** A tab's end of a port, or a hub's. */
+  interface Port {
+    postMessage(message: any): void;
+    onmessage: ((event: any) => any) | null;
+  }
+
+  /** What a tab says to its hub: the method that takes it, and what for. */
+  interface Message {
+    t: "attach" | "want" | "vanish" | "identity" | "retry";
+    groups: string[];
+    /** Held by the tab for as long as it is there. */
+    lock?: string;
+  }
+
+  /** One connection to the server. */
+  interface Stream {
+    /** Those that it was opened with. */
+    groups: string[];
+    close(): void;
+    /** Names the connection in calls. */
+    conn: string;
+    /** Numbers the calls. */
+    n: number;
+    /** When it was asked for, by the hub's clock. */
+    at: number;
+    /** When it was asked for, by the clock on the wall. */
+    since: number;
+    /** After so many milliseconds without a byte it is lost. */
+    silence: number;
+    watchdog?: ReturnType<typeof setTimeout>;
+    /** When the server was last shown that this side lives. */
+    proved: number;
+    /** Whether a call is under way, and whether there has been something to tell since. */
+    calling?: boolean;
+    changed?: boolean;
+  }
+
+  interface Hub {
+    /** With those that have just vanished. */
+    tabs: Map<Port, Tab>;
+    rosters: Map<string, Roster>;
+    stream: Stream | null;
+    /** Whose stream it is; `undefined` before the first. */
+    me: string | null | undefined;
+    status: "connecting" | "live" | "reconnecting" | "denied";
+    /** Why it is refused. */
+    error: Failure | null;
+    /** How many groups the server allows, and its words, once there were more. */
+    full: any;
+    /** Counts the attempts to connect, for the backoff. */
+    attempt: number;
+    /** Orders what tabs ask and what is asked of the server. */
+    clock: number;
+    /** The name of the lock that is held while the hub lives, whether it is held, and what lets it go. */
+    lock: string;
+    held?: Promise<unknown>;
+    release?: (value?: unknown) => void;
+    opening?: boolean;
+    /** Ends the wait before the next attempt. */
+    hurry?: () => void;
+    planned?: ReturnType<typeof setTimeout>;
+
+    /** Listens to a tab. */
+    serve(port: Port): void;
+    /** A tab is there; its lock is free when it has closed or crashed. The wait for it is shared,
+     * so that a leader that is frozen in the back/forward cache is in nobody's way. The answer
+     * comes once the hub's own lock is held. */
+    attach(port: Port, message: Message): void;
+    want(port: Port, message: Pick<Message, "groups">): void;
+    /** A tab is gone, be it into the back/forward cache, from which a message would throw it
+     * out. Its groups are kept for `LINGER`, for it may be a reload. */
+    vanish(port: Port): void;
+    /** Somebody may have signed in or out: until a call with the cookies of now is answered,
+     * tabs hear nothing. */
+    identity(): void;
+    /** The next attempt is made at once: the page is looked at, or the network is back. */
+    retry(): void;
+
+    /** Tells these tabs, or all, what is known of a group that they want. */
+    show(group: string, tabs?: Iterable<Tab>): void;
+    /** What is for a tab whose cookies may be another user's waits until they are checked. */
+    tell(channel: string, message: object, tabs?: Iterable<Tab>): void;
+    /** Tells all tabs how the hub is; `reset` where all that they know is somebody else's. */
+    say(status: Hub["status"], error?: Failure | null, reset?: boolean): void;
+    greet(tab: Tab, reset?: boolean): void;
+
+    /** Does what is to be done in the next task, however often it was asked for. */
+    plan(): void;
+    /** The groups to be in, the oldest first; those beyond the limit are refused. */
+    groups(): string[];
+    /** Says to the server which groups are wanted, and that this side lives. One call at a time;
+     * none while a stream is being opened, which has its groups in its address. If a call fails,
+     * the server may have taken it or not: rosters that it would have ended are asked for again
+     * when they are wanted again. */
+    control(): Promise<void>;
+    post(stream: Stream, groups: string[], last?: boolean): Promise<Reply>;
+    reply(response: Response): Promise<Reply>;
+    /** Whether this is the refusal of too many groups; from then on there will be fewer. */
+    isFull(body: any): boolean;
+    /** The server has answered for these groups, and knows of no other. */
+    settleAll(groups: string[], denied: string[]): void;
+    settle(group: string, status: Roster["status"], error?: Failure | null): void;
+    /** Tabs that were there at this time have the identity of the stream; those that have come
+     * or signed in since may have other cookies. */
+    confirm(at: number): void;
+
+    /** Opens a stream; the one that is open is closed once the new one is live. */
+    open(delay?: number): Promise<void>;
+    backoff(): number;
+    pause(ms?: number): Promise<void>;
+    /** One connection, from its attempt to its end; `done` is told when it is live, or has failed.
+     * The stream may be cut anywhere; the data of an event is one line. */
+    connect(done: (reply: Reply) => void): Promise<void>;
+    /** So many groups fit into a URL as `FIRST` says; a call asks for the others. */
+    createStream(close: () => void): Stream;
+    /** The stream has shown that it is alive. If the last call is `PROOF` ago another one proves
+     * to the server that we are: its heartbeat wakes a hidden page, where timers sleep. */
+    heard(stream: Stream): void;
+    /** The stream has ended. */
+    lose(stream: Stream): void;
+    /** Closes the current stream, without a goodbye. */
+    drop(): void;
+    /** Takes a frame in. Where a change is missing that group's snapshot is asked for. */
+    take(stream: Stream, frame: Frame, done: (reply: Reply) => void): void;
+    /** The stream is live. Nothing that was for somebody else is left before anything of the new
+     * user is seen. */
+    hello(stream: Stream, hello: { conn: string; me: string | null; denied: string[]; heartbeat: number }): void;
+    /** Forgets everything that an identity has seen, and has the tabs forget it. */
+    reset(): void;
+    /** The last tab is gone: others see it at once. */
+    goodbye(): void;
+  }
+
+  type CreateHub = (base: string) => Hub;
+
+  /** A stream over a WebSocket (ws.js). */
+  interface SocketStream extends Stream {
+    socket: WebSocket;
+    /** What the server has let this connection into. */
+    joined: Set<string>;
+    /** The question that is under way. */
+    waiting: null | { op: string; groups: Set<string>; denied: string[]; answer(reply: Reply): void };
+    beat?: ReturnType<typeof setInterval>;
+  }
+
+  // Tab -------------------------------------------------------------------------------------
+
+  /** A subscription as its room sees it. */
+  interface Watch {
+    on: Set<(event: string, value: any) => void>;
+    /** Whether it has had its first snapshot. */
+    synced: boolean;
+    /** What its handlers know. */
+    status: string;
+    /** What is shown once it is closed. */
+    last?: Snapshot<any>;
+    emit(event: string, value?: any): void;
+    add(handler: (event: string, value: any) => void): () => void;
+    /** The snapshot, before anything else. A room may have it from another subscription. */
+    start(): void;
+    /** Something has changed; told once, however much it was. */
+    tell(): void;
+  }
+
+  /** What a tab knows of a group. */
+  interface Room {
+    status: "connecting" | "live" | "denied";
+    error: Failure | null;
+    /** `null` until the first snapshot. */
+    members: Map<number, any> | null;
+    /** What is shown, made when it is looked at, for many changes may come at once. */
+    list: readonly any[] | null;
+    shown: Snapshot<any> | null;
+    watches: Set<Watch>;
+    listeners: Set<{ handlers: any }>;
+    /** A snapshot; who has come and gone since the last one is told first. The keys of another
+     * connection are others, so members are told apart by id, or by all that is shown of them. */
+    sync(members: [number, any][]): void;
+    change(changes: Change[]): void;
+    emit(event: string, member: any): void;
+    tell(): void;
+    /** Nothing is known until the next word of the hub. */
+    forget(): void;
+    snapshot(): Snapshot<any>;
+  }
+
+  type CreateRoom = () => Room;
+
+  /** A subscription as its user has it, without the type of its members. */
+  interface Subscribed extends Snapshot<any> {
+    snapshot(): Snapshot<any>;
+    on(event: string, handler: Function): () => void;
+    subscribe(changed: Function): () => void;
+    unsubscribe(): void;
+    [Symbol.asyncIterator](): AsyncIterableIterator<any>;
+  }
+
+  interface Client {
+    presence(group: string, handlers?: { [event: string]: Function }): Subscribed;
+    subscribe(groups: string | string[], handlers: any): { unsubscribe(): void };
+    send(group: string, event: string, data?: unknown): void;
+    reconnect(): void;
+    configure(options: { base?: string; transport?: string }): void;
+    readonly configured: boolean;
+  }
+
+  /** This tab, and its way to the hub. */
+  interface Page {
+    /** Where the server is. */
+    base?: string;
+    /** The script of the hub. */
+    hub: string;
+    rooms: Map<string, Room>;
+    /** Listeners for what is for all tabs. */
+    everywhere: Set<{ handlers: any }>;
+    port: Port | null;
+    /** What the hub is to hear once there is one. */
+    waiting: object[];
+    status: Hub["status"];
+    me: string | null;
+    error: Failure | null;
+    /** How often a hub has been looked for. */
+    starts: number;
+    /** What has failed to load is loaded under another name, for a browser may keep the failure. */
+    again: string;
+    /** There is no SharedWorker here. */
+    alone?: boolean;
+    planned?: boolean;
+    /** Another user may have signed in: what the hub has said before it knows is not heard. */
+    deaf?: boolean;
+    /** Lets go of the lock that says that this tab is there. */
+    leave?: (value?: unknown) => void;
+
+    url(script: string): string;
+    /** A handler that throws breaks nothing else. */
+    call(handler: Function, ...values: any[]): void;
+    /** The room of a group, which is wanted from now on. A name that the server would refuse
+     * would cost every tab its groups. A room that was denied is asked for again: somebody may
+     * have let us in. */
+    enter(group: string): Room;
+    /** Tells the hub which groups are wanted, the changes of one task together: a group that is
+     * left and entered in one task keeps its members. */
+    plan(): void;
+    post(message: object): void;
+    /** Takes a message of the hub. */
+    receive(message: any): void;
+    /** Looks for a hub; again where there was one before. A policy that refuses workers shows by
+     * an event of the worker, and not by an exception. */
+    start(): void;
+    /** Says to a hub that this tab is there, and holds a lock for as long as it is: the hub
+     * waits for it, and so notices a tab that is closed or has crashed. */
+    attach(port: Port): void;
+    /** The hub has answered; `lock` is held until it dies. */
+    use(port: Port, lock: string): unknown;
+    /** A page in the back/forward cache would keep its lock, so it goes as if it were closed, and
+     * begins anew when it is back. */
+    listen(): void;
+  }
+
+  /** Reaches the leader's hub (leader.js). */
+  type Join = (base: string, script: string, name: string) => Promise<Port>;
+
+  /** The events of a subscription (iterate.js). */
+  type Iterate = (presence: Subscribed, synced: boolean) => AsyncIterableIterator<PresenceEvent<any>>;
+}
