@@ -130,3 +130,48 @@ async fn a_reader_that_falls_behind_is_told_how_many_messages_it_missed() {
     assert!(server.realtime.counts().missed > 0);
     server.is_empty().await;
 }
+
+/// Who holds a socket that nobody reads is not connected any more, and holds the place of a
+/// connection all the same.
+#[tokio::test(start_paused = true)]
+async fn a_stuck_socket_holds_its_place() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let plugin = Server::plugin().with_presence(PresenceSpec::prefixes(["room:"])).limits(limits);
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let stuck = pipes.event_stream("7", "groups=room:1", 1024).await;
+    sleep(Duration::from_millis(50)).await;
+    let text = "x".repeat(16 * 1024);
+    for _ in 0..64 {
+        realtime.to_group("room:1").send("chat", &text).await.expect("a valid event");
+        sleep(Duration::from_millis(1)).await;
+    }
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!((realtime.health().connections, realtime.health().users), (0, 0));
+    let next = || async {
+        let request = http::Request::get("/realtime/sse?groups=room:1");
+        let request = request.body(axum::body::Body::empty()).expect("a request");
+        tests::call(&realtime, request).await.status()
+    };
+    assert_eq!(next().await, 503);
+    drop(stuck);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(next().await, 200);
+}
+
+#[tokio::test]
+async fn a_control_call_for_as_many_groups_as_allowed_fits() {
+    let limits = Limits { groups_per_connection: 1000, ..Limits::default() };
+    let realtime = Server::plugin().limits(limits).build().expect("a plugin that can be built");
+    let groups: Vec<_> = (0..1000).map(|n| format!("room:{n:0>190}")).collect();
+    let body = json!({ "conn": "0".repeat(32), "n": 1, "groups": groups, "sync": groups });
+    assert_eq!(control(&realtime, "7", &body).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_message_that_fits_into_no_outbox_is_an_error() {
+    let realtime = Server::plugin().build().expect("a plugin that can be built");
+    let sent = realtime.broadcast().send("chat", &"x".repeat(256 * 1024)).await;
+    assert!(sent.unwrap_err().to_string().contains("outbox_bytes"));
+    assert!(realtime.broadcast().send("chat", &"x".repeat(255 * 1000)).await.is_ok());
+}

@@ -285,3 +285,19 @@ fn a_state_is_given_once_per_type() {
     let message = built.map(|_: Realtime| ()).unwrap_err().to_string();
     assert!(message.contains("`with_state`") && message.contains("u8"), "{message}");
 }
+
+#[test]
+fn a_batch_resolver_is_called_in_the_runtime_that_there_is() {
+    let (_, realtime) = start();
+    for round in 0..2 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let group = format!("room:{round}");
+            let _stream = open(&realtime, "7", &format!("groups={group}")).await;
+            tests::eventually("the member is shown", || async {
+                realtime.presence().count(&group).await == Ok(1)
+            })
+            .await;
+        });
+    }
+}

@@ -562,13 +562,43 @@ fn a_plugin_that_cannot_work_does_not_build() {
         .at("rt/")
         .allowed_origins(["example.com"])
         .expect_declared(["nowhere:"])
-        .limits(Limits { connections: 0, ..Limits::default() })
+        .limits(Limits {
+            connections: 0,
+            outbox_bytes: 1,
+            tick: Duration::MAX,
+            drain_window: Duration::MAX,
+            ..Limits::default()
+        })
         .build();
     let error = built.map(|_: Realtime| ()).unwrap_err();
     let text = error.to_string();
     assert_eq!(text.matches("transports.rs:").count(), 2, "{text}");
-    for part in ["\"room:\"", "\"rt/\"", "\"example.com\"", "limit connections is 0"] {
+    for part in [
+        "\"room:\"",
+        "\"rt/\"",
+        "\"example.com\"",
+        "limit connections is 0",
+        "limit outbox_bytes is 1",
+        "limit tick of",
+        "limit drain_window of",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn debug_output_of_the_handles_is_short_and_says_nothing_of_anybody() {
+    let server = Server::with_rooms(LONG).await;
+    let mut clients = Vec::new();
+    for n in 0..20 {
+        let user = format!("secret-{n}");
+        clients.push(Client::open(&server, Kind::SseV1, Some(&user), "room:1,room:2").await);
+    }
+    let (presence, realtime) = (server.presence(), &server.realtime);
+    let watch = presence.watch("room:1").unwrap();
+    let texts = [format!("{presence:?}"), format!("{realtime:?}"), format!("{watch:?}")];
+    for text in texts.iter().chain([&format!("{:?}", realtime.to_group("room:1"))]) {
+        assert!(text.len() < 400 && !text.contains("secret"), "{text}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -65,16 +66,23 @@ impl Drop for Watch {
 }
 
 /// What waits for one watcher: at most [`CAPACITY`] transitions.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct WatchQueue {
     /// Locked under the group's lock; nothing is locked under it.
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     queue: VecDeque<Transition>,
     reader: Option<Waker>,
+}
+
+/// Without a look inside, which would lock it.
+impl fmt::Debug for WatchQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchQueue").finish_non_exhaustive()
+    }
 }
 
 impl WatchQueue {

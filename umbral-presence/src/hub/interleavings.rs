@@ -247,3 +247,38 @@ fn a_room_that_is_forgotten_while_somebody_enters_is_one_room() {
         ORDERS,
     );
 }
+
+#[test]
+fn who_loses_the_right_while_the_connection_breaks_off_is_gone() {
+    check_random(
+        || {
+            let hub = hub(Duration::from_secs(600), 64 * 1024);
+            let user = UserId::new("7").expect("an id");
+            let session = enter(&hub, "7");
+            let lost = thread::spawn(move || drop(session));
+            hub.revocations.revoke(&user);
+            for name in hub.reach_of(&user) {
+                hub.ban(&user, &name);
+            }
+            lost.join().expect("no panic");
+            assert!(!hub.contains(&room(), &user));
+        },
+        ORDERS,
+    );
+}
+
+#[test]
+fn who_is_sent_away_while_the_connection_breaks_off_is_gone() {
+    check_random(
+        || {
+            let hub = hub(Duration::from_secs(600), 64 * 1024);
+            let user = UserId::new("7").expect("an id");
+            let session = enter(&hub, "7");
+            let lost = thread::spawn(move || drop(session));
+            hub.disconnect(&user);
+            lost.join().expect("no panic");
+            assert!(!hub.contains(&room(), &user));
+        },
+        ORDERS,
+    );
+}

@@ -289,3 +289,15 @@ fn what_was_told_adds_up_to_the_truth() {
         shown.retain(|user, _| seated(user));
     }
 }
+
+#[test]
+fn an_older_answer_does_not_replace_a_newer_one_after_a_return() {
+    let (mut roster, now) = (Roster::default(), Instant::now());
+    join(&mut roster, 1, "7", "a");
+    roster.update(&user("7"), answer("new", 6));
+    told(&mut roster);
+    roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
+    roster.join(conn(2), &user("7"));
+    roster.update(&user("7"), answer("old", 5));
+    assert_eq!(told(&mut roster), [""; 0]);
+}

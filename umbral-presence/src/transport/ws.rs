@@ -1,6 +1,6 @@
 //! `GET {base}/ws`: a WebSocket per connection.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, ops::ControlFlow, sync::Arc, time::Duration};
 
 use axum::{
     extract::{
@@ -111,35 +111,20 @@ async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> O
     let (mut lost_at, mut last_call) = (Instant::now() + SILENCE, false);
     let mut inbox = Inbox::new(app.clone(), session.connection().clone());
     loop {
+        let mut heard = None;
         tokio::select! {
             frame = session.next() => match frame {
                 Ok(frames) => {
                     // A write that is stuck does not outlast a silent peer.
                     let writing = write_all(socket, session, frames);
                     app.within(lost_at, writing).await?;
+                    // Who has always something to read is heard all the same.
+                    heard = socket.recv().now_or_never();
                 }
                 Err(end) => return Some(closing(end)),
             },
             () = inbox.handle(), if inbox.is_busy() => {}
-            message = socket.recv() => {
-                (lost_at, last_call) = (Instant::now() + SILENCE, false);
-                let message = match message? {
-                    Ok(message) => message,
-                    Err(error) => return complaint(error),
-                };
-                match message {
-                    Message::Text(text) => inbox.take(text),
-                    Message::Close(frame) => {
-                        // 1000 is a goodbye, and so is a `close()` without a code; a
-                        // reload or a closed tab sends 1001.
-                        if frame.is_none_or(|frame| frame.code == close_code::NORMAL) {
-                            session.say_goodbye();
-                        }
-                        return None;
-                    }
-                    Message::Binary(_) | Message::Ping(_) | Message::Pong(_) => {}
-                }
-            }
+            message = socket.recv() => heard = Some(message),
             _ = heartbeat.tick() => {
                 let ping = socket.send(Message::Ping(Bytes::new()));
                 app.within(lost_at, ping).await?;
@@ -152,7 +137,36 @@ async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> O
                 lost_at = Instant::now() + LAST_CALL;
             }
         }
+        if let Some(message) = heard {
+            (lost_at, last_call) = (Instant::now() + SILENCE, false);
+            if let ControlFlow::Break(end) = hear(message, session, &mut inbox) {
+                return end;
+            }
+        }
     }
+}
+
+/// Takes in what the peer has said, which may be its last word.
+fn hear(
+    message: Option<Result<Message, axum::Error>>,
+    session: &mut Session,
+    inbox: &mut Inbox,
+) -> ControlFlow<Option<Closing>> {
+    match message {
+        Some(Ok(Message::Text(text))) => inbox.take(text),
+        Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {}
+        Some(Ok(Message::Close(frame))) => {
+            // 1000 is a goodbye, and so is a `close()` without a code; a reload or a closed
+            // tab sends 1001.
+            if frame.is_none_or(|frame| frame.code == close_code::NORMAL) {
+                session.say_goodbye();
+            }
+            return ControlFlow::Break(None);
+        }
+        Some(Err(error)) => return ControlFlow::Break(complaint(error)),
+        None => return ControlFlow::Break(None),
+    }
+    ControlFlow::Continue(())
 }
 
 /// Writes frames and what waits behind them with one flush.

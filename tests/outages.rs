@@ -1,0 +1,119 @@
+//! An application that does not answer, or not for everybody. The clock is the test's.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use http::request::Parts;
+use serde_json::json;
+use tests::{Chunks, Pipes, Server, USER_HEADER, control};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use umbral_presence::{PresenceSpec, RealtimePlugin};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn rooms() -> RealtimePlugin {
+    Server::plugin().with_presence(PresenceSpec::prefixes(["room:"]))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_fails_for_one_group_shields_no_other() {
+    let open = Arc::new(AtomicBool::new(true));
+    let switch = open.clone();
+    let policy = move |_: Option<&str>, group: &str| {
+        let open = open.load(Ordering::SeqCst);
+        assert!(open || group != "room:b", "boom");
+        open
+    };
+    let plugin = rooms().recheck_every(5 * SECOND).group_policy_fn(policy);
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let mut socket = pipes.websocket("7", "groups=room:a,room:b").await;
+    let reader = tokio::spawn(async move { while let Some(Ok(_)) = socket.next().await {} });
+    switch.store(false, Ordering::SeqCst);
+    sleep(30 * SECOND).await;
+    assert_eq!(realtime.presence().count("room:a").await, Ok(0));
+    assert_eq!(realtime.presence().count("room:b").await, Ok(1));
+    reader.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_is_not_known_who_asks_a_call_is_a_sign_of_life() {
+    let down = Arc::new(AtomicBool::new(false));
+    let switch = down.clone();
+    let plugin = rooms().identity_resolver(move |_| {
+        let down = down.load(Ordering::SeqCst);
+        async move {
+            if down {
+                std::future::pending::<()>().await;
+            }
+            Some("7".to_owned())
+        }
+    });
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let mut stream = Chunks::open(&realtime, "7", "groups=room:1&v=1").await;
+    let token = stream.token().await;
+    let reader = tokio::spawn(async move { while stream.text().await.is_some() {} });
+    switch.store(true, Ordering::SeqCst);
+    for n in 1..8 {
+        sleep(15 * SECOND).await;
+        let body = json!({ "conn": token, "n": n, "groups": ["room:1"] });
+        assert_eq!(control(&realtime, "7", &body).await.0, 503);
+    }
+    assert_eq!(realtime.health().connections, 1);
+    reader.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_policy_may_take_its_time_for_each_group() {
+    let plugin = Server::plugin().group_policy_async_fn(|_, _| async {
+        sleep(SECOND).await;
+        true
+    });
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let groups: Vec<_> = (0..100).map(|n| format!("room:{n}")).collect();
+    let start = Instant::now();
+    Chunks::open(&realtime, "7", &format!("groups={}", groups.join(","))).await;
+    assert!(start.elapsed() < 2 * SECOND, "they are asked at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_are_slow_to_come_hold_up_no_other_recheck() {
+    let changed = Arc::new(AtomicBool::new(false));
+    let switch = changed.clone();
+    let identity = move |parts: Parts| {
+        let id = parts.headers.get(USER_HEADER).and_then(|id| Some(id.to_str().ok()?.to_owned()));
+        let changed = changed.load(Ordering::SeqCst);
+        async move {
+            let id = id?;
+            if changed && id.starts_with("slow") {
+                std::future::pending::<()>().await;
+            }
+            (id != "7" || !changed).then_some(id)
+        }
+    };
+    let plugin = rooms().recheck_every(10 * SECOND).identity_resolver(identity);
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let mut readers = JoinSet::new();
+    let slow = (0..50).map(|n| (format!("slow {n}"), "groups=room:1"));
+    for (user, groups) in slow.chain([("7".to_owned(), "groups=room:2")]) {
+        let mut socket = pipes.websocket(&user, groups).await;
+        readers.spawn(async move { while let Some(Ok(_)) = socket.next().await {} });
+    }
+    switch.store(true, Ordering::SeqCst);
+    let start = Instant::now();
+    while realtime.presence().count("room:2").await != Ok(0) {
+        sleep(SECOND).await;
+        assert!(start.elapsed() < 45 * SECOND, "a lost identity is not noticed");
+    }
+    assert_eq!(realtime.presence().count("room:1").await, Ok(50));
+}

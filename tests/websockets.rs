@@ -1,0 +1,181 @@
+//! A WebSocket whose client or handler is slow, or stops half-way. The clock is the test's.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::json;
+use tests::{Pipes, Server};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
+use umbral_presence::{MessageContext, MessageHandler, PresenceSpec, Realtime, RealtimePlugin};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn rooms() -> RealtimePlugin {
+    Server::plugin().with_presence(PresenceSpec::prefixes(["room:"]))
+}
+
+/// Sends so much to the room, as fast as the server takes it.
+async fn fill(realtime: &Realtime, kibibytes: usize) {
+    let text = "x".repeat(16 * 1024);
+    for _ in 0..kibibytes / 16 {
+        realtime.to_group("room:1").send("chat", &text).await.expect("a valid event");
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// How long it takes until nobody is connected and present.
+async fn until_gone(realtime: &Realtime) -> Duration {
+    let start = Instant::now();
+    while realtime.health().users + realtime.health().connections > 0 {
+        assert!(start.elapsed() < Duration::from_secs(600), "never");
+        sleep(Duration::from_millis(25)).await;
+    }
+    start.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_a_group_once_more_is_in_it_or_denied_and_not_both() {
+    let open = Arc::new(AtomicBool::new(true));
+    let switch = open.clone();
+    let policy =
+        move |user: Option<&str>, _: &str| user == Some("8") || open.load(Ordering::SeqCst);
+    let realtime = rooms().group_policy_fn(policy).build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let mut socket = pipes.websocket("7", "groups=room:1").await;
+    sleep(SECOND).await;
+    switch.store(false, Ordering::SeqCst);
+    let join = json!({ "op": "join", "groups": ["room:1", "room:2"] }).to_string();
+    socket.send(Message::text(join)).await.expect("an open connection");
+    sleep(SECOND).await;
+    realtime.recheck_policy(7).await;
+    let _other = pipes.websocket("8", "groups=room:1").await;
+    sleep(SECOND).await;
+    let mut texts = Vec::new();
+    while let Ok(Some(Ok(Message::Text(text)))) = timeout(SECOND, socket.next()).await {
+        texts.push(text.to_string());
+    }
+    // What is held is not asked about; who asks again loses nothing by it.
+    let of_room = |text: &String| text.contains("room:1") && !text.contains("@joined");
+    let of_room: Vec<_> = texts.iter().filter(|text| of_room(text)).collect();
+    assert_eq!(of_room.len(), 2, "{texts:#?}");
+    assert!(of_room[0].contains("presence:sync") && of_room[1].contains("@denied"), "{texts:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_slower_than_its_group_can_leave() {
+    let realtime = rooms().build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let mut socket = pipes.websocket("7", "groups=room:1").await;
+    let hose = tokio::spawn({
+        let realtime = realtime.clone();
+        async move {
+            loop {
+                fill(&realtime, 16).await;
+                sleep(Duration::from_millis(9)).await;
+            }
+        }
+    });
+    sleep(SECOND).await;
+    let leave = json!({ "op": "leave", "groups": ["room:1"] }).to_string();
+    socket.send(Message::text(leave)).await.expect("an open connection");
+    let start = Instant::now();
+    loop {
+        sleep(Duration::from_millis(20)).await;
+        match socket.next().await {
+            Some(Ok(Message::Text(text))) if text.contains("@left") => break,
+            Some(Ok(_)) => {}
+            other => panic!("{other:?}"),
+        }
+        assert!(start.elapsed() < 20 * SECOND, "it is never heard");
+    }
+    assert_eq!(realtime.presence().count("room:1").await, Ok(0));
+    hose.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_client_that_answers_is_kept() {
+    let realtime = rooms().build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let slow_from = Instant::now() + 12 * SECOND;
+    let mut readers = JoinSet::new();
+    for n in 0..16 {
+        let mut socket = pipes.websocket(&n.to_string(), "groups=room:1").await;
+        readers.spawn(async move {
+            while let Some(Ok(_)) = socket.next().await {
+                // Slow for a while, before and after as fast as it comes.
+                if (slow_from..slow_from + 25 * SECOND).contains(&Instant::now()) {
+                    sleep(SECOND).await;
+                }
+            }
+        });
+    }
+    sleep_until(slow_from).await;
+    fill(&realtime, 512).await;
+    sleep(60 * SECOND).await;
+    assert_eq!(realtime.health().connections, 16);
+}
+
+/// Handles its first message for ever.
+struct Endless;
+
+impl MessageHandler for Endless {
+    async fn on_message(&self, _: &MessageContext, _: &str) {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_vanishes_while_its_message_is_handled_is_gone() {
+    let plugin = rooms().message_handler(Endless);
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let mut socket = pipes.websocket("7", "groups=room:1").await;
+    socket.send(Message::text("hello")).await.expect("an open connection");
+    let gone = until_gone(&realtime).await;
+    assert!(gone < 25 * SECOND, "{gone:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_is_heard_while_messages_are_handled() {
+    let plugin = rooms().message_handler(Endless);
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let mut socket = pipes.websocket("7", "groups=room:1").await;
+    for _ in 0..10 {
+        socket.send(Message::text("hello")).await.expect("an open connection");
+    }
+    let goodbye = CloseFrame { code: 1000.into(), reason: "".into() };
+    socket.close(Some(goodbye)).await.expect("an open connection");
+    let gone = until_gone(&realtime).await;
+    assert!(gone < SECOND, "{gone:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_messages_that_pile_up_the_rest_is_refused() {
+    let plugin = rooms().message_handler(Endless);
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let mut socket = pipes.websocket("7", "groups=room:1").await;
+    // One is handled and one waits: with a third there would be more than 64 KiB.
+    for _ in 0..3 {
+        let text = "x".repeat(40 * 1024);
+        socket.send(Message::text(text)).await.expect("an open connection");
+    }
+    loop {
+        match timeout(SECOND, socket.next()).await {
+            Ok(Some(Ok(Message::Text(text)))) if text.contains("too_fast") => break,
+            Ok(Some(Ok(_))) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
