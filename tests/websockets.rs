@@ -114,13 +114,15 @@ async fn a_slow_client_that_answers_is_kept() {
             while let Some(Ok(_)) = socket.next().await {
                 // Slow for a while, before and after as fast as it comes.
                 if (slow_from..slow_from + 25 * SECOND).contains(&Instant::now()) {
-                    sleep(SECOND).await;
+                    sleep(SECOND / 3).await;
                 }
             }
         });
     }
-    sleep_until(slow_from).await;
-    fill(&realtime, 512).await;
+    for n in 0..4 {
+        sleep_until(slow_from + 5 * n * SECOND).await;
+        fill(&realtime, 256).await;
+    }
     sleep(60 * SECOND).await;
     assert_eq!(realtime.health().connections, 16);
 }
