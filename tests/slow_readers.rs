@@ -43,9 +43,9 @@ const SMALL: Scale = Scale {
     stuck: 100,
     halting: 20,
     healthy: 8,
-    movers: 40,
-    time: Duration::from_secs(5),
-    outbox: 16 * 1024,
+    movers: 60,
+    time: Duration::from_secs(6),
+    outbox: 64 * 1024,
     // Whatever else the machine does meanwhile.
     delay: Duration::from_secs(2),
 };
