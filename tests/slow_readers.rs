@@ -43,9 +43,9 @@ const SMALL: Scale = Scale {
     stuck: 100,
     halting: 20,
     healthy: 8,
-    movers: 40,
-    time: Duration::from_secs(5),
-    outbox: 16 * 1024,
+    movers: 60,
+    time: Duration::from_secs(6),
+    outbox: 64 * 1024,
     // Whatever else the machine does meanwhile.
     delay: Duration::from_secs(2),
 };
@@ -139,11 +139,12 @@ async fn come_and_go(mut client: Client, user: String, moves: Moves, end: Instan
     let mut tick = interval(Duration::from_millis(100));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stays = random.below(2) == 0;
-    let mut present = false;
+    let (mut present, mut unanswered) = (false, 0);
     while Instant::now() < end || present != stays {
         // Pings are answered while it is read.
         while let Ok(frame) = timeout_at(tokio::time::Instant::now(), client.read()).await {
-            frame.expect("an open connection");
+            let frame = frame.expect("an open connection");
+            unanswered -= i32::from(frame.event.starts_with('@'));
         }
         tick.tick().await;
         present = !present;
@@ -152,6 +153,11 @@ async fn come_and_go(mut client: Client, user: String, moves: Moves, end: Instan
         }
         let op = if present { "join" } else { "leave" };
         client.send(&json!({ "op": op, "groups": [ROOM] })).await;
+        unanswered += 1;
+    }
+    while unanswered > 0 {
+        let answer = settled("an answer", client.read()).await.expect("an open connection");
+        unanswered -= i32::from(answer.event.starts_with('@'));
     }
     client
 }

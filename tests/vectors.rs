@@ -20,7 +20,7 @@ fn frames_fold_to_the_roster_of_the_case() {
     for Case { name, frames, members, version } in cases {
         let mut roster = Fold::of("room:1");
         for frame in &frames {
-            // Each snapshot stands for a connection of its own.
+            // Some are of a reconnect, whose snapshot may be of an earlier version.
             if frame.event == "presence:sync" {
                 roster.expect_snapshot();
             }

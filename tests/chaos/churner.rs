@@ -28,7 +28,7 @@ impl Ending {
     pub(crate) const SILENT: [Self; 4] =
         [Self::GoingAway, Self::Dropped, Self::Reset, Self::HalfClosed];
 
-    pub(crate) async fn of(self, mut client: Client) {
+    pub(crate) async fn of(self, world: &World, mut client: Client) {
         match self {
             Self::Goodbye => client.close(1000).await,
             Self::GoingAway => client.close(1001).await,
@@ -39,8 +39,11 @@ impl Ending {
             }
             Self::HalfClosed => {
                 let _ = client.socket().shutdown().await;
-                let end = async { while client.read().await.is_some() {} };
-                settled("the server closes too", end).await;
+                // Not waited for here: who did would not answer the pings of other connections.
+                world.endings.lock().spawn(async move {
+                    let end = async { while client.read().await.is_some() {} };
+                    settled("the server closes too", end).await;
+                });
             }
         }
     }
@@ -68,7 +71,7 @@ pub(crate) async fn come_and_go(world: Arc<World>, n: u64, mut random: Random) -
                     0 => Ending::Goodbye,
                     _ => random.pick(&Ending::SILENT),
                 };
-                ending.of(reader.client).await;
+                ending.of(&world, reader.client).await;
             }
             _ if !open.is_empty() => {
                 let nth = random.index(open.len());

@@ -65,6 +65,8 @@ async fn whatever_happens_everybody_ends_up_with_the_truth() {
         readers.extend(remains.unwrap_or_else(|_| panic!("CHAOS_SEED={seed} shows it again")));
     }
     talk.await.expect("groups may be talked to");
+    let endings = std::mem::take(&mut *world.endings.lock());
+    endings.join_all().await;
 
     let truth = truth(&readers);
     for (room, users) in &truth {

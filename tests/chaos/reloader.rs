@@ -31,13 +31,13 @@ pub(crate) async fn reload(world: Arc<World>, n: u64, mut random: Random) -> Rem
         if random.below(4) == 0 {
             // Another tab is open before this one is closed.
             let next = open(&world, &user, &mut random).await;
-            random.pick(&Ending::SILENT).of(page.client).await;
+            random.pick(&Ending::SILENT).of(&world, page.client).await;
             page = next;
             continue;
         }
         // The server hears of the end after this, and has the new page before `open` returns.
         let gone = Instant::now();
-        random.pick(&Ending::SILENT).of(page.client).await;
+        random.pick(&Ending::SILENT).of(&world, page.client).await;
         page = open(&world, &user, &mut random).await;
         if gone.elapsed() >= GRACE {
             *world.late_reloads.lock().entry(user.clone()).or_default() += 1;

@@ -28,7 +28,7 @@ pub(crate) async fn stop_and_go(world: Arc<World>, n: u64, mut random: Random) -
         world.sleep(Duration::from_millis(random.below(6000))).await;
         if random.below(5) == 0 {
             // Gone while everything is full.
-            random.pick(&Ending::SILENT[..3]).of(reader.client).await;
+            random.pick(&Ending::SILENT[..3]).of(&world, reader.client).await;
         } else {
             reader.read_for(&world, Duration::from_millis(random.below(1000))).await;
             open = Some(reader);

@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub(crate) seconds: Duration,
     end: Instant,
     pub(crate) counted: Counted,
+    /// Connections that this side has ended and the other one has not yet.
+    pub(crate) endings: Mutex<JoinSet<()>>,
     /// How often each user was not back within the grace, so that a leave was right.
     pub(crate) late_reloads: Mutex<BTreeMap<String, usize>>,
 }
@@ -100,6 +102,7 @@ impl World {
             seconds,
             end: Instant::now() + seconds,
             counted: Counted::default(),
+            endings: Mutex::default(),
             late_reloads: Mutex::default(),
         }
     }
