@@ -288,3 +288,16 @@ async fn what_a_session_layer_leaves_in_the_request_is_seen() {
     let _stream = call(router, request).await;
     assert_eq!(realtime.presence().contains("room:1", 7).await, Ok(true));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stood_still_takes_nobody_for_lost() {
+    let realtime = rooms();
+    let mut stream = EventStream::open(&realtime, "groups=room:1").await;
+    let reader = tokio::spawn(async move { while stream.next().await.is_some() {} });
+    sleep(SLACK).await;
+    // Nothing else happens meanwhile, not even a timer.
+    tokio::time::advance(Duration::from_secs(50)).await;
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(realtime.health().connections, 1);
+    reader.abort();
+}

@@ -37,6 +37,8 @@ pub(crate) struct Group {
     snapshot: Encoded,
     /// Changes that follow one another within this time share one flush.
     tick: Duration,
+    /// What the last flush cost.
+    last_cost: Duration,
     /// Before this no flush, unless the group has been quiet.
     flush_after: Option<Instant>,
     /// When the group is to be woken; a later wake-up is not asked for then.
@@ -71,6 +73,7 @@ impl Group {
             watchers: Vec::new(),
             snapshot: Encoded::default(),
             tick,
+            last_cost: Duration::ZERO,
             flush_after: None,
             alarm: None,
             retired: false,
@@ -161,7 +164,10 @@ impl Group {
     fn begin_tick(&mut self, now: Instant, teller: &Teller) {
         let started = Instant::now();
         self.flush(teller);
-        self.flush_after = Some(now + self.tick.max(started.elapsed() * FLUSH_SHARE));
+        let (before, cost) = (self.last_cost, started.elapsed());
+        self.last_cost = cost;
+        // The lesser of two, since one of them may have been put aside by a busy machine.
+        self.flush_after = Some(now + self.tick.max(cost.min(before) * FLUSH_SHARE));
     }
 
     /// When there will be something to do without anybody's asking.
