@@ -29,6 +29,8 @@ pub(crate) struct Matcher {
 #[derive(Debug, Default)]
 struct Head {
     text: String,
+    /// Orders as the text does, at a glance, those aside that begin alike.
+    beginning: u64,
     /// The longest of the others that this text begins with.
     shorter: Option<usize>,
     patterns: Vec<(Pattern, Arc<PresenceSpec>)>,
@@ -137,13 +139,19 @@ impl Matcher {
     }
 
     fn find(&self, text: &str) -> Result<usize, usize> {
-        self.heads.binary_search_by(|head| head.text.as_str().cmp(text))
+        let beginning = beginning(text);
+        self.heads.binary_search_by(|head| {
+            head.beginning.cmp(&beginning).then_with(|| head.text.as_str().cmp(text))
+        })
     }
 
     /// The head of this text, made where there is none.
     fn head(&mut self, text: &str) -> &mut Head {
         let at = self.find(text).unwrap_or_else(|at| {
-            self.heads.insert(at, Head { text: text.to_owned(), ..Head::default() });
+            self.heads.insert(
+                at,
+                Head { text: text.to_owned(), beginning: beginning(text), ..Head::default() },
+            );
             at
         });
         &mut self.heads[at]
@@ -175,7 +183,10 @@ impl Matcher {
     /// Every head that begins the name also begins the last one that is not behind the name,
     /// so that the way from there to the shorter ones leads past all of them.
     fn longest(&self, name: &str) -> Option<&Arc<PresenceSpec>> {
-        let mut at = self.heads.partition_point(|head| head.text.as_str() <= name).checked_sub(1);
+        let mut at = match self.find(name) {
+            Ok(at) => Some(at),
+            Err(behind) => behind.checked_sub(1),
+        };
         while let Some(i) = at {
             let head = &self.heads[i];
             let tail = name.strip_prefix(head.text.as_str());
@@ -217,6 +228,14 @@ impl Head {
             || self.prefix.as_ref().filter(|spec| asked(spec, || spec.accepts(0, tail)));
         of_a_pattern.map(|(_, spec)| spec).or_else(of_prefix)
     }
+}
+
+/// The first eight bytes of a text as a number that orders as they do.
+fn beginning(text: &str) -> u64 {
+    let mut bytes = [0; 8];
+    let length = text.len().min(bytes.len());
+    bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+    u64::from_be_bytes(bytes)
 }
 
 fn predicate(spec: &PresenceSpec, name: &str) -> bool {
