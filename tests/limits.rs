@@ -141,13 +141,8 @@ async fn a_stuck_socket_holds_its_place() {
     let pipes = Pipes::serve(&realtime);
     let stuck = pipes.event_stream("7", "groups=room:1", 1024).await;
     sleep(Duration::from_millis(50)).await;
-    let text = "x".repeat(16 * 1024);
-    for _ in 0..64 {
-        realtime.to_group("room:1").send("chat", &text).await.expect("a valid event");
-        sleep(Duration::from_millis(1)).await;
-    }
-    sleep(Duration::from_secs(600)).await;
-    assert_eq!((realtime.health().connections, realtime.health().users), (0, 0));
+    tests::fill(&realtime, 1024).await;
+    tests::until_gone(&realtime).await;
     let next = || async {
         let request = http::Request::get("/realtime/sse?groups=room:1");
         let request = request.body(axum::body::Body::empty()).expect("a request");

@@ -7,7 +7,7 @@ use axum::{Extension, Router, body::Body};
 use futures_util::{SinkExt, StreamExt};
 use http::{Request, Response, StatusCode, header::CONTENT_TYPE, request::Parts};
 use serde_json::{Value, json};
-use tests::{Pipes, Server, USER_HEADER};
+use tests::{Pipes, Server, USER_HEADER, fill, until_gone};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tower::ServiceExt;
@@ -155,27 +155,6 @@ async fn asking_for_the_members_does_not_end_the_tick() {
 
 /// A reader that takes nothing of what it asked for, and what it did not take.
 const STUCK_PIPE: usize = 1024;
-
-/// Sends so much that what lies between outbox and reader is full, and the outbox is not
-/// asked for more.
-async fn fill(realtime: &Realtime, kibibytes: usize) {
-    let text = "x".repeat(16 * 1024);
-    for _ in 0..kibibytes / 16 {
-        realtime.to_group("room:1").send("chat", &text).await.expect("a valid event");
-        // The server takes what it can before the clock moves.
-        sleep(Duration::from_millis(1)).await;
-    }
-}
-
-/// How long it takes until nobody is connected and present.
-async fn until_gone(realtime: &Realtime) -> Duration {
-    let start = Instant::now();
-    while realtime.health().users + realtime.health().connections > 0 {
-        assert!(start.elapsed() < Duration::from_secs(600), "never");
-        sleep(SLACK / 2).await;
-    }
-    start.elapsed()
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_falls_behind_for_good_is_taken_out() {

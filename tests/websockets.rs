@@ -10,37 +10,18 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
-use tests::{Pipes, Server};
+use tests::{Pipes, Server, fill, until_gone};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
-use umbral_presence::{MessageContext, MessageHandler, PresenceSpec, Realtime, RealtimePlugin};
+use umbral_presence::{MessageContext, MessageHandler, PresenceSpec, RealtimePlugin};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn rooms() -> RealtimePlugin {
     Server::plugin().with_presence(PresenceSpec::prefixes(["room:"]))
-}
-
-/// Sends so much to the room, as fast as the server takes it.
-async fn fill(realtime: &Realtime, kibibytes: usize) {
-    let text = "x".repeat(16 * 1024);
-    for _ in 0..kibibytes / 16 {
-        realtime.to_group("room:1").send("chat", &text).await.expect("a valid event");
-        sleep(Duration::from_millis(1)).await;
-    }
-}
-
-/// How long it takes until nobody is connected and present.
-async fn until_gone(realtime: &Realtime) -> Duration {
-    let start = Instant::now();
-    while realtime.health().users + realtime.health().connections > 0 {
-        assert!(start.elapsed() < Duration::from_secs(600), "never");
-        sleep(Duration::from_millis(25)).await;
-    }
-    start.elapsed()
 }
 
 #[tokio::test(start_paused = true)]

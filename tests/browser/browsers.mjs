@@ -14,7 +14,8 @@ export async function startBrowser(name) {
   return name === "firefox" ? new Firefox(await startFirefox()) : new Chromium(await startChromium());
 }
 
-function startChromium() {
+/** Starts a Chromium with a profile of its own. */
+export function startChromium() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     headless: true,

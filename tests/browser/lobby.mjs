@@ -1,14 +1,13 @@
 // The example, started for a test, and people who use it in browsers of their own.
 
-import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { startChromium } from "./browsers.mjs";
+import { DEADLINE, eventually } from "./server.mjs";
 
-/** What must happen happens within this time, in milliseconds; the machine may be busy. */
-export const DEADLINE = 15000;
+export { eventually, startChromium as startBrowser };
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -27,37 +26,6 @@ export async function startLobby(port = 0) {
       await once(child, "exit");
     },
   };
-}
-
-/** Starts a Chromium with a profile of its own. */
-export async function startBrowser() {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    headless: true,
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
-}
-
-/** Waits until `read` gives what is expected. */
-export async function eventually(what, expected, read) {
-  const end = Date.now() + DEADLINE;
-  for (;;) {
-    const value = await read();
-    try {
-      return assert.deepEqual(value, expected);
-    } catch (error) {
-      if (Date.now() > end) throw new Error(`waited in vain: ${what}`, { cause: error });
-    }
-    await new Promise((done) => setTimeout(done, 20));
-  }
 }
 
 /** A tab with the lobby open. What happens in its rooms is recorded from the start. */

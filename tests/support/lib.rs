@@ -15,7 +15,7 @@ pub use self::{
     client::{Client, Frame, Kind},
     fold::Fold,
     http1::{Body, Head, read_head},
-    pipes::Pipes,
+    pipes::{Pipes, fill, until_gone},
     proxy::{Mode, Proxy},
     random::Random,
     routes::{Chunks, call, control},

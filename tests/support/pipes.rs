@@ -1,13 +1,14 @@
 //! A server whose sockets are pipes in memory: nothing but timers is waited for, so that a
 //! paused clock moves only when everything else stands still.
 
-use std::io;
+use std::{io, time::Duration};
 
 use axum::{Router, serve::Listener};
 use tokio::{
     io::{AsyncWriteExt, DuplexStream, duplex},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::JoinHandle,
+    time::{Instant, sleep},
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -82,6 +83,34 @@ impl Drop for Pipes {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Sends so much to `room:1`, as fast as the server takes it with a paused clock.
+///
+/// # Panics
+///
+/// Where the server does not take a message of 16 KiB.
+pub async fn fill(realtime: &Realtime, kibibytes: usize) {
+    let text = "x".repeat(16 * 1024);
+    for _ in 0..kibibytes / 16 {
+        realtime.to_group("room:1").send("chat", &text).await.expect("a valid event");
+        // The server takes what it can before the clock moves.
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// How long it takes, by a paused clock, until nobody is connected and present.
+///
+/// # Panics
+///
+/// Where somebody stays for ten minutes.
+pub async fn until_gone(realtime: &Realtime) -> Duration {
+    let start = Instant::now();
+    while realtime.health().users + realtime.health().connections > 0 {
+        assert!(start.elapsed() < Duration::from_secs(600), "never");
+        sleep(Duration::from_millis(25)).await;
+    }
+    start.elapsed()
 }
 
 struct Incoming(UnboundedReceiver<DuplexStream>);
