@@ -223,9 +223,9 @@ impl Head {
             pattern.cut(name, |part| fields.next().is_some_and(|i| spec.accepts(i, part)))
         };
         let of_a_pattern =
-            self.patterns.iter().find(|(pattern, spec)| asked(spec, || fits(pattern, spec)));
+            self.patterns.iter().find(|(pattern, spec)| asked(spec, name, || fits(pattern, spec)));
         let of_prefix =
-            || self.prefix.as_ref().filter(|spec| asked(spec, || spec.accepts(0, tail)));
+            || self.prefix.as_ref().filter(|spec| asked(spec, name, || spec.accepts(0, tail)));
         of_a_pattern.map(|(_, spec)| spec).or_else(of_prefix)
     }
 }
@@ -240,15 +240,15 @@ fn beginning(text: &str) -> u64 {
 
 fn predicate(spec: &PresenceSpec, name: &str) -> bool {
     match &spec.matching {
-        Matching::Predicate(predicate) => asked(spec, || predicate(name)),
+        Matching::Predicate(predicate) => asked(spec, name, || predicate(name)),
         _ => false,
     }
 }
 
 /// Asks the application's code; a panic there counts as a no.
-fn asked(spec: &PresenceSpec, question: impl FnOnce() -> bool) -> bool {
+fn asked(spec: &PresenceSpec, group: &str, question: impl FnOnce() -> bool) -> bool {
     catch_unwind(AssertUnwindSafe(question)).unwrap_or_else(|_| {
-        tracing::error!(spec = %spec.place(), "matching a group name panicked; taken as a no");
+        tracing::error!(group, spec = %spec.place(), "matching a name panicked; taken as a no");
         false
     })
 }
