@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { transformSync } from "esbuild";
 import { createRoster, fold } from "../../umbral-presence/client/worker.js";
+import { startServer } from "./server.mjs";
 
 const vectors = JSON.parse(readFileSync(new URL("../vectors/roster.json", import.meta.url), "utf8"));
 
@@ -41,9 +43,41 @@ test("what is known already is passed over, also in the middle of a diff", () =>
   assert.equal(roster.v, 6);
 });
 
-test("client and worker together are smaller than 7 KiB, as they are served", async () => {
-  const read = (name) => readFileSync(new URL(`../../umbral-presence/client/${name}`, import.meta.url), "utf8");
-  const served = [read("client.js").replace("__HASH__", "0123456789abcdef"), read("worker.js")];
-  const sizes = served.map((text) => gzipSync(text, { level: 9 }).length);
-  assert.ok(sizes[0] + sizes[1] < 7 * 1024, `${sizes.join(" + ")} bytes`);
+/** A script as it is written, and as the server gives it. */
+async function served(server, name) {
+  const written = readFileSync(new URL(`../../umbral-presence/client/${name}`, import.meta.url), "utf8");
+  const response = await fetch(`${server.url}/realtime/${name}`);
+  assert.equal(response.status, 200, name);
+  return { written, text: await response.text() };
+}
+
+test("scripts are served without the comments that have lines of their own, and are the same", async () => {
+  const scripts = ["client.js", "worker.js", "ws.js", "leader.js", "iterate.js", "client.mjs", "react.mjs", "store.mjs"];
+  const server = await startServer();
+  try {
+    for (const name of scripts) {
+      const { written, text } = await served(server, name);
+      const lines = text.split("\n");
+      const source = written.split("\n");
+      assert.equal(lines.length, source.length, name);
+      lines.forEach((line, i) => assert.ok(line === "" || line === source[i] || source[i].includes("__HASH__"), line));
+      assert.ok(!lines.some((line) => line.trimStart().startsWith("//")), name);
+      const hash = /const HASH = "(.*)"/.exec(text)?.[1] ?? "";
+      const read = (script) => transformSync(script, { minifyWhitespace: true, legalComments: "none" }).code;
+      assert.equal(read(text), read(written.replace("__HASH__", hash)), name);
+    }
+  } finally {
+    await server.stop();
+  }
+});
+
+test("client and worker together are smaller than 8 KiB, as they are served", async () => {
+  const server = await startServer();
+  try {
+    const texts = await Promise.all(["client.js", "worker.js"].map((name) => served(server, name)));
+    const sizes = texts.map(({ text }) => gzipSync(text, { level: 9 }).length);
+    assert.ok(sizes[0] + sizes[1] < 8 * 1024, `${sizes.join(" + ")} bytes`);
+  } finally {
+    await server.stop();
+  }
 });

@@ -1,4 +1,4 @@
-//! The browser client, served as it is written.
+//! The browser client, served as it is written but for its comments.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -12,33 +12,38 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header, request::Parts};
 
+use super::comments::blanked;
+
 /// Where `client.js` is told the hash of the scripts that it loads. An old worker outlives
 /// a deployment for as long as a tab of it is open, so their URLs carry the hash.
 const HASH: &str = "__HASH__";
 
 /// What `client.js` loads: the worker always, the others where they are needed.
-const LOADED: [(&str, &str); 4] = [
-    ("worker.js", include_str!("../../client/worker.js")),
-    ("leader.js", include_str!("../../client/leader.js")),
-    ("ws.js", include_str!("../../client/ws.js")),
-    ("iterate.js", include_str!("../../client/iterate.js")),
-];
+static LOADED: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
+    [
+        ("worker.js", blanked(include_str!("../../client/worker.js"))),
+        ("leader.js", blanked(include_str!("../../client/leader.js"))),
+        ("ws.js", blanked(include_str!("../../client/ws.js"))),
+        ("iterate.js", blanked(include_str!("../../client/iterate.js"))),
+    ]
+});
 
 static LOADED_HASH: LazyLock<String> =
-    LazyLock::new(|| hash(&LOADED.map(|(_, text)| text).concat()));
+    LazyLock::new(|| hash(&LOADED.iter().map(|(_, text)| text.as_str()).collect::<String>()));
 
-static CLIENT: LazyLock<String> =
-    LazyLock::new(|| include_str!("../../client/client.js").replace(HASH, &LOADED_HASH));
+/// What a page loads.
+static LOADING: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
+    [
+        ("client.js", blanked(include_str!("../../client/client.js")).replace(HASH, &LOADED_HASH)),
+        ("client.mjs", blanked(include_str!("../../client/client.mjs"))),
+        ("react.mjs", blanked(include_str!("../../client/react.mjs"))),
+        ("store.mjs", blanked(include_str!("../../client/store.mjs"))),
+    ]
+});
 
 /// A route for each script.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>(at: impl Fn(&str) -> String) -> Router<S> {
-    let modules = [
-        ("client.mjs", include_str!("../../client/client.mjs")),
-        ("react.mjs", include_str!("../../client/react.mjs")),
-        ("store.mjs", include_str!("../../client/store.mjs")),
-    ];
-    let scripts = [("client.js", CLIENT.as_str())].into_iter().chain(LOADED).chain(modules);
-    scripts.fold(Router::new(), |router, (name, text)| {
+    LOADING.iter().chain(LOADED.iter()).fold(Router::new(), |router, (name, text)| {
         router.route(&at(name), get(move |parts: Parts| async move { script(&parts, text) }))
     })
 }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod assets;
+mod comments;
 mod control;
 mod inbox;
 mod members;
