@@ -5,6 +5,15 @@ const FIRST = 10;
 
 const NAMES = new Map([["+", "join"], ["-", "leave"], ["~", "update"]]);
 
+// Over plain HTTP a browser sends no `Sec-Fetch-Site`, and no `Origin` with a GET: that it is no
+// picture that asks, and whose page it is, is said by these two.
+export const STREAM = {
+  headers: { accept: "text/event-stream" },
+  referrerPolicy: /** @type {const} */ ("origin"),
+  credentials: /** @type {const} */ ("include"),
+  cache: /** @type {const} */ ("no-store"),
+};
+
 /** @type {CreateRoster} */
 export const createRoster = () => ({ members: new Map(), v: -1, status: "wanted", error: null });
 
@@ -250,7 +259,7 @@ export const createHub = (base) => ({
     const url = `${base}sse?v=1&groups=${encodeURIComponent(stream.groups.join())}`;
     try {
       const { signal } = abort;
-      const response = await fetch(url, { credentials: "include", cache: "no-store", signal });
+      const response = await fetch(url, { ...STREAM, signal });
       if (!response.ok || !response.body) done(await this.reply(response));
       else {
         const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -1,5 +1,5 @@
 // The hub over a WebSocket instead of an event stream: what the tabs send is passed on.
-import { createHub as create } from "./worker.js";
+import { createHub as create, STREAM } from "./worker.js";
 /** Messages that wait for a connection, of one tab. */
 const MOST_UNSENT = 100;
 
@@ -177,7 +177,7 @@ const greeting = (base) =>
  * @param {Hub} hub @param {string} base @returns {Promise<Reply>} */
 const refusal = async (hub, base) => {
   const abort = new AbortController();
-  const options = { credentials: /** @type {const} */ ("include"), signal: abort.signal };
+  const options = { ...STREAM, signal: abort.signal };
   const response = await fetch(`${base}sse?v=1&groups=`, options).catch(() => null);
   if (response && !response.ok) return hub.reply(response);
   abort.abort();
