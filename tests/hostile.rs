@@ -469,7 +469,7 @@ impl Intrusion {
             }
             Answer::Denied => {
                 let denied = client.expect(self.what, |frame| frame.event == "@denied").await;
-                assert_eq!(denied.data, json!({ "group": "room:private" }), "{}", self.what);
+                assert_eq!(denied.data, json!({ "groups": ["room:private"] }), "{}", self.what);
             }
         }
     }

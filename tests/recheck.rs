@@ -120,7 +120,7 @@ async fn who_has_lost_the_right_is_told_so_and_nothing_after_it() {
         let frames = timeout(ROUND, stream.frames()).await.expect("within a round");
         for frame in frames.expect("a stream that goes on") {
             if frame.event == "@denied" {
-                assert_eq!(frame.data, json!({ "group": "room:1" }));
+                assert_eq!(frame.data, json!({ "groups": ["room:1"] }));
             }
             events.push(frame.event);
         }

@@ -112,7 +112,7 @@ async fn who_loses_the_right_leaves_although_a_grace_runs() {
     realtime.recheck_policy(7).await;
     assert_eq!(groups(&realtime).await, ["room:slow"]);
     let denied = frame(&mut watching).await;
-    assert_eq!((&denied["e"], &denied["d"]), (&json!("@denied"), &json!({ "group": "room:1" })));
+    assert_eq!((&denied["e"], &denied["d"]), (&json!("@denied"), &json!({ "groups": ["room:1"] })));
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,7 +146,7 @@ async fn a_websocket_does_not_join_what_was_lost_meanwhile() {
         let frame: Value = serde_json::from_str(&text).unwrap();
         seen.push((frame["event"].as_str().unwrap().to_owned(), frame["data"].clone()));
     }
-    assert_eq!(seen.last().unwrap().1, json!({ "group": "room:1" }));
+    assert_eq!(seen.last().unwrap().1, json!({ "groups": ["room:1"] }));
     assert_eq!(groups(&realtime).await, ["room:slow"]);
 }
 

@@ -166,7 +166,7 @@ async fn a_websocket_joins_and_leaves_groups() {
     client.send(&json!({ "op": "join", "groups": groups })).await;
     assert_eq!(client.event("presence:sync").await.channel, "room:1");
     assert_eq!(client.event("@joined").await.data, json!({ "groups": ["room:1"] }));
-    assert_eq!(client.event("@denied").await.data, json!({ "group": "room:private" }));
+    assert_eq!(client.event("@denied").await.data, json!({ "groups": ["room:private"] }));
     client.send(&json!({ "op": "leave", "groups": ["room:1", "room:9"] })).await;
     assert_eq!(client.event("@left").await.data, json!({ "groups": ["room:1"] }));
     assert!(!server.presence().contains("room:1", 7).await.unwrap());
@@ -366,7 +366,7 @@ async fn who_loses_the_right_gets_denied_and_nothing_after_it() {
         assert_eq!(server.presence().groups_of(7).await.len(), 2);
         open.store(false, Ordering::SeqCst);
         server.realtime.recheck_policy(7).await;
-        assert_eq!(client.event("@denied").await.data, json!({ "group": "room:1" }));
+        assert_eq!(client.event("@denied").await.data, json!({ "groups": ["room:1"] }));
         server.realtime.to_group("room:1").send("secret", &1).await.unwrap();
         let seen = client.frames_until_now(&server, "room:2").await;
         assert!(!seen.iter().any(|frame| frame.event == "secret"));

@@ -468,7 +468,7 @@ test("a right that is lost denies that room and no other, and its roster is gone
   const { page, wire, subscription, events } = await livePage();
   const other = page.realtime.presence("room:1");
   await until("the other room", () => other.status === "live");
-  wire.write({ c: "@conn", e: "@denied", d: { group: GROUP } });
+  wire.write({ c: "@conn", e: "@denied", d: { groups: [GROUP] } });
   await until("the refusal", () => subscription.status === "denied");
   wire.write({ c: GROUP, e: "presence:diff", d: [["+", 2, BEN]], v: 2 });
   wire.write({ c: "@conn", e: "@lagged", d: { missed: 1 } });
@@ -665,7 +665,7 @@ test("over a WebSocket, groups are left, entered, denied and refused each by its
   await until("the question", () => socket.sent.length === 1);
   assert.deepEqual(socket.sent[0], { op: "join", groups: ["room:2", "staff"] });
   socket.say("@joined", { groups: ["room:2"] });
-  socket.say("@denied", { group: "staff" });
+  socket.say("@denied", { groups: ["staff"] });
   await until("the answers", () => second.status === "live" && staff.status === "denied");
   staff.unsubscribe();
   subscription.unsubscribe();
@@ -681,7 +681,7 @@ test("over a WebSocket, groups are left, entered, denied and refused each by its
   socket.say("@joined", { groups: ["room:3"] });
   await until("the third", () => third.status === "live");
   // A right that is lost, which nobody has asked for.
-  socket.say("@denied", { group: "room:2" });
+  socket.say("@denied", { groups: ["room:2"] });
   await until("the loss", () => second.status === "denied");
   assert.equal(third.status, "live");
 });

@@ -322,7 +322,7 @@ export const createHub = (base) => ({
         this.show(c);
       } else if (came.length) this.tell(c, { t: "diff", group: c, changes: came });
     } else {
-      if (e === "@denied") this.settle(d.group, "denied");
+      if (e === "@denied") for (const group of d.groups) this.settle(group, "denied");
       if (e === "@drain") setTimeout(() => stream === this.stream && this.open(), random(1000 * d.within));
       this.tell(c, { t: "event", c, e, d });
     }

@@ -152,10 +152,10 @@ const answered = ({ waiting }, event, data) => {
     waiting.answer({ status: data.error.code === "bad_group" ? 400 : 503, body: data });
     return true;
   }
-  const groups = event === "@joined" ? data.groups : event === "@denied" ? [data.group] : [];
+  const groups = event === "@joined" || event === "@denied" ? data.groups : [];
   // The same frame tells that a right has been lost, which nobody has asked for.
   if (waiting.op !== "join" || !groups.every((/** @type {string} */ group) => waiting.groups.has(group))) return false;
-  if (event === "@denied") waiting.denied.push(data.group);
+  if (event === "@denied") waiting.denied.push(...data.groups);
   for (const group of groups) waiting.groups.delete(group);
   if (groups.length && !waiting.groups.size) waiting.answer({ status: 200, body: { denied: waiting.denied } });
   return groups.length > 0;

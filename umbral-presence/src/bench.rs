@@ -8,7 +8,7 @@ use crate::{
     connection::Opening,
     frame::{Dialect, Transport},
     group::GroupName,
-    hub::Hub,
+    hub::{Hub, Verdict},
     limits::Limits,
     session::Session,
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
@@ -60,15 +60,15 @@ impl Room {
             token: None,
             request: None,
         };
-        let session = Session::open(&self.hub, opening, None::<&()>);
+        let session = Session::open(&self.hub, opening, &Verdict::default(), |_| None::<()>);
         Visitor(session.expect("a hub without a limit"))
     }
 
     /// The visitor comes in.
     pub fn join(&self, visitor: &Visitor) {
-        let room = std::slice::from_ref(&self.name);
+        let (asked, allowed) = (self.hub.revocations.now(), vec![self.name.clone()]);
         // Nobody is sent away here.
-        let _ = visitor.0.subscribe(room, self.hub.revocations.now());
+        let _ = visitor.0.subscribe(&Verdict { asked, allowed, ..Verdict::default() });
     }
 
     /// How many are in the room.

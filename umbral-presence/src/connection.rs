@@ -11,7 +11,12 @@ use std::{
 use http::request::Parts;
 
 use crate::{
-    frame::Dialect, group::GroupName, hub::GroupCell, outbox::Outbox, rate::Rate, sync::Mutex,
+    frame::Dialect,
+    group::GroupName,
+    hub::{GroupCell, Moment},
+    outbox::Outbox,
+    rate::Rate,
+    sync::Mutex,
     user::UserId,
 };
 
@@ -76,15 +81,15 @@ pub(crate) struct Connection {
     /// Locked before any group's lock, never after.
     pub(crate) subscriptions: Mutex<Subscriptions>,
     signs: Mutex<Signs>,
-    /// How often it may be changed by `control`.
-    calls: Mutex<Rate>,
+    calls: Mutex<Calls>,
     /// What its user was taken from, where that is to be asked for again.
     pub(crate) request: Option<Request>,
 }
 
 /// The head of the request that opened a connection. It holds cookies, so it never reaches a
 /// log.
-pub(crate) struct Request(pub(crate) Parts);
+#[derive(Clone)]
+pub(crate) struct Request(pub(crate) Arc<Parts>);
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,6 +105,28 @@ pub(crate) struct Opening {
     pub(crate) dialect: Dialect,
     pub(crate) token: Option<Token>,
     pub(crate) request: Option<Request>,
+}
+
+/// The `control` calls of one connection.
+#[derive(Debug)]
+struct Calls {
+    /// How often it may be called.
+    rate: Rate,
+    under_way: u32,
+}
+
+/// So many `control` calls of one connection may wait for the application's answers at once. A
+/// client makes one after the other; one that it has given up may still be under way.
+const CALLS_AT_ONCE: u32 = 4;
+
+/// A `control` call that is under way.
+#[derive(Debug)]
+pub(crate) struct Call(Arc<Connection>);
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.calls.lock().under_way -= 1;
+    }
 }
 
 /// When there was last a sign that somebody is at the other end.
@@ -129,11 +156,22 @@ const DRAINS_WITHIN: Duration = Duration::from_secs(30);
 /// The groups of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
-    pub(crate) groups: HashMap<GroupName, Arc<GroupCell>>,
+    pub(crate) groups: HashMap<GroupName, Subscription>,
     /// The number of the newest `control` call that was heeded.
     pub(crate) number: u64,
+    /// When the identity resolver was last asked and said that the connection is its user's.
+    pub(crate) identified: Moment,
     /// Nothing may be joined any more: the goodbye has run.
     pub(crate) ended: bool,
+}
+
+/// One group of a connection.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) cell: Arc<GroupCell>,
+    /// When the policy was last asked and said yes. A no that it was asked for earlier does not
+    /// count, however late it comes.
+    pub(crate) allowed: Moment,
 }
 
 impl fmt::Debug for Connection {
@@ -158,7 +196,7 @@ impl Connection {
             outbox,
             token,
             request,
-            calls: Mutex::new(calls),
+            calls: Mutex::new(Calls { rate: calls, under_way: 0 }),
             subscriptions: Mutex::default(),
             signs: Mutex::new(Signs { client: now, reader: now, progress: None }),
         }
@@ -173,9 +211,38 @@ impl Connection {
         self.subscriptions.lock().groups.contains_key(group)
     }
 
-    /// Whether its client may make one more `control` call now.
-    pub(crate) fn admits_call(&self, now: Instant) -> bool {
-        self.calls.lock().admits(now)
+    /// Sets apart the groups that it is in and the others.
+    pub(crate) fn split(&self, groups: &[GroupName]) -> (Vec<GroupName>, Vec<GroupName>) {
+        let subscriptions = self.subscriptions.lock();
+        groups.iter().cloned().partition(|group| subscriptions.groups.contains_key(group))
+    }
+
+    /// The policy, asked at `asked`, has allowed a group that it may be in.
+    pub(crate) fn is_allowed(&self, group: &GroupName, asked: Moment) {
+        if let Some(subscription) = self.subscriptions.lock().groups.get_mut(group) {
+            subscription.allowed = subscription.allowed.max(asked);
+        }
+    }
+
+    /// Its request has been found to be its user's, which the identity resolver, asked at
+    /// `asked`, said.
+    pub(crate) fn is_identified(&self, asked: Moment) {
+        let mut subscriptions = self.subscriptions.lock();
+        subscriptions.identified = subscriptions.identified.max(asked);
+    }
+
+    /// Whether an answer that was asked for at `asked` is older than the one by which its user
+    /// is known.
+    pub(crate) fn is_identified_since(&self, asked: Moment) -> bool {
+        self.subscriptions.lock().identified > asked
+    }
+
+    /// Lets its client make one more `control` call now, or does not.
+    pub(crate) fn begin_call(self: &Arc<Self>, now: Instant) -> Option<Call> {
+        let mut calls = self.calls.lock();
+        let admitted = calls.under_way < CALLS_AT_ONCE && calls.rate.admits(now);
+        calls.under_way += u32::from(admitted);
+        admitted.then(|| Call(self.clone()))
     }
 
     /// Its client has shown that it is there.

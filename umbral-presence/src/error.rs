@@ -81,6 +81,10 @@ pub(crate) enum BuildProblem {
     #[error("`recheck_every` is given no time at all; a minute is usual")]
     RecheckInterval,
     #[error(
+        "`recheck_headers` is given {name:?}, which is no header's name; \"x-session\" is an example"
+    )]
+    RecheckHeader { name: String },
+    #[error(
         "the limit outbox_bytes is {bytes}, too little for the answers to a client; at least {MIN_OUTBOX_BYTES}"
     )]
     SmallOutbox { bytes: usize },

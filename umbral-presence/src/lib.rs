@@ -53,6 +53,7 @@ pub mod __bench;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+mod access;
 mod ask;
 mod connection;
 mod counters;
@@ -60,17 +61,14 @@ mod error;
 mod frame;
 mod group;
 mod hub;
-mod identity;
 mod limits;
 mod message;
 mod origin;
 mod outbox;
 mod plugin;
-mod policy;
 mod presence;
 mod rate;
 mod realtime;
-mod recheck;
 mod roster;
 mod session;
 mod spec;
@@ -324,13 +322,13 @@ mod watch;
 pub use umbral_presence_macros::presence;
 
 pub use self::{
+    access::{GroupPolicy, PublicGroupsOnly},
     counters::Counts,
     error::{BuildError, SendError},
     group::{Group, GroupName, InvalidGroupName, MAX_GROUP_NAME_BYTES},
     limits::Limits,
     message::{MessageContext, MessageHandler},
     plugin::RealtimePlugin,
-    policy::{GroupPolicy, PublicGroupsOnly},
     presence::Presence,
     realtime::{Health, Realtime},
     roster::Member,

@@ -25,7 +25,14 @@ const MAX_DRAIN: Duration = Duration::from_secs(60 * 60);
 pub struct Limits {
     /// Open connections in all; the next one gets `503`. 20,000.
     pub connections: usize,
-    /// Open connections of one user; the next one gets `429`. 100.
+    /// How many of them anonymous visitors may have, so that they cannot keep signed-in users
+    /// out; the next one gets `503`. `None` is three quarters of `connections`, and all of them
+    /// where there is no identity resolver. `None`.
+    ///
+    /// Until the identity resolver has answered nobody knows who asks, so a handshake counts
+    /// among `connections` alone meanwhile.
+    pub anonymous: Option<usize>,
+    /// Open connections of one user, handshakes that wait for the policy included; the next one gets `429`. 100.
     pub connections_per_user: usize,
     /// Groups of one connection; a request for more gets `400`. 100.
     pub groups_per_connection: usize,
@@ -46,6 +53,10 @@ pub struct Limits {
     /// How long the identity resolver and the policy may take to answer; after that the
     /// request gets `503`. 5 s.
     pub policy_timeout: Duration,
+    /// Bytes of what is kept of each connection's request where
+    /// [`recheck_every`](crate::RealtimePlugin::recheck_every) is on: its path and the headers
+    /// that the identity resolver needs again. A request with more gets `431`. 16 KiB.
+    pub recheck_bytes: usize,
     /// How long the members of one call of a batch resolver hold up those of the next; they
     /// appear when it answers. 2 s.
     pub resolver_timeout: Duration,
@@ -62,6 +73,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 20_000,
+            anonymous: None,
             connections_per_user: 100,
             groups_per_connection: 100,
             outbox_bytes: 256 * 1024,
@@ -70,6 +82,7 @@ impl Default for Limits {
             control_per_second: 20,
             payload_bytes: 8 * 1024,
             policy_timeout: Duration::from_secs(5),
+            recheck_bytes: 16 * 1024,
             resolver_timeout: Duration::from_secs(2),
             drain_window: Duration::from_secs(5),
             tick: Duration::from_millis(25),
@@ -78,6 +91,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// How many connections anonymous visitors may have.
+    pub(crate) fn anonymous_connections(&self) -> usize {
+        self.anonymous.unwrap_or(self.connections - self.connections / 4)
+    }
+
     /// The limits with which nothing would work: too small to let anything through, or times
     /// beyond all use.
     pub(crate) fn problems(&self) -> Vec<BuildProblem> {
@@ -92,7 +110,7 @@ impl Limits {
         }
         let zero = zero![
             connections connections_per_user groups_per_connection outbox_bytes message_bytes
-            messages_per_second control_per_second payload_bytes policy_timeout resolver_timeout
+            messages_per_second control_per_second payload_bytes policy_timeout recheck_bytes resolver_timeout
         ];
         let small = (self.outbox_bytes > 0 && self.outbox_bytes < MIN_OUTBOX_BYTES)
             .then_some(BuildProblem::SmallOutbox { bytes: self.outbox_bytes });

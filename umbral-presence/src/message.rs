@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use crate::{
-    ask::ask, connection::Connection, error::SendError, group::Group, realtime::App,
-    target::Target, user::UserId,
+    access::Door, connection::Connection, error::SendError, group::Group, target::Target,
+    user::UserId,
 };
 
 /// Takes the texts that clients send over a WebSocket, those aside by which they join and
@@ -40,13 +40,13 @@ pub trait MessageHandler: Send + Sync + 'static {
 /// Who sent a message, and the way to pass it on.
 #[derive(Clone, Debug)]
 pub struct MessageContext {
-    app: Arc<App>,
+    door: Arc<Door>,
     connection: Arc<Connection>,
 }
 
 impl MessageContext {
-    pub(crate) fn new(app: Arc<App>, connection: Arc<Connection>) -> Self {
-        Self { app, connection }
+    pub(crate) fn new(door: Arc<Door>, connection: Arc<Connection>) -> Self {
+        Self { door, connection }
     }
 
     /// The signed-in user who sent it; `None` for an anonymous visitor.
@@ -69,17 +69,10 @@ impl MessageContext {
         data: &impl Serialize,
     ) -> Result<(), SendError> {
         let name = group.group_name()?;
-        let user = self.user_id().map(UserId::as_str);
-        let allowed = ask(self.app.hub.limits.policy_timeout, || {
-            self.app.policy.can_send(user, name.as_str())
-        });
-        match allowed.await {
-            Ok(true) => Target::group(self.app.hub.clone(), Ok(name)).send(event, data).await,
+        match self.door.may_send(self.user_id(), &name).await {
+            Ok(true) => Target::group(self.door.hub.clone(), Ok(name)).send(event, data).await,
             Ok(false) => Err(SendError::Denied(name.to_string())),
-            Err(error) => {
-                tracing::error!(group = %name, %error, "the policy gave no answer");
-                Err(SendError::Unanswered(name.to_string()))
-            }
+            Err(_) => Err(SendError::Unanswered(name.to_string())),
         }
     }
 }

@@ -1,25 +1,27 @@
 //! The builder.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use http::request::Parts;
+use http::{HeaderName, request::Parts};
 
 use crate::{
+    access::{
+        AnyPolicy, Door, GroupPolicy, IdentityResolver, PolicyAsyncFn, PolicyFn, PublicGroupsOnly,
+        Recheck,
+    },
     error::{BuildError, BuildProblem},
     hub::Hub,
-    identity::IdentityResolver,
     limits::Limits,
     message::{AnyHandler, MessageHandler},
     origin::AllowedOrigins,
-    policy::{AnyPolicy, GroupPolicy, PolicyAsyncFn, PolicyFn, PublicGroupsOnly},
-    realtime::{App, Realtime},
-    recheck::Recheck,
+    realtime::Realtime,
     spec::{
         PresenceSpec,
         declared::{Declaration, declared},
         matcher::Matcher,
         resolver::ResolveContext,
     },
+    transport::Site,
 };
 
 /// Puts a [`Realtime`] together.
@@ -52,7 +54,8 @@ pub struct RealtimePlugin {
     policy: Box<dyn AnyPolicy>,
     handler: Option<Box<dyn AnyHandler>>,
     origins: AllowedOrigins,
-    recheck: Recheck,
+    recheck_every: Option<Duration>,
+    recheck_headers: Vec<HeaderName>,
     limits: Limits,
     context: ResolveContext,
     base: String,
@@ -77,7 +80,8 @@ impl RealtimePlugin {
             policy: Box::new(PublicGroupsOnly),
             handler: None,
             origins: AllowedOrigins::default(),
-            recheck: Recheck::default(),
+            recheck_every: None,
+            recheck_headers: Vec::new(),
             limits: Limits::default(),
             context: ResolveContext::default(),
             base: "/realtime".to_owned(),
@@ -184,16 +188,50 @@ impl RealtimePlugin {
     /// Asks the identity resolver and the policy again for every open connection, once in
     /// this time, the questions spread over it. Without it they are asked when a connection
     /// opens or changes its groups, and where the application calls
-    /// [`recheck_policy`](Realtime::recheck_policy).
+    /// [`recheck_policy`](Realtime::recheck_policy) or
+    /// [`recheck_group`](Realtime::recheck_group).
     ///
     /// A connection whose user has become another, or nobody, is ended. One that has lost the
     /// right to a group gets `@denied`, and its user leaves. Where no answer comes nothing
-    /// changes, and an error is logged. The head of the request is kept for the question.
+    /// changes, and an error is logged.
+    ///
+    /// The policy is asked once for a user, however many connections the user has, and about a
+    /// user's groups at once, up to eight. A user whose answers do not come holds up nobody else.
+    /// Up to 256 users are asked about at once; where that is not enough, so that questions are
+    /// late by more than a tenth of the interval, a warning is logged.
+    ///
+    /// For the identity the method, the path, the extensions and the headers `cookie`,
+    /// `authorization` and `host` of the request are kept, and those that
+    /// [`recheck_headers`](Self::recheck_headers) names. The identity resolver gets no others
+    /// then. [`Limits::recheck_bytes`] says how long they may be.
     pub fn recheck_every(mut self, interval: Duration) -> Self {
         if interval.is_zero() {
             self.problems.push(BuildProblem::RecheckInterval);
         }
-        self.recheck = Recheck::every(interval);
+        self.recheck_every = Some(interval);
+        self
+    }
+
+    /// Names headers, besides `cookie`, `authorization` and `host`, that the identity resolver
+    /// needs when it is asked [again](Self::recheck_every).
+    ///
+    /// ```
+    /// # use umbral_presence::RealtimePlugin;
+    /// let plugin = RealtimePlugin::new()
+    ///     .recheck_every(std::time::Duration::from_secs(60))
+    ///     .recheck_headers(["x-forwarded-user"]);
+    /// # let _ = plugin;
+    /// ```
+    pub fn recheck_headers<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        for name in names {
+            match HeaderName::from_bytes(name.as_ref().as_bytes()) {
+                Ok(name) => self.recheck_headers.push(name),
+                Err(_) => {
+                    let name = name.as_ref().to_owned();
+                    self.problems.push(BuildProblem::RecheckHeader { name });
+                }
+            }
+        }
         self
     }
 
@@ -240,13 +278,19 @@ impl RealtimePlugin {
                  everybody is anonymous, so nobody will ever be shown"
             );
         }
-        Ok(Realtime::new(App {
-            hub: Hub::new(matcher, self.limits, self.context),
-            identity: self.identity,
-            policy: self.policy,
+        let keeps = (!self.identity.is_anonymous())
+            .then_some((self.recheck_headers, self.limits.recheck_bytes));
+        let recheck = self.recheck_every.map(|every| Recheck::every(every, keeps));
+        if self.identity.is_anonymous() {
+            // Nobody else could come in their place.
+            self.limits.anonymous = Some(self.limits.connections);
+        }
+        let hub = Hub::new(matcher, self.limits, self.context);
+        Ok(Realtime::new(Site {
+            door: Arc::new(Door::new(hub, self.identity, self.policy)),
             handler: self.handler,
             origins: self.origins,
-            recheck: self.recheck,
+            recheck: recheck.unwrap_or_default(),
             base: self.base,
         }))
     }

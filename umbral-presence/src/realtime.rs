@@ -1,25 +1,17 @@
 //! The handle that an application holds.
 
-use std::{fmt, fmt::Display, sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
-use http::request::Parts;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    ask::{Unanswered, ask},
     counters::Counts,
     frame::Encoder,
-    group::{Group, GroupName},
-    hub::Hub,
-    identity::IdentityResolver,
-    message::AnyHandler,
-    origin::AllowedOrigins,
-    policy::AnyPolicy,
+    group::{Group, InvalidGroupName},
     presence::Presence,
-    recheck::Recheck,
     target::Target,
-    transport,
+    transport::{self, Site},
     user::UserId,
 };
 
@@ -28,19 +20,7 @@ use crate::{
 /// same `Realtime`. Several of them in one process do not see each other.
 #[derive(Clone, Debug)]
 pub struct Realtime {
-    app: Arc<App>,
-}
-
-/// Everything that a request needs.
-pub(crate) struct App {
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) identity: IdentityResolver,
-    pub(crate) policy: Box<dyn AnyPolicy>,
-    pub(crate) handler: Option<Box<dyn AnyHandler>>,
-    pub(crate) origins: AllowedOrigins,
-    pub(crate) recheck: Recheck,
-    /// The path that everything is served under.
-    pub(crate) base: String,
+    site: Arc<Site>,
 }
 
 /// What a `Realtime` holds at the moment.
@@ -58,8 +38,8 @@ pub struct Health {
 }
 
 impl Realtime {
-    pub(crate) fn new(app: App) -> Self {
-        Self { app: Arc::new(app) }
+    pub(crate) fn new(site: Site) -> Self {
+        Self { site: Arc::new(site) }
     }
 
     /// The routes: `sse`, `ws`, `control`, `members` and the client's scripts, under
@@ -68,13 +48,13 @@ impl Realtime {
     /// Merge it into the application's router after `with_state`, so that a session layer
     /// around both sees these requests too.
     pub fn router(&self) -> axum::Router {
-        transport::router(self.app.clone())
+        transport::router(self.site.clone())
     }
 
     /// Who is present.
     #[must_use]
     pub fn presence(&self) -> Presence {
-        Presence::new(self.app.hub.clone())
+        Presence::new(self.site.door.hub.clone())
     }
 
     /// Every connection of the user with this id.
@@ -86,17 +66,17 @@ impl Realtime {
     /// # }
     /// ```
     pub fn to_user(&self, id: impl Display) -> Target {
-        Target::user(self.app.hub.clone(), id)
+        Target::user(self.site.door.hub.clone(), id)
     }
 
     /// Every connection that is subscribed to `group`.
     pub fn to_group(&self, group: impl Group) -> Target {
-        Target::group(self.app.hub.clone(), group.group_name())
+        Target::group(self.site.door.hub.clone(), group.group_name())
     }
 
     /// Every connection.
     pub fn broadcast(&self) -> Target {
-        Target::everybody(self.app.hub.clone())
+        Target::everybody(self.site.door.hub.clone())
     }
 
     /// Ends every connection of a user, who leaves all groups at once. A client that
@@ -104,7 +84,7 @@ impl Realtime {
     /// the user's session before.
     pub fn disconnect_user(&self, id: impl Display) {
         if let Ok(user) = UserId::new(id.to_string()) {
-            self.app.hub.disconnect(&user);
+            self.site.door.hub.disconnect(&user);
         }
     }
 
@@ -115,14 +95,19 @@ impl Realtime {
         let Ok(user) = UserId::new(id.to_string()) else {
             return;
         };
-        let hub = &self.app.hub;
-        hub.revocations.revoke(&user);
-        for group in hub.reach_of(&user) {
-            if let Ok(true) = self.app.may_join(Some(&user), &group).await {
-                continue;
-            }
-            hub.ban(&user, &group);
-        }
+        self.site.door.recheck_user(&user).await;
+    }
+
+    /// Asks the policy again for everybody who is in a group, anonymous visitors included: for a
+    /// room that has become private. Where it says no, or nothing, they leave at once; their
+    /// connections get `@denied` and nothing of the group after it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidGroupName`] where the group is none.
+    pub async fn recheck_group(&self, group: impl Group) -> Result<(), InvalidGroupName> {
+        self.site.door.recheck_group(&group.group_name()?).await;
+        Ok(())
     }
 
     /// Refuses new connections with `503`, tells open ones to go elsewhere spread over
@@ -134,7 +119,7 @@ impl Realtime {
     /// give that an end of its own: it would wait for ever for a socket whose reader is
     /// stuck.
     pub async fn drain(&self) {
-        let hub = &self.app.hub;
+        let hub = &self.site.door.hub;
         let until = hub.begin_draining();
         let window = hub.limits.drain_window;
         let seconds = window.as_secs() + u64::from(window.subsec_nanos() > 0);
@@ -159,17 +144,17 @@ impl Realtime {
     /// What has happened since it was built.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.app.hub.counts()
+        self.site.door.hub.counts()
     }
 
     /// What is held at the moment.
     #[must_use]
     pub fn health(&self) -> Health {
         Health {
-            connections: self.app.hub.open_connections(),
-            groups: self.app.hub.group_count(),
-            users: self.app.hub.user_count(),
-            draining: self.app.hub.is_draining(),
+            connections: self.site.door.hub.open_connections(),
+            groups: self.site.door.hub.group_count(),
+            users: self.site.door.hub.user_count(),
+            draining: self.site.door.hub.is_draining(),
         }
     }
 }
@@ -178,42 +163,4 @@ impl Realtime {
 fn part_of(time: Duration) -> Duration {
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     time.mul_f64(f64::from(random) / f64::from(u32::MAX))
-}
-
-/// Why it is not known who asks.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum IdentityError {
-    #[error(transparent)]
-    Unanswered(#[from] Unanswered),
-    #[error(transparent)]
-    Invalid(#[from] crate::user::InvalidUserId),
-}
-
-impl App {
-    /// The signed-in user of a request.
-    pub(crate) async fn identify(&self, parts: &Parts) -> Result<Option<UserId>, IdentityError> {
-        let timeout = self.hub.limits.policy_timeout;
-        let id = ask(timeout, || self.identity.resolve(parts)).await?;
-        Ok(id.map(UserId::new).transpose()?)
-    }
-
-    /// Whether the policy lets this user join a group.
-    pub(crate) async fn may_join(
-        &self,
-        user: Option<&UserId>,
-        group: &GroupName,
-    ) -> Result<bool, Unanswered> {
-        let user = user.map(UserId::as_str);
-        let answer =
-            ask(self.hub.limits.policy_timeout, || self.policy.can_join(user, group.as_str()));
-        answer.await.inspect_err(|error| {
-            tracing::error!(%group, %error, "the policy gave no answer");
-        })
-    }
-}
-
-impl fmt::Debug for App {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App").field("base", &self.base).finish_non_exhaustive()
-    }
 }

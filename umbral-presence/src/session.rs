@@ -14,7 +14,7 @@ use crate::{
     connection::{Connection, Opening},
     frame::Frames,
     group::GroupName,
-    hub::{Full, Hub, Moment, Outdated, now},
+    hub::{Hub, NotOpened, Outdated, Permit, Verdict, now},
     outbox::{End, Next},
 };
 
@@ -26,26 +26,35 @@ pub(crate) struct Session {
     hub: Arc<Hub>,
     connection: Arc<Connection>,
     goodbye: bool,
+    /// Given back after the goodbye, when the transport drops the session.
+    permit: Option<Permit>,
 }
 
 impl Session {
-    /// Registers a connection, `hello` first among its frames.
-    pub(crate) fn open(
+    /// Opens a connection in the groups that the policy has allowed. `hello` gets those of them
+    /// that have no presence and makes the first frame.
+    pub(crate) fn open<H: Serialize>(
         hub: &Arc<Hub>,
         opening: Opening,
-        hello: Option<&impl Serialize>,
-    ) -> Result<Self, Full> {
-        let connection = hub.open(opening, hello)?;
-        Ok(Self { hub: hub.clone(), connection, goodbye: false })
+        verdict: &Verdict,
+        hello: impl FnOnce(&[GroupName]) -> Option<H>,
+    ) -> Result<Self, NotOpened> {
+        let connection = hub.open(opening, verdict, hello)?;
+        Ok(Self { hub: hub.clone(), connection, goodbye: false, permit: None })
+    }
+
+    /// Takes the permit that it was opened with.
+    pub(crate) fn keep(&mut self, permit: Permit) {
+        self.permit = Some(permit);
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 
-    /// Joins groups that the policy, asked at `asked`, has allowed.
-    pub(crate) fn subscribe(&self, groups: &[GroupName], asked: Moment) -> Result<(), Outdated> {
-        self.hub.subscribe(&self.connection, groups, &[], asked, || ())
+    /// Joins groups that the policy has allowed.
+    pub(crate) fn subscribe(&self, verdict: &Verdict) -> Result<(), Outdated> {
+        self.hub.subscribe(&self.connection, verdict, |_| ())
     }
 
     /// What to write next, or why the connection is to end.
@@ -84,6 +93,5 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.hub.depart(&self.connection, self.goodbye);
-        self.hub.release();
     }
 }

@@ -7,9 +7,10 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Hub, now};
+use super::{Hub, Outdated, Verdict, now, subscriptions::without_presence};
 use crate::{
     connection::{Connection, ConnectionId, Opening, Token},
+    group::GroupName,
     outbox::{End, Outbox},
     rate::Rate,
 };
@@ -19,28 +20,32 @@ const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 /// Why a connection was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
-    /// As many connections as the limit allows.
-    Connections,
-    /// As many connections of this user as the limit allows.
-    ConnectionsOfUser,
+pub(crate) enum NotOpened {
+    /// What the application has said of it no longer holds: ask again.
+    Outdated,
     /// The server is going down.
     Draining,
 }
 
+impl From<Outdated> for NotOpened {
+    fn from(_: Outdated) -> Self {
+        Self::Outdated
+    }
+}
+
 impl Hub {
-    /// Registers a connection, `hello` first among its frames. Whoever calls this owes it that
-    /// it [departs](Self::depart), and a [`release`](Self::release).
-    pub(crate) fn open(
+    /// Registers a connection in the groups that the policy has allowed. `hello` gets those of
+    /// them that have no presence and makes the first frame. Whoever calls this owes it that it
+    /// [departs](Self::depart). Nothing is registered where the verdict no longer holds.
+    pub(crate) fn open<H: Serialize>(
         &self,
         opening: Opening,
-        hello: Option<&impl Serialize>,
-    ) -> Result<Arc<Connection>, Full> {
-        if self.held.fetch_add(1, Ordering::SeqCst) >= self.limits.connections {
-            self.release();
-            return Err(Full::Connections);
-        }
+        verdict: &Verdict,
+        hello: impl FnOnce(&[GroupName]) -> Option<H>,
+    ) -> Result<Arc<Connection>, NotOpened> {
         self.alarms.start(&self.me);
+        let user = opening.user.clone();
+        let entrances = self.entrances(user.as_ref(), &verdict.allowed);
         let number = self.last_connection.fetch_add(1, Ordering::Relaxed);
         let now = now();
         let connection = Arc::new(Connection::new(
@@ -50,45 +55,59 @@ impl Hub {
             Rate::new(self.limits.control_per_second, now),
             now,
         ));
-        if let Some(hello) = hello {
-            self.tell(&connection, "@hello", hello);
+        if let Some(hello) = hello(&without_presence(&entrances)) {
+            self.tell(&connection, "@hello", &hello);
         }
-        if let Some(user) = &connection.user {
-            let mut entry = self.users.entry(user.clone()).or_default();
-            if entry.connections.len() >= self.limits.connections_per_user {
-                drop(entry);
-                self.release();
-                return Err(Full::ConnectionsOfUser);
+        let mut unshown = Vec::new();
+        {
+            // Held until it is in its groups, so that whoever sends it away, and finds it by then,
+            // waits and finds them too.
+            let mut subscriptions = connection.subscriptions.lock();
+            subscriptions.identified = verdict.asked;
+            self.register(&connection, verdict)?;
+            // Only now, so that a drain that begins meanwhile either finds this connection or is
+            // seen by it.
+            if self.is_draining() {
+                drop(subscriptions);
+                self.depart(&connection, true);
+                return Err(NotOpened::Draining);
             }
-            entry.connections.push(connection.clone());
+            for entrance in entrances {
+                self.join(&connection, &mut subscriptions, entrance, verdict.asked, &mut unshown);
+            }
         }
-        if let Some(token) = connection.token {
-            self.tokens.insert(token, connection.clone());
-        }
-        self.connections.insert(connection.id, connection.clone());
-        // Only now, so that a drain that begins meanwhile either finds this connection or is
-        // seen by it.
-        if self.is_draining() {
-            self.depart(&connection, true);
-            self.release();
-            return Err(Full::Draining);
+        if let Some(user) = &user {
+            self.show(user, unshown);
         }
         Ok(connection)
     }
 
-    /// Takes a connection out of everything. With `goodbye` its user leaves at once where
-    /// it was the last connection, without it after the grace.
-    pub(crate) fn depart(&self, connection: &Arc<Connection>, goodbye: bool) {
-        // Held to the end, so that who sends the user away meanwhile finds the connection in
-        // its groups, or waits until it has left them.
-        let mut subscriptions = connection.subscriptions.lock();
-        if std::mem::replace(&mut subscriptions.ended, true) {
-            return;
+    /// Lets a connection be found, unless what was said of it no longer holds.
+    fn register(&self, connection: &Arc<Connection>, verdict: &Verdict) -> Result<(), Outdated> {
+        let check = || self.check(connection.user.as_ref(), verdict);
+        if let Some(user) = &connection.user {
+            // Whoever sends a user away says so first and then looks for connections here.
+            let mut entry = self.users.entry(user.clone()).or_default();
+            if let Err(outdated) = check() {
+                drop(entry);
+                self.change_user(user, |_| ());
+                return Err(outdated);
+            }
+            entry.connections.push(connection.clone());
         }
-        for cell in std::mem::take(&mut subscriptions.groups).into_values() {
-            self.leave(&cell, connection, goodbye);
+        self.connections.insert(connection.id, connection.clone());
+        // Likewise for whoever closes a group, who looks among all connections.
+        if let Err(outdated) = check() {
+            self.unregister(connection);
+            return Err(outdated);
         }
-        drop(subscriptions);
+        if let Some(token) = connection.token {
+            self.tokens.insert(token, connection.clone());
+        }
+        Ok(())
+    }
+
+    fn unregister(&self, connection: &Connection) {
         if let Some(token) = connection.token {
             self.tokens.remove(&token);
         }
@@ -100,9 +119,20 @@ impl Hub {
         self.connections.remove(&connection.id);
     }
 
-    /// What a connection held of the server has been given back.
-    pub(crate) fn release(&self) {
-        self.held.fetch_sub(1, Ordering::SeqCst);
+    /// Takes a connection out of everything. With `goodbye` its user leaves at once where
+    /// it was the last connection, without it after the grace.
+    pub(crate) fn depart(&self, connection: &Arc<Connection>, goodbye: bool) {
+        // Held to the end, so that who sends the user away meanwhile finds the connection in
+        // its groups, or waits until it has left them.
+        let mut subscriptions = connection.subscriptions.lock();
+        if std::mem::replace(&mut subscriptions.ended, true) {
+            return;
+        }
+        for subscription in std::mem::take(&mut subscriptions.groups).into_values() {
+            self.leave(&subscription, connection, goodbye);
+        }
+        drop(subscriptions);
+        self.unregister(connection);
     }
 
     /// Takes a connection out of everything at once, whatever its transport is doing, and
@@ -156,11 +186,6 @@ impl Hub {
         self.connections.get(&id).map(|entry| entry.clone())
     }
 
-    /// The ids of the connections that are open.
-    pub(crate) fn connection_ids(&self) -> Vec<ConnectionId> {
-        self.connections.iter().map(|entry| *entry.key()).collect()
-    }
-
     /// Every connection there is.
     pub(crate) fn all_connections(&self) -> Vec<Arc<Connection>> {
         self.connections.iter().map(|entry| entry.clone()).collect()
@@ -169,15 +194,6 @@ impl Hub {
     /// How many connections are open.
     pub(crate) fn open_connections(&self) -> usize {
         self.connections.len()
-    }
-
-    /// Whether a connection would be refused now, whoever asks.
-    pub(crate) fn has_room(&self) -> Result<(), Full> {
-        if self.is_draining() {
-            return Err(Full::Draining);
-        }
-        let room = self.held.load(Ordering::SeqCst) < self.limits.connections;
-        room.then_some(()).ok_or(Full::Connections)
     }
 
     /// From now on no connection is opened. Gives until when those that are may go by

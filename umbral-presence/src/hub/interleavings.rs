@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use shuttle::{check_random, future::block_on, sync::mpsc, thread};
 
-use super::{Hub, reader::Reader};
+use super::{Hub, Moment, Subject, Verdict, reader::Reader};
 use crate::{
     connection::Opening,
     frame::{Dialect, Transport},
@@ -36,13 +36,22 @@ fn open(hub: &Arc<Hub>, user: &str) -> Session {
     let user = Some(UserId::new(user).expect("an id"));
     let dialect = Dialect { transport: Transport::WebSocket, v1: user.is_some() };
     let opening = Opening { user, dialect, token: None, request: None };
-    Session::open(hub, opening, None::<&Value>).expect("room for it")
+    Session::open(hub, opening, &Verdict::default(), |_| None::<Value>).expect("room for it")
+}
+
+/// The policy, asked now, allows the room.
+fn allowed(hub: &Hub) -> Verdict {
+    asked_at(hub.revocations.now())
+}
+
+fn asked_at(asked: Moment) -> Verdict {
+    Verdict { asked, allowed: vec![room()], ..Verdict::default() }
 }
 
 /// A session in the room.
 fn enter(hub: &Arc<Hub>, user: &str) -> Session {
     let session = open(hub, user);
-    session.subscribe(&[room()], hub.revocations.now()).expect("nobody is sent away here");
+    session.subscribe(&allowed(hub)).expect("nobody is sent away here");
     session
 }
 
@@ -122,7 +131,7 @@ fn joins_leaves_and_flushes_end_in_the_truth() {
                     move || {
                         let session = enter(&hub, "returns");
                         hub.unsubscribe(session.connection(), &[room()]);
-                        session.subscribe(&[room()], hub.revocations.now()).expect("nobody is");
+                        session.subscribe(&allowed(&hub)).expect("nobody is");
                         drop(session);
                     }
                 }),
@@ -161,7 +170,7 @@ fn a_reader_whose_outbox_overflows_ends_up_with_the_truth() {
                         hub.encoder().message(dialect, "room:1", "chat", &text)
                     });
                     hub.unsubscribe(first.connection(), &[room()]);
-                    first.subscribe(&[room()], hub.revocations.now()).expect("nobody is");
+                    first.subscribe(&allowed(&hub)).expect("nobody is");
                     first
                 })
             });
@@ -211,7 +220,7 @@ fn who_is_sent_away_during_the_handshake_is_nowhere() {
             thread::yield_now();
             // Either it is refused, or it is ended afterwards.
             let session = open(&hub, "7");
-            let _ = session.subscribe(&[room()], asked);
+            let _ = session.subscribe(&asked_at(asked));
             away.join().expect("no panic");
             assert!(!hub.contains(&room(), &user));
             assert_eq!(session.connection().groups(), []);
@@ -256,10 +265,10 @@ fn who_loses_the_right_while_the_connection_breaks_off_is_gone() {
             let user = UserId::new("7").expect("an id");
             let session = enter(&hub, "7");
             let lost = thread::spawn(move || drop(session));
-            hub.revocations.revoke(&user);
-            for name in hub.reach_of(&user) {
-                hub.ban(&user, &name);
-            }
+            hub.revocations.revoke(Subject::User(&user));
+            let asked = hub.revocations.now();
+            let names: Vec<_> = hub.reach_of(&user).into_iter().map(|name| (name, asked)).collect();
+            hub.ban(&user, &names);
             lost.join().expect("no panic");
             assert!(!hub.contains(&room(), &user));
         },

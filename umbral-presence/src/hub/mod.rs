@@ -13,6 +13,7 @@ mod group;
 mod interleavings;
 #[cfg(all(test, not(feature = "__shuttle")))]
 mod model;
+mod permits;
 #[cfg(test)]
 mod reader;
 mod resolving;
@@ -24,10 +25,7 @@ mod users;
 
 use std::{
     fmt,
-    sync::{
-        Arc, OnceLock, Weak,
-        atomic::{AtomicU64, AtomicUsize},
-    },
+    sync::{Arc, OnceLock, Weak, atomic::AtomicU64},
     time::Instant,
 };
 
@@ -36,14 +34,16 @@ use dashmap::DashMap;
 use self::{
     alarm::Alarms,
     group::{Group, Teller},
+    permits::Permits,
     resolving::Batches,
     revocations::Revocations,
     users::User,
 };
 pub(crate) use self::{
-    connections::Full,
-    revocations::{Moment, Outdated},
-    subscriptions::{Replaced, Unchanged},
+    connections::NotOpened,
+    permits::{Full, Permit},
+    revocations::{Moment, Outdated, Subject},
+    subscriptions::{Replaced, Unchanged, Verdict},
 };
 use crate::{
     connection::{Connection, ConnectionId, Token},
@@ -73,9 +73,9 @@ pub(crate) struct Hub {
     connections: DashMap<ConnectionId, Arc<Connection>>,
     tokens: DashMap<Token, Arc<Connection>>,
     users: DashMap<UserId, User>,
-    /// Connections that hold a place, from before they are in the map until their transport
-    /// is gone, which may be long after they have departed where a socket is stuck.
-    held: AtomicUsize,
+    /// Sessions hold them until their transport is gone, which may be long after they have
+    /// departed where a socket is stuck.
+    permits: Permits,
     /// Connections that have departed and been ended, and since when.
     ending: Mutex<Vec<(Instant, Weak<Connection>)>>,
     last_connection: AtomicU64,
@@ -93,6 +93,7 @@ impl Hub {
     pub(crate) fn new(matcher: Matcher, limits: Limits, context: ResolveContext) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
+            permits: Permits::new(&limits),
             limits,
             teller: Teller::default(),
             matcher,
@@ -100,7 +101,6 @@ impl Hub {
             connections: DashMap::new(),
             tokens: DashMap::new(),
             users: DashMap::new(),
-            held: AtomicUsize::new(0),
             ending: Mutex::default(),
             last_connection: AtomicU64::new(0),
             drain_until: OnceLock::new(),

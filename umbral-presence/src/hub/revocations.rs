@@ -1,26 +1,41 @@
-//! Which answers about a user have gone out of date while they were waited for.
+//! Which answers have gone out of date while they were waited for.
 
 use std::{
     hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::user::UserId;
+use crate::{group::GroupName, user::UserId};
 
-/// How many users share one place by chance: too many would have each other's questions
-/// asked again, which costs time and nothing else.
-const PLACES: usize = 1024;
+/// How many users and groups share one place by chance: too many would have each other's
+/// questions asked again, which costs time and nothing else.
+const PLACES: usize = 4096;
 
-/// A moment, as [`Revocations`] counts them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// When the application was asked something, among all that it is asked: no two questions have
+/// the same moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(u64);
 
+impl Moment {
+    /// After all that there has been and will be.
+    pub(crate) const END: Self = Self(u64::MAX);
+}
+
 /// An answer of the identity resolver or of the policy is older than a revocation of the
-/// user whom it is about: ask again.
+/// user or the group that it is about: ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outdated;
 
-/// When each user's identity or rights were last revoked.
+/// What is revoked.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) enum Subject<'a> {
+    /// A user's identity, or rights in whatever group.
+    User(&'a UserId),
+    /// Everybody's rights in a group.
+    Group(&'a GroupName),
+}
+
+/// When each user and each group were last revoked.
 ///
 /// Whoever asks the application takes the moment first and shows it when the answer is put
 /// to use, so that a handshake that was under way when its user was sent away does not
@@ -28,7 +43,7 @@ pub(crate) struct Outdated;
 #[derive(Debug)]
 pub(crate) struct Revocations {
     clock: AtomicU64,
-    /// The last revocation of the users who share a place.
+    /// The last revocation of those who share a place.
     last: Box<[AtomicU64]>,
     hasher: RandomState,
 }
@@ -46,25 +61,32 @@ impl Default for Revocations {
 impl Revocations {
     /// To be taken before the application is asked.
     pub(crate) fn now(&self) -> Moment {
-        Moment(self.clock.load(Ordering::SeqCst))
+        Moment(self.clock.fetch_add(1, Ordering::SeqCst) + 1)
     }
 
-    /// Answers about `user` that were asked for before this are stale.
-    pub(crate) fn revoke(&self, user: &UserId) {
-        let moment = self.clock.fetch_add(1, Ordering::SeqCst) + 1;
-        self.place(user).fetch_max(moment, Ordering::SeqCst);
+    /// Answers about `subject` that were asked for before this are stale.
+    pub(crate) fn revoke(&self, subject: Subject<'_>) {
+        let Moment(moment) = self.now();
+        self.place(subject).fetch_max(moment, Ordering::SeqCst);
     }
 
-    /// Whether an answer about `user` that was asked for at `moment` still holds; there is
-    /// nothing to revoke of an anonymous visitor.
-    pub(crate) fn check(&self, user: Option<&UserId>, moment: Moment) -> Result<(), Outdated> {
-        let revoked = user.map_or(0, |user| self.place(user).load(Ordering::SeqCst));
-        if revoked > moment.0 { Err(Outdated) } else { Ok(()) }
+    /// Whether what the application, asked at `moment`, said of `user` in these groups still
+    /// holds. An anonymous visitor's rights are revoked with the group.
+    pub(crate) fn check<'a>(
+        &self,
+        user: Option<&'a UserId>,
+        groups: impl IntoIterator<Item = &'a GroupName>,
+        moment: Moment,
+    ) -> Result<(), Outdated> {
+        let user = user.map(Subject::User).into_iter();
+        let mut subjects = user.chain(groups.into_iter().map(Subject::Group));
+        let is_stale = |subject| self.place(subject).load(Ordering::SeqCst) > moment.0;
+        if subjects.any(is_stale) { Err(Outdated) } else { Ok(()) }
     }
 
-    fn place(&self, user: &UserId) -> &AtomicU64 {
+    fn place(&self, subject: Subject<'_>) -> &AtomicU64 {
         let places = self.last.len() as u64;
-        let at = usize::try_from(self.hasher.hash_one(user) % places).unwrap_or_default();
+        let at = usize::try_from(self.hasher.hash_one(subject) % places).unwrap_or_default();
         &self.last[at]
     }
 }
@@ -77,10 +99,23 @@ mod tests {
     fn an_answer_from_before_a_revocation_is_stale() {
         let (revocations, user) = (Revocations::default(), UserId::new("7").unwrap());
         let before = revocations.now();
-        assert_eq!(revocations.check(Some(&user), before), Ok(()));
-        revocations.revoke(&user);
-        assert_eq!(revocations.check(Some(&user), before), Err(Outdated));
-        assert_eq!(revocations.check(Some(&user), revocations.now()), Ok(()));
-        assert_eq!(revocations.check(None, before), Ok(()));
+        assert_eq!(revocations.check(Some(&user), [], before), Ok(()));
+        revocations.revoke(Subject::User(&user));
+        assert_eq!(revocations.check(Some(&user), [], before), Err(Outdated));
+        assert_eq!(revocations.check(Some(&user), [], revocations.now()), Ok(()));
+        assert_eq!(revocations.check(None, [], before), Ok(()));
+    }
+
+    #[test]
+    fn what_was_said_of_a_group_before_it_was_revoked_is_stale_for_everybody() {
+        let (revocations, user) = (Revocations::default(), UserId::new("7").unwrap());
+        let group = GroupName::new("room:1").unwrap();
+        let before = revocations.now();
+        revocations.revoke(Subject::Group(&group));
+        for user in [Some(&user), None] {
+            assert_eq!(revocations.check(user, [&group], before), Err(Outdated));
+            assert_eq!(revocations.check(user, [&group], revocations.now()), Ok(()));
+            assert_eq!(revocations.check(user, [], before), Ok(()));
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! Connections joining and leaving groups.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use serde_json::json;
 
-use super::{GroupCell, Hub, Moment, Outdated, now};
+use super::{Hub, Moment, Outdated, now};
 use crate::{
-    connection::{Connection, Subscriptions},
+    connection::{Connection, Subscription, Subscriptions},
     group::GroupName,
     roster::Answer,
     spec::PresenceSpec,
@@ -17,13 +17,27 @@ use crate::{
 /// been ended: while that is under way, those who are left must not see the others go.
 const LINGER: Duration = Duration::from_secs(3);
 
+/// What the policy has said of the groups that somebody wants to be in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Verdict {
+    /// From before it was asked.
+    pub(crate) asked: Moment,
+    /// It was not asked about these, since the connection is in them.
+    pub(crate) held: Vec<GroupName>,
+    pub(crate) allowed: Vec<GroupName>,
+    pub(crate) denied: Vec<GroupName>,
+}
+
 /// What a change of a connection's groups has come to.
 #[derive(Debug, Default)]
 pub(crate) struct Replaced {
     /// The number of the newest call that was heeded.
     pub(crate) number: u64,
     pub(crate) joined: Vec<GroupName>,
+    /// Those of `joined` that have no presence.
+    pub(crate) no_presence: Vec<GroupName>,
     pub(crate) left: Vec<GroupName>,
+    pub(crate) denied: Vec<GroupName>,
 }
 
 /// Why a connection's groups were not changed.
@@ -43,7 +57,7 @@ impl From<Outdated> for Unchanged {
 
 /// A group that a connection is about to join, with what the application says of it. That
 /// is found out before anything is locked.
-struct Entrance {
+pub(super) struct Entrance {
     name: GroupName,
     spec: Option<Arc<PresenceSpec>>,
     /// The resolver was asked, and has answered or failed.
@@ -51,30 +65,42 @@ struct Entrance {
     answer: Option<Answer>,
 }
 
+/// The groups among them that have no presence.
+pub(super) fn without_presence(entrances: &[Entrance]) -> Vec<GroupName> {
+    let without = entrances.iter().filter(|entrance| entrance.spec.is_none());
+    without.map(|entrance| entrance.name.clone()).collect()
+}
+
 impl Hub {
-    /// Subscribes a connection to these groups, which the policy, asked at `asked`, has
-    /// allowed, besides those in `held`, in which it must still be. One that has ended is in no
-    /// group and joins none. `tell` says so to the client, before anything can change that.
+    /// Whether a verdict about `user` still holds.
+    pub(crate) fn check(&self, user: Option<&UserId>, verdict: &Verdict) -> Result<(), Outdated> {
+        let asked_about = verdict.allowed.iter().chain(&verdict.denied);
+        self.revocations.check(user, asked_about, verdict.asked)
+    }
+
+    /// Subscribes a connection to the groups that the policy has allowed, besides those that it
+    /// holds, in which it must still be. One that has ended is in no group and joins none. `tell`
+    /// gets those that have no presence and says so to the client, before anything can change
+    /// that.
     pub(crate) fn subscribe(
         &self,
         connection: &Arc<Connection>,
-        names: &[GroupName],
-        held: &[GroupName],
-        asked: Moment,
-        tell: impl FnOnce(),
+        verdict: &Verdict,
+        tell: impl FnOnce(&[GroupName]),
     ) -> Result<(), Outdated> {
-        let entrances = self.entrances(connection, names);
+        let entrances = self.entrances(connection.user.as_ref(), &verdict.allowed);
+        let without_presence = without_presence(&entrances);
         let mut unshown = Vec::new();
         {
             let mut subscriptions = connection.subscriptions.lock();
-            self.revocations.check(connection.user.as_ref(), asked)?;
-            if !held.iter().all(|name| subscriptions.groups.contains_key(name)) {
+            self.check(connection.user.as_ref(), verdict)?;
+            if !verdict.held.iter().all(|name| subscriptions.groups.contains_key(name)) {
                 return Err(Outdated);
             }
             for entrance in entrances {
-                self.join(connection, &mut subscriptions, entrance, &mut unshown);
+                self.join(connection, &mut subscriptions, entrance, verdict.asked, &mut unshown);
             }
-            tell();
+            tell(&without_presence);
         }
         if let Some(user) = &connection.user {
             self.show(user, unshown);
@@ -92,36 +118,46 @@ impl Hub {
         let mut subscriptions = connection.subscriptions.lock();
         let mut left = Vec::new();
         for name in names {
-            if let Some(cell) = subscriptions.groups.remove(name) {
-                self.leave(&cell, connection, true);
+            if let Some(left_now) = subscriptions.groups.remove(name) {
+                self.leave(&left_now, connection, true);
                 left.push(name.clone());
             }
         }
         left
     }
 
-    /// Takes a connection out of a group that its user may not be in any longer, and tells
-    /// the client so; nothing of the group comes after that.
-    pub(super) fn deny(&self, connection: &Arc<Connection>, name: &GroupName) {
+    /// Takes a connection out of groups that the policy, asked at these moments, has not allowed,
+    /// and tells the client so; nothing of these groups comes after that. Where the policy was
+    /// asked later and has allowed a group the connection stays.
+    pub(crate) fn deny(&self, connection: &Arc<Connection>, names: &[(GroupName, Moment)]) {
         let mut subscriptions = connection.subscriptions.lock();
-        if let Some(cell) = subscriptions.groups.remove(name) {
-            self.leave(&cell, connection, true);
-            self.tell(connection, "@denied", &json!({ "group": name }));
+        let mut denied = Vec::new();
+        for (name, asked) in names {
+            if subscriptions.groups.get(name).is_some_and(|held| held.allowed < *asked)
+                && let Some(subscription) = subscriptions.groups.remove(name)
+            {
+                self.leave(&subscription, connection, true);
+                denied.push(name);
+            }
+        }
+        if !denied.is_empty() {
+            self.tell(connection, "@denied", &json!({ "groups": denied }));
         }
     }
 
-    /// Makes `kept` and `new` together the whole set of a connection's groups, unless a
-    /// newer call than `number` has been heeded. The policy, asked at `asked`, has allowed
-    /// the new ones; those that are kept must still be there.
+    /// Makes the groups that a connection holds and those that the policy has allowed the whole
+    /// set of its groups, unless a newer call than `number` has been heeded. Those that it holds
+    /// must still be there. One that is denied stays where the policy was asked later and has
+    /// allowed it.
     pub(crate) fn replace(
         &self,
         connection: &Arc<Connection>,
         number: u64,
-        kept: &[GroupName],
-        new: &[GroupName],
-        asked: Moment,
+        verdict: &Verdict,
     ) -> Result<Replaced, Unchanged> {
-        let entrances = self.entrances(connection, new);
+        let Verdict { asked, held, allowed, denied } = verdict;
+        let entrances = self.entrances(connection.user.as_ref(), allowed);
+        let no_presence = without_presence(&entrances);
         let (mut joined, mut unshown) = (Vec::new(), Vec::new());
         let mut subscriptions = connection.subscriptions.lock();
         if subscriptions.ended {
@@ -130,21 +166,26 @@ impl Hub {
         if number < subscriptions.number {
             return Ok(Replaced { number: subscriptions.number, ..Replaced::default() });
         }
-        self.revocations.check(connection.user.as_ref(), asked)?;
-        if !kept.iter().all(|name| subscriptions.groups.contains_key(name)) {
+        self.check(connection.user.as_ref(), verdict)?;
+        if !held.iter().all(|name| subscriptions.groups.contains_key(name)) {
             return Err(Unchanged::Outdated);
         }
         subscriptions.number = number;
+        let is_denied = |name: &&GroupName| {
+            subscriptions.groups.get(*name).is_none_or(|held| held.allowed < *asked)
+        };
+        let (denied, overruled): (Vec<_>, Vec<_>) = denied.iter().partition(is_denied);
+        let wanted: HashSet<_> = held.iter().chain(allowed).chain(overruled).collect();
         let mut left: Vec<_> = subscriptions.groups.keys().cloned().collect();
-        left.retain(|name| !kept.contains(name) && !new.contains(name));
+        left.retain(|name| !wanted.contains(name));
         for name in &left {
-            if let Some(cell) = subscriptions.groups.remove(name) {
-                self.leave(&cell, connection, true);
+            if let Some(subscription) = subscriptions.groups.remove(name) {
+                self.leave(&subscription, connection, true);
             }
         }
         for entrance in entrances {
             let name = entrance.name.clone();
-            if self.join(connection, &mut subscriptions, entrance, &mut unshown) {
+            if self.join(connection, &mut subscriptions, entrance, *asked, &mut unshown) {
                 joined.push(name);
             }
         }
@@ -152,7 +193,8 @@ impl Hub {
         if let Some(user) = &connection.user {
             self.show(user, unshown);
         }
-        Ok(Replaced { number, joined, left })
+        let denied = denied.into_iter().cloned().collect();
+        Ok(Replaced { number, joined, no_presence, left, denied })
     }
 
     /// Has a connection take the snapshots of these groups once more, where it is in them.
@@ -162,8 +204,7 @@ impl Hub {
         }
     }
 
-    fn entrances(&self, connection: &Connection, names: &[GroupName]) -> Vec<Entrance> {
-        let user = connection.user.as_ref();
+    pub(super) fn entrances(&self, user: Option<&UserId>, names: &[GroupName]) -> Vec<Entrance> {
         names.iter().map(|name| self.entrance(user, name)).collect()
     }
 
@@ -185,41 +226,51 @@ impl Hub {
 
     /// Whether the connection was not in the group and now is. Where its user is still to be
     /// shown there, the group is added to `unshown`.
-    fn join(
+    pub(super) fn join(
         &self,
         connection: &Arc<Connection>,
         subscriptions: &mut Subscriptions,
         entrance: Entrance,
+        allowed: Moment,
         unshown: &mut Vec<GroupName>,
     ) -> bool {
         let Entrance { name, spec, asked, answer } = entrance;
-        if subscriptions.ended || subscriptions.groups.contains_key(&name) {
+        if subscriptions.ended {
+            return false;
+        }
+        if let Some(held) = subscriptions.groups.get_mut(&name) {
+            held.allowed = held.allowed.max(allowed);
             return false;
         }
         let (cell, ()) = self.group(&name, spec.as_ref(), |group| {
             let newly_seated = group.subscribe(connection, answer);
             if let Some(user) = connection.user.as_ref().filter(|_| group.spec.is_some()) {
                 if newly_seated {
-                    self.users.entry(user.clone()).or_default().groups.insert(name.clone());
+                    let mut entry = self.users.entry(user.clone()).or_default();
+                    entry.groups.insert(name.clone(), allowed);
                 }
                 if !asked && group.roster.is_hidden(user) {
                     unshown.push(name.clone());
                 }
             }
         });
-        subscriptions.groups.insert(name, cell);
+        subscriptions.groups.insert(name, Subscription { cell, allowed });
         true
     }
 
-    pub(super) fn leave(&self, cell: &Arc<GroupCell>, connection: &Connection, goodbye: bool) {
-        let mut group = cell.0.lock();
+    pub(super) fn leave(&self, from: &Subscription, connection: &Connection, goodbye: bool) {
+        let mut group = from.cell.0.lock();
         // Who goes elsewhere because this server is going down has not left.
         let stays_until = self.drain_until.get().map(|until| *until + LINGER);
-        if group.unsubscribe(connection, goodbye, stays_until, now())
-            && let Some(user) = &connection.user
-        {
-            self.unseat(user, &group.name);
+        let vacated = group.unsubscribe(connection, goodbye, stays_until, now());
+        if let Some(user) = &connection.user {
+            if vacated {
+                self.unseat(user, &group.name);
+            } else if !goodbye {
+                // A grace may hold the seat now.
+                self.note_allowed(user, &group.name, from.allowed);
+            }
         }
-        self.settle(cell, group);
+        self.settle(&from.cell, group);
     }
 }

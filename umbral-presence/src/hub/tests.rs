@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::Hub;
+use super::{Hub, Verdict};
 use crate::{
     connection::Opening,
     frame::{Dialect, Frames, Transport},
@@ -33,9 +33,12 @@ fn enter(hub: &Arc<Hub>, user: &str) -> Session {
         token: None,
         request: None,
     };
-    let session = Session::open(hub, opening, None::<&Value>).expect("room for it");
+    let session =
+        Session::open(hub, opening, &Verdict::default(), |_| None::<Value>).expect("room for it");
     let room = GroupName::new("room:1").expect("a name");
-    session.subscribe(&[room], hub.revocations.now()).expect("nobody is sent away here");
+    let asked = hub.revocations.now();
+    let verdict = Verdict { asked, allowed: vec![room], ..Verdict::default() };
+    session.subscribe(&verdict).expect("nobody is sent away here");
     session
 }
 

@@ -1,18 +1,22 @@
 //! What is known of a user across groups and connections, and sending one away.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use dashmap::Entry;
 
-use super::Hub;
+use super::{Hub, Moment, Subject};
 use crate::{connection::Connection, group::GroupName, outbox::End, user::UserId};
 
 /// Where one user is.
 #[derive(Debug, Default)]
 pub(super) struct User {
     pub(super) connections: Vec<Arc<Connection>>,
-    /// Groups where the user has a seat, a grace included.
-    pub(super) groups: HashSet<GroupName>,
+    /// Groups where the user has a seat, a grace included, and when the policy last allowed them
+    /// to a connection that has broken off.
+    pub(super) groups: HashMap<GroupName, Moment>,
 }
 
 impl Hub {
@@ -23,7 +27,7 @@ impl Hub {
 
     /// The groups where a user has a seat, a grace included.
     pub(super) fn seats_of(&self, user: &UserId) -> HashSet<GroupName> {
-        self.users.get(user).map(|entry| entry.groups.clone()).unwrap_or_default()
+        self.users.get(user).map(|entry| entry.groups.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// The groups that a user is a member of, by name.
@@ -45,36 +49,67 @@ impl Hub {
 
     /// Ends every connection of a user, who leaves all groups at once.
     pub(crate) fn disconnect(&self, user: &UserId) {
-        self.revocations.revoke(user);
+        self.revocations.revoke(Subject::User(user));
         for connection in self.connections_of(user) {
             self.expel(&connection, End::Disconnected);
         }
         for name in self.seats_of(user) {
-            self.evict(user, &name);
+            self.evict(user, &name, Moment::END);
         }
     }
 
-    /// Takes a user out of a group at once, with every connection.
-    pub(crate) fn ban(&self, user: &UserId, name: &GroupName) {
+    /// Takes a user out of groups at once, with every connection, since the policy, asked at
+    /// these moments, has not allowed them. Where it was asked later and did the user stays.
+    pub(crate) fn ban(&self, user: &UserId, names: &[(GroupName, Moment)]) {
         for connection in self.connections_of(user) {
-            self.deny(&connection, name);
+            self.deny(&connection, names);
         }
-        self.evict(user, name);
-    }
-
-    /// Takes one connection out of a group. Its user may not be there any longer, so no grace
-    /// holds the place either.
-    pub(crate) fn ban_connection(&self, connection: &Arc<Connection>, name: &GroupName) {
-        self.deny(connection, name);
-        if let Some(user) = &connection.user {
-            self.evict(user, name);
+        for (name, asked) in names {
+            self.evict(user, name, *asked);
         }
     }
 
-    /// Ends a grace: a user without a connection to the group leaves it now.
-    fn evict(&self, user: &UserId, name: &GroupName) {
+    /// The users who have anything to do with a group.
+    pub(crate) fn users_in(&self, name: &GroupName) -> HashSet<UserId> {
+        // By a seat or, where the group has no presence, as a subscriber.
+        let seated = self.users.iter().filter(|entry| entry.groups.contains_key(name));
+        let mut users: HashSet<_> = seated.map(|entry| entry.key().clone()).collect();
+        let connections = self.all_connections().into_iter();
+        let inside = connections.filter(|connection| connection.is_in(name));
+        users.extend(inside.filter_map(|connection| connection.user.clone()));
+        users
+    }
+
+    /// The anonymous connections that are in a group.
+    pub(crate) fn anonymous_in(&self, name: &GroupName) -> Vec<Arc<Connection>> {
+        let mut connections = self.all_connections();
+        connections.retain(|connection| connection.user.is_none() && connection.is_in(name));
+        connections
+    }
+
+    /// Notes that the policy, asked at `asked`, has allowed a user to be in a group.
+    pub(crate) fn confirm(&self, user: &UserId, name: &GroupName, asked: Moment) {
+        for connection in self.connections_of(user) {
+            connection.is_allowed(name, asked);
+        }
+        self.note_allowed(user, name, asked);
+    }
+
+    /// What the policy has allowed at `asked` holds for the seat too, if there is one.
+    pub(super) fn note_allowed(&self, user: &UserId, name: &GroupName, asked: Moment) {
+        if let Some(mut entry) = self.users.get_mut(user)
+            && let Some(allowed) = entry.groups.get_mut(name)
+        {
+            *allowed = (*allowed).max(asked);
+        }
+    }
+
+    /// Ends a grace, unless the policy was asked after `asked` and has allowed the group: a user
+    /// without a connection to the group leaves it now.
+    fn evict(&self, user: &UserId, name: &GroupName, asked: Moment) {
         self.change(name, |group| {
-            if group.roster.evict(user) {
+            let allowed = self.users.get(user).and_then(|e| e.groups.get(name).copied());
+            if allowed.is_none_or(|allowed| allowed < asked) && group.roster.evict(user) {
                 self.unseat(user, name);
             }
         });

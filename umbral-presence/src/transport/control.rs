@@ -9,30 +9,33 @@ use axum::{
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::{
-    admission::{MOST_QUESTIONS, check_origin, group_names, identify, sort_out},
+    Site,
+    admission::{check_origin, group_names},
+    names::Names,
     refusal::Refusal,
 };
 use crate::{
+    access::{Asker, Unfit},
     connection::Token,
     group::GroupName,
     hub::{Replaced, Unchanged, now},
     outbox::End,
-    realtime::App,
 };
 
 /// The full set of groups, so that the call can be repeated; `n` grows, so that a late one
-/// does not undo a newer one.
+/// does not undo a newer one. Other keys are ignored, so that a newer client may send more.
 #[derive(Debug, Deserialize)]
 struct Wanted {
     conn: String,
     n: u64,
-    groups: Vec<String>,
+    /// Read once the token is known to be good.
+    groups: Box<RawValue>,
     /// Those of them whose snapshot is wanted once more.
-    #[serde(default)]
-    sync: Vec<String>,
+    sync: Option<Box<RawValue>>,
 }
 
 /// How long the body may take to arrive.
@@ -43,53 +46,57 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Changed {
     n: u64,
     joined: Vec<GroupName>,
+    /// Those of `joined` that have no presence.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    no_presence: Vec<GroupName>,
     left: Vec<GroupName>,
     denied: Vec<GroupName>,
 }
 
 pub(super) async fn replace(
-    State(app): State<Arc<App>>,
+    State(site): State<Arc<Site>>,
     request: Request,
 ) -> Result<Json<Changed>, Refusal> {
     let (parts, body) = request.into_parts();
-    check_origin(&app, &parts)?;
+    check_origin(&site, &parts)?;
     let request = Request::from_parts(parts.clone(), body);
     let Json(wanted) = timeout(BODY_WITHIN, Json::<Wanted>::from_request(request, &()))
         .await
         .map_err(|_| late())?
         .map_err(|rejection| unreadable(&rejection))?;
-    let groups = group_names(&app, wanted.groups.iter().map(String::as_str))?;
-    let sync = group_names(&app, wanted.sync.iter().map(String::as_str))?;
 
+    let hub = &site.door.hub;
     let token: Option<Token> = wanted.conn.parse().ok();
-    let connection = token.and_then(|t| app.hub.by_token(t)).ok_or_else(unknown)?;
-    if !connection.admits_call(now()) {
-        return Err(Refusal::too_fast(app.hub.limits.control_per_second));
-    }
+    let connection = token.and_then(|t| hub.by_token(t)).ok_or_else(unknown)?;
+    let Some(_call) = connection.begin_call(now()) else {
+        return Err(Refusal::too_fast(hub.limits.control_per_second));
+    };
+    let groups = names(&site, &wanted.groups)?;
+    let sync = wanted.sync.map_or(Ok(Vec::new()), |sync| names(&site, &sync))?;
     // Before it is asked who calls: where that gets no answer the client is there all the same.
     connection.prove_life(now());
-    let user = identify(&app, &parts).await?;
-    if user != connection.user {
-        app.hub.expel(&connection, End::IdentityChanged);
+    let _turn = site.door.turn()?;
+    if !site.door.is_of(&connection, &parts).await? {
+        hub.expel(&connection, End::IdentityChanged);
         let message = "the stream was opened by somebody else; it has been ended";
         return Err(Refusal::new(StatusCode::CONFLICT, "identity_changed", message));
     }
+    let replaced = site.door.admit(Asker::Member(&connection), &groups, |_, verdict| {
+        hub.replace(&connection, wanted.n, verdict).map_err(|unchanged| match unchanged {
+            Unchanged::Outdated => Unfit::Outdated,
+            Unchanged::Ended => Unfit::Refused(unknown()),
+        })
+    });
+    let Replaced { number: n, joined, no_presence, left, denied } = replaced.await?;
+    hub.resync(&connection, &sync);
+    Ok(Json(Changed { n, joined, no_presence, left, denied }))
+}
 
-    for _ in 0..MOST_QUESTIONS {
-        // The policy has allowed those that the connection is in.
-        let asked = app.hub.revocations.now();
-        let (held, new) = groups.iter().cloned().partition(|group| connection.is_in(group));
-        let (allowed, denied) = sort_out(&app, user.as_ref(), new).await?;
-        match app.hub.replace(&connection, wanted.n, &held, &allowed, asked) {
-            Ok(Replaced { number: n, joined, left }) => {
-                app.hub.resync(&connection, &sync);
-                return Ok(Json(Changed { n, joined, left, denied }));
-            }
-            Err(Unchanged::Outdated) => {}
-            Err(Unchanged::Ended) => return Err(unknown()),
-        }
-    }
-    Err(Refusal::revoked())
+fn names(site: &Site, list: &RawValue) -> Result<Vec<GroupName>, Refusal> {
+    let most = site.door.hub.limits.groups_per_connection;
+    let names = Names::read(list, most)
+        .map_err(|error| Refusal::bad_request("bad_json", error.to_string()))?;
+    group_names(site, names.iter().map(|name| &**name))
 }
 
 fn unknown() -> Refusal {

@@ -6,12 +6,15 @@ use axum::extract::ws::Utf8Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{
-    admission::{MOST_QUESTIONS, group_names, sort_out},
-    refusal::Refusal,
-};
+use super::{Site, admission::group_names, refusal::Refusal};
 use crate::{
-    ask::ask, connection::Connection, hub::now, message::MessageContext, rate::Rate, realtime::App,
+    access::{Asker, Unfit},
+    ask::ask,
+    connection::Connection,
+    group::GroupName,
+    hub::{Verdict, now},
+    message::MessageContext,
+    rate::Rate,
 };
 
 /// What a client asks for; other texts are the application's.
@@ -34,7 +37,7 @@ enum Verb {
 /// that a goodbye and signs of life are seen however long that takes. So many may wait as
 /// may come in a second, and as many bytes as one of them may have.
 pub(super) struct Inbox {
-    app: Arc<App>,
+    site: Arc<Site>,
     connection: Arc<Connection>,
     rate: Rate,
     waiting: VecDeque<Utf8Bytes>,
@@ -46,20 +49,20 @@ pub(super) struct Inbox {
 type Handling = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Inbox {
-    pub(super) fn new(app: Arc<App>, connection: Arc<Connection>) -> Self {
-        let rate = Rate::new(app.hub.limits.messages_per_second, now());
-        Self { app, connection, rate, waiting: VecDeque::new(), bytes: 0, handling: None }
+    pub(super) fn new(site: Arc<Site>, connection: Arc<Connection>) -> Self {
+        let rate = Rate::new(site.door.hub.limits.messages_per_second, now());
+        Self { site, connection, rate, waiting: VecDeque::new(), bytes: 0, handling: None }
     }
 
     /// Takes a text in, or says that it is one too many.
     pub(super) fn take(&mut self, text: Utf8Bytes) {
-        let limits = &self.app.hub.limits;
+        let limits = &self.site.door.hub.limits;
         let most = limits.messages_per_second;
         let waits = self.waiting.len() < usize::try_from(most).unwrap_or(usize::MAX)
             && self.bytes + text.len() <= limits.message_bytes;
         // Refused and not put off: what waits would be the client's to fill.
         if !self.rate.admits(now()) || !waits {
-            return self.app.hub.tell(
+            return self.site.door.hub.tell(
                 &self.connection,
                 "@refused",
                 &Refusal::too_fast(most).body(),
@@ -88,69 +91,77 @@ impl Inbox {
             && let Some(text) = self.waiting.pop_front()
         {
             self.bytes -= text.len();
-            let (app, connection) = (self.app.clone(), self.connection.clone());
-            self.handling = Some(Box::pin(handle(app, connection, text)));
+            let (site, connection) = (self.site.clone(), self.connection.clone());
+            self.handling = Some(Box::pin(handle(site, connection, text)));
         }
     }
 }
 
 /// Handles one text of the client.
-async fn handle(app: Arc<App>, connection: Arc<Connection>, text: Utf8Bytes) {
+async fn handle(site: Arc<Site>, connection: Arc<Connection>, text: Utf8Bytes) {
     if let Ok(operation) = serde_json::from_str::<Operation>(&text) {
-        return operate(&app, &connection, &operation).await;
+        return operate(&site, &connection, &operation).await;
     }
-    let Some(handler) = &app.handler else {
+    let Some(handler) = &site.handler else {
         tracing::debug!("a message came and there is no handler; it is ignored");
         return;
     };
-    let context = MessageContext::new(app.clone(), connection);
+    let context = MessageContext::new(site.door.clone(), connection);
     let handled = ask(Duration::MAX, || handler.on_message(&context, &text)).await;
     if handled.is_err() {
         tracing::error!(user = ?context.user_id(), "the message handler panicked");
     }
 }
 
-async fn operate(app: &App, connection: &Arc<Connection>, operation: &Operation) {
-    let hub = &app.hub;
-    let refuse = |refusal: &Refusal| hub.tell(connection, "@refused", &refusal.body());
-    let names = match group_names(app, operation.groups.iter().map(String::as_str)) {
-        Ok(names) => names,
-        Err(refusal) => return refuse(&refusal),
-    };
-    match operation.op {
-        Verb::Join => {}
-        Verb::Leave => {
+async fn operate(site: &Site, connection: &Arc<Connection>, operation: &Operation) {
+    let hub = &site.door.hub;
+    let names = group_names(site, operation.groups.iter().map(String::as_str));
+    let done = match (operation.op, names) {
+        (_, Err(refusal)) => Err(refusal),
+        (Verb::Join, Ok(names)) => join(site, connection, &names).await,
+        (Verb::Leave, Ok(names)) => {
             let left = hub.unsubscribe(connection, &names);
-            return hub.tell(connection, "@left", &json!({ "groups": left }));
+            hub.tell(connection, "@left", &json!({ "groups": left }));
+            Ok(())
         }
-        Verb::Sync => return hub.resync(connection, &names),
+        (Verb::Sync, Ok(names)) => {
+            hub.resync(connection, &names);
+            Ok(())
+        }
+    };
+    if let Err(refusal) = done {
+        hub.tell(connection, "@refused", &refusal.body());
     }
-    for _ in 0..MOST_QUESTIONS {
-        // The policy has allowed those that the connection is in.
-        let asked = hub.revocations.now();
-        let (held, new): (Vec<_>, _) =
-            names.iter().cloned().partition(|name| connection.is_in(name));
-        let room = hub.limits.groups_per_connection;
-        if connection.groups().len() + new.len() > room {
-            return refuse(&Refusal::too_many_groups(room));
-        }
-        let (mut allowed, denied) = match sort_out(app, connection.user.as_ref(), new).await {
-            Ok(answers) => answers,
-            Err(refusal) => return refuse(&refusal),
-        };
-        let tell = |joined: &[_]| {
-            if !joined.is_empty() {
-                hub.tell(connection, "@joined", &json!({ "groups": joined }));
-            }
-            for group in &denied {
-                hub.tell(connection, "@denied", &json!({ "group": group }));
-            }
-        };
-        let new = allowed.clone();
-        allowed.extend(held.iter().cloned());
-        if let Ok(()) = hub.subscribe(connection, &new, &held, asked, || tell(&allowed)) {
-            return;
-        }
+}
+
+async fn join(
+    site: &Site,
+    connection: &Arc<Connection>,
+    names: &[GroupName],
+) -> Result<(), Refusal> {
+    let hub = &site.door.hub;
+    // The operations of a connection come one after the other, so that it has no more by then.
+    let most = hub.limits.groups_per_connection;
+    let (_, new) = connection.split(names);
+    if connection.groups().len() + new.len() > most {
+        return Err(Refusal::too_many_groups(most));
     }
-    refuse(&Refusal::revoked());
+    let joining = site.door.admit(Asker::Member(connection), names, |_, verdict| {
+        let Verdict { held, allowed, denied, .. } = verdict;
+        let tell = |no_presence: &[GroupName]| {
+            let groups: Vec<_> = allowed.iter().chain(held).collect();
+            if !groups.is_empty() {
+                let mut joined = json!({ "groups": groups });
+                if !no_presence.is_empty() {
+                    joined["no_presence"] = json!(no_presence);
+                }
+                hub.tell(connection, "@joined", &joined);
+            }
+            if !denied.is_empty() {
+                hub.tell(connection, "@denied", &json!({ "groups": denied }));
+            }
+        };
+        hub.subscribe(connection, verdict, tell).map_err(Unfit::<Refusal>::from)
+    });
+    joining.await
 }

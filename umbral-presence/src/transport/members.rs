@@ -12,30 +12,34 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    admission::{check_origin, group_names, identify, query, sort_out},
+    Site,
+    admission::{check_origin, group_names, query},
     refusal::Refusal,
 };
-use crate::realtime::App;
+use crate::access::{Asker, Unfit};
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct MembersQuery {
     group: String,
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>, parts: Parts) -> Result<Response, Refusal> {
-    check_origin(&app, &parts)?;
+pub(super) async fn list(State(site): State<Arc<Site>>, parts: Parts) -> Result<Response, Refusal> {
+    check_origin(&site, &parts)?;
     let MembersQuery { group } = query(&parts.uri)?;
-    let groups = group_names(&app, [group.as_str()])?;
-    let user = identify(&app, &parts).await?;
-    let (allowed, denied) = sort_out(&app, user.as_ref(), groups).await?;
-    let [group] = allowed.as_slice() else {
-        return Err(Refusal::denied(&denied));
-    };
-    if !app.hub.has_presence(group) {
+    let groups = group_names(&site, [group.as_str()])?;
+    let hub = &site.door.hub;
+    let look = site.door.admit(Asker::Passing(&parts), &groups, |user, verdict| {
+        hub.check(user, verdict)?;
+        let [group] = verdict.allowed.as_slice() else {
+            return Err(Unfit::Refused(Refusal::denied(&verdict.denied)));
+        };
+        Ok(hub.has_presence(group).then(|| hub.told(group)))
+    });
+    let Some((members, version)) = look.await? else {
         let message = format!("{group} has no presence");
         return Err(Refusal::new(StatusCode::NOT_FOUND, "no_presence", message));
-    }
-    let (members, version) = app.hub.told(group);
+    };
     let body = json!({ "group": group, "v": version, "members": members });
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
 }

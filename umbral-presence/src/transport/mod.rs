@@ -6,12 +6,13 @@ mod comments;
 mod control;
 mod inbox;
 mod members;
+mod names;
 mod refusal;
 pub(crate) mod socket;
 mod sse;
 mod ws;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -21,7 +22,12 @@ use axum::{
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::{group::MAX_GROUP_NAME_BYTES, realtime::App};
+use crate::{
+    access::{Door, Recheck},
+    group::MAX_GROUP_NAME_BYTES,
+    message::AnyHandler,
+    origin::AllowedOrigins,
+};
 
 /// How often a stream shows that it is alive, when it has nothing else to say.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -33,20 +39,36 @@ const CONTROL_NAME_BYTES: usize = 6 * MAX_GROUP_NAME_BYTES + 8;
 /// How long a browser need not ask again whether a page of an allowed origin may call.
 const PREFLIGHT: Duration = Duration::from_secs(600);
 
-/// The routes, under the application's base path.
-pub(crate) fn router(app: Arc<App>) -> Router {
-    let at = |name: &str| format!("{}/{name}", app.base);
+/// What is served under one base path, and by which rules.
+pub(crate) struct Site {
+    pub(crate) door: Arc<Door>,
+    pub(crate) handler: Option<Box<dyn AnyHandler>>,
+    pub(crate) origins: AllowedOrigins,
+    pub(crate) recheck: Recheck,
+    /// The path that everything is served under.
+    pub(crate) base: String,
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+/// The routes, under the site's base path.
+pub(crate) fn router(site: Arc<Site>) -> Router {
+    let at = |name: &str| format!("{}/{name}", site.base);
     // Each group may be named twice, in `groups` and in `sync`.
-    let names = app.hub.limits.groups_per_connection.saturating_mul(2).saturating_add(1);
+    let names = site.door.hub.limits.groups_per_connection.saturating_mul(2).saturating_add(1);
     let control = DefaultBodyLimit::max(names.saturating_mul(CONTROL_NAME_BYTES));
-    let cors = (!app.origins.is_empty()).then(|| cors(app.clone()));
+    let cors = (!site.origins.is_empty()).then(|| cors(site.clone()));
     let router = Router::new()
         .route(&at("sse"), get(sse::open).head(no_method))
         .route(&at("ws"), get(ws::open))
         .route(&at("members"), get(members::list))
         .route(&at("control"), post(control::replace).layer(control))
         .merge(assets::routes(at))
-        .with_state(app);
+        .with_state(site);
     match cors {
         Some(cors) => router.layer(cors),
         None => router,
@@ -59,8 +81,8 @@ async fn no_method() -> StatusCode {
 }
 
 /// Lets pages of the allowed origins read the answers, with the cookies of this server.
-fn cors(app: Arc<App>) -> CorsLayer {
-    let is_allowed = move |origin: &HeaderValue, _: &Parts| app.origins.contains(origin);
+fn cors(site: Arc<Site>) -> CorsLayer {
+    let is_allowed = move |origin: &HeaderValue, _: &Parts| site.origins.contains(origin);
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(is_allowed))
         .allow_credentials(true)

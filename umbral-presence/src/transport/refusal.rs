@@ -7,7 +7,12 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::{ask::Unanswered, group::GroupName, hub::Full, realtime::IdentityError};
+use crate::{
+    access::{Closed, IdentityError, TooLong},
+    ask::Unanswered,
+    group::GroupName,
+    hub::Full,
+};
 
 /// Why a request is refused. The body is `{"error": {"code", "message"}}`, with `limit`
 /// where there is one to keep to.
@@ -60,7 +65,7 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, "origin", message)
     }
 
-    pub(super) fn identity(error: &IdentityError) -> Self {
+    fn identity(error: &IdentityError) -> Self {
         tracing::error!(%error, "the identity resolver gave no usable answer");
         match error {
             IdentityError::Unanswered(Unanswered::TimedOut) => Self::busy("identity"),
@@ -71,7 +76,7 @@ impl Refusal {
     }
 
     /// The policy gave no answer; it has been logged.
-    pub(super) fn policy(error: Unanswered) -> Self {
+    fn policy(error: Unanswered) -> Self {
         match error {
             Unanswered::TimedOut => Self::busy("policy"),
             Unanswered::Panicked => Self::failed("policy"),
@@ -86,7 +91,7 @@ impl Refusal {
     }
 
     /// Who asks is sent away as fast as the answers come.
-    pub(super) fn revoked() -> Self {
+    fn revoked() -> Self {
         Self::busy("revoked")
     }
 
@@ -102,11 +107,38 @@ impl Refusal {
     }
 }
 
+impl From<Closed> for Refusal {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Identity(error) => Self::identity(&error),
+            Closed::Policy(error) => Self::policy(error),
+            Closed::Full(full) => full.into(),
+            Closed::Busy => Self::busy("busy"),
+            Closed::Revoked => Self::revoked(),
+        }
+    }
+}
+
+impl From<TooLong> for Refusal {
+    fn from(TooLong { bytes, most }: TooLong) -> Self {
+        let message = format!(
+            "the headers that say who you are have {bytes} bytes; the server keeps at most {most}"
+        );
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self { limit: Some(most), ..Self::new(status, "long_head", message) }
+    }
+}
+
 impl From<Full> for Refusal {
     fn from(full: Full) -> Self {
         match full {
             Full::Connections => {
                 let message = "the server has as many connections as it takes";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "full", message).retry_after(5)
+            }
+            Full::Anonymous => {
+                let message = "the server has as many anonymous connections as it takes; \
+                               signed-in users may still come";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "full", message).retry_after(5)
             }
             Full::ConnectionsOfUser => {

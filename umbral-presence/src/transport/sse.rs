@@ -17,13 +17,13 @@ use futures_core::Stream;
 use http::{header, request::Parts};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::{HEARTBEAT, admission::admit, refusal::Refusal};
-use crate::{frame::Transport, realtime::App, session::Session};
+use super::{HEARTBEAT, Site, admission::admit, refusal::Refusal};
+use crate::{frame::Transport, session::Session};
 
 const PING: Bytes = Bytes::from_static(b"event: ping\ndata: {}\n\n");
 
-pub(super) async fn open(State(app): State<Arc<App>>, parts: Parts) -> Result<Response, Refusal> {
-    let session = admit(&app, &parts, Transport::Sse).await?;
+pub(super) async fn open(State(site): State<Arc<Site>>, parts: Parts) -> Result<Response, Refusal> {
+    let session = admit(&site, &parts, Transport::Sse).await?;
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let headers = [

@@ -15,11 +15,11 @@ use http::request::Parts;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
 use tungstenite::{Error, error::ProtocolError};
 
-use super::{admission::admit, inbox::Inbox, refusal::Refusal};
+use super::{Site, admission::admit, inbox::Inbox, refusal::Refusal};
 use crate::{
+    counters::Counters,
     frame::{Frames, Transport},
     outbox::End,
-    realtime::App,
     session::Session,
 };
 
@@ -49,7 +49,7 @@ const READ_BUFFER: usize = 1024;
 const WRITE_BUFFER: usize = 4 * 1024;
 
 pub(super) async fn open(
-    State(app): State<Arc<App>>,
+    State(site): State<Arc<Site>>,
     mut parts: Parts,
 ) -> Result<Response, Response> {
     let upgrade =
@@ -57,19 +57,19 @@ pub(super) async fn open(
             Refusal::new(rejection.status(), "no_websocket", rejection.body_text()).into_response()
         })?;
     let session =
-        admit(&app, &parts, Transport::WebSocket).await.map_err(IntoResponse::into_response)?;
-    let most = app.hub.limits.message_bytes;
+        admit(&site, &parts, Transport::WebSocket).await.map_err(IntoResponse::into_response)?;
+    let most = site.door.hub.limits.message_bytes;
     Ok(upgrade
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
         .max_message_size(most)
         .max_frame_size(most)
         // The closure owns the session: an upgrade that fails drops both.
-        .on_upgrade(move |socket| serve(socket, session, app)))
+        .on_upgrade(move |socket| serve(socket, session, site)))
 }
 
-async fn serve(mut socket: WebSocket, mut session: Session, app: Arc<App>) {
-    let end = run(&mut socket, &mut session, &app).await;
+async fn serve(mut socket: WebSocket, mut session: Session, site: Arc<Site>) {
+    let end = run(&mut socket, &mut session, &site).await;
     // The goodbye comes first: others need not wait for the peer's answer.
     drop(session);
     if let Some((code, reason)) = end {
@@ -105,11 +105,12 @@ fn complaint(error: axum::Error) -> Option<Closing> {
 }
 
 /// Serves the connection until one side ends it; gives why this side does.
-async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> Option<Closing> {
+async fn run(socket: &mut WebSocket, session: &mut Session, site: &Arc<Site>) -> Option<Closing> {
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut lost_at, mut last_call) = (Instant::now() + SILENCE, false);
-    let mut inbox = Inbox::new(app.clone(), session.connection().clone());
+    let counters = site.door.hub.counters();
+    let mut inbox = Inbox::new(site.clone(), session.connection().clone());
     loop {
         let mut heard = None;
         tokio::select! {
@@ -117,7 +118,7 @@ async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> O
                 Ok(frames) => {
                     // A write that is stuck does not outlast a silent peer.
                     let writing = write_all(socket, session, frames);
-                    app.within(lost_at, writing).await?;
+                    within(counters, lost_at, writing).await?;
                     // Who has always something to read is heard all the same.
                     heard = socket.recv().now_or_never();
                 }
@@ -127,11 +128,11 @@ async fn run(socket: &mut WebSocket, session: &mut Session, app: &Arc<App>) -> O
             message = socket.recv() => heard = Some(message),
             _ = heartbeat.tick() => {
                 let ping = socket.send(Message::Ping(Bytes::new()));
-                app.within(lost_at, ping).await?;
+                within(counters, lost_at, ping).await?;
             }
             () = sleep_until(lost_at) => {
                 if std::mem::replace(&mut last_call, true) {
-                    app.hub.counters().lost.add(1);
+                    counters.lost.add(1);
                     return None;
                 }
                 lost_at = Instant::now() + LAST_CALL;
@@ -189,17 +190,15 @@ async fn write_all(
     SinkExt::flush(socket).await
 }
 
-impl App {
-    /// Waits for a write; `None` where the peer is gone, or takes nothing until then.
-    async fn within(
-        &self,
-        until: Instant,
-        writing: impl Future<Output = Result<(), axum::Error>>,
-    ) -> Option<()> {
-        let Ok(written) = timeout_at(until, writing).await else {
-            self.hub.counters().lost.add(1);
-            return None;
-        };
-        written.ok()
-    }
+/// Waits for a write; `None` where the peer is gone, or takes nothing until then.
+async fn within(
+    counters: &Counters,
+    until: Instant,
+    writing: impl Future<Output = Result<(), axum::Error>>,
+) -> Option<()> {
+    let Ok(written) = timeout_at(until, writing).await else {
+        counters.lost.add(1);
+        return None;
+    };
+    written.ok()
 }

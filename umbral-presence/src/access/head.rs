@@ -1,0 +1,105 @@
+//! What is kept of the head of a request, so that its identity can be asked for again.
+
+use axum::extract::OriginalUri;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header, request::Parts};
+
+/// The headers of a request that are kept, and how many bytes of them at most.
+#[derive(Debug)]
+pub(super) struct Keeps {
+    names: Vec<HeaderName>,
+    most: usize,
+}
+
+/// The headers that would have to be kept have so many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooLong {
+    pub(crate) bytes: usize,
+    pub(crate) most: usize,
+}
+
+impl Keeps {
+    /// Keeps what says who asks, and the headers that the application names.
+    pub(super) fn new(named: Vec<HeaderName>, most: usize) -> Self {
+        let mut names = named;
+        names.extend([header::COOKIE, header::AUTHORIZATION, header::HOST]);
+        names.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        names.dedup();
+        Self { names, most }
+    }
+
+    /// The kept part of a head. It is a copy: the pieces of a head are slices of what was read
+    /// from the socket, and each of them keeps all of that in memory.
+    pub(super) fn of(&self, parts: &Parts) -> Result<Parts, TooLong> {
+        let uri = without_query(&parts.uri);
+        let values = || self.names.iter().flat_map(|name| values(&parts.headers, name));
+        let bytes = uri.path().len()
+            + values().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
+        if bytes > self.most {
+            return Err(TooLong { bytes, most: self.most });
+        }
+        let (mut kept, ()) = Request::new(()).into_parts();
+        kept.method = parts.method.clone();
+        kept.version = parts.version;
+        kept.headers.extend(values().map(|(name, value)| (name.clone(), copy(value))));
+        kept.extensions = parts.extensions.clone();
+        if let Some(OriginalUri(original)) = kept.extensions.remove() {
+            kept.extensions.insert(OriginalUri(without_query(&original)));
+        }
+        kept.uri = uri;
+        Ok(kept)
+    }
+}
+
+fn values<'a>(
+    headers: &'a HeaderMap,
+    name: &'a HeaderName,
+) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
+    headers.get_all(name).iter().map(move |value| (name, value))
+}
+
+fn copy(value: &HeaderValue) -> HeaderValue {
+    let mut copy = HeaderValue::from_bytes(value.as_bytes()).expect("it is a header's value");
+    copy.set_sensitive(value.is_sensitive());
+    copy
+}
+
+/// The query names groups, and says nothing of who asks.
+fn without_query(uri: &Uri) -> Uri {
+    let text = uri.to_string();
+    let end = text.find('?').unwrap_or(text.len());
+    text[..end].parse().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(cookie: usize) -> Parts {
+        let request = Request::get("http://here/realtime/sse?groups=a")
+            .header("cookie", "x".repeat(cookie))
+            .header("authorization", "Bearer y")
+            .header("x-session", "z")
+            .header("accept", "a".repeat(300_000));
+        request.extension(7_u8).body(()).expect("a request").into_parts().0
+    }
+
+    #[test]
+    fn what_says_who_asks_is_kept_and_nothing_else() {
+        let named = vec![HeaderName::from_static("x-session"), header::COOKIE];
+        let kept = Keeps::new(named, 1000).of(&head(100)).unwrap();
+        let mut names: Vec<_> = kept.headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["authorization", "cookie", "x-session"]);
+        assert_eq!(kept.uri, "http://here/realtime/sse");
+        assert_eq!(kept.extensions.get(), Some(&7_u8));
+    }
+
+    #[test]
+    fn more_than_may_be_kept_is_too_long() {
+        let keeps = Keeps::new(Vec::new(), 1000);
+        let bytes = "/realtime/sse".len() + "cookie".len() + "authorizationBearer y".len();
+        assert!(keeps.of(&head(1000 - bytes)).is_ok());
+        let error = keeps.of(&head(1001 - bytes)).unwrap_err();
+        assert_eq!(error, TooLong { bytes: 1001, most: 1000 });
+    }
+}

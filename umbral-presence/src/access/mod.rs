@@ -1,0 +1,16 @@
+//! Who may come in, and where: asking the application, at first and again.
+
+mod door;
+mod head;
+mod identity;
+mod policy;
+mod recheck;
+
+pub use self::policy::{GroupPolicy, PublicGroupsOnly};
+pub(crate) use self::{
+    door::{Asker, Closed, Door, IdentityError, Unfit},
+    head::TooLong,
+    identity::IdentityResolver,
+    policy::{AnyPolicy, PolicyAsyncFn, PolicyFn},
+    recheck::Recheck,
+};

@@ -1,0 +1,300 @@
+//! Asking again, while connections are open, who their users are and what they may see.
+//!
+//! ```text
+//! a connection opens ─▶ its party waits for a random part of the interval ─▶ is asked about
+//!                            ▲                                                    │
+//!                            └──── an interval after it was due, while it is there ┘
+//! ```
+//!
+//! A party is a user with all connections, or one anonymous visitor. Nobody's questions wait for
+//! another party's answers, unless [`AT_ONCE`] parties are being asked about.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream, stream::FuturesUnordered};
+use http::{HeaderName, request::Parts};
+use parking_lot::Mutex;
+use tokio::{runtime::Handle, sync::mpsc, time::Instant};
+use tokio_util::time::DelayQueue;
+
+use super::{
+    door::Door,
+    head::{Keeps, TooLong},
+};
+use crate::{
+    ask::Unanswered,
+    connection::{Connection, ConnectionId, Request},
+    group::GroupName,
+    hub::{Moment, Subject},
+    outbox::End,
+    user::UserId,
+};
+
+/// How many parties are asked about at once, at most.
+const AT_ONCE: usize = 256;
+
+/// How many questions about one party are under way at once, at most.
+const OF_ONE_PARTY: usize = 8;
+
+/// How many questions about one group are under way at once, at most.
+const OF_ONE_GROUP: usize = 64;
+
+/// Nothing is asked again less often.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// A part of the interval by which a question may be late before it is said in the log.
+const TOLERANCE: u32 = 10;
+
+/// The interval at which everything is asked again, what is kept for that, and the way to the
+/// task that does it.
+#[derive(Debug, Default)]
+pub(crate) struct Recheck {
+    rule: Option<Rule>,
+    task: Mutex<Option<mpsc::UnboundedSender<Party>>>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    every: Duration,
+    /// `None` where there is no identity to ask for.
+    keeps: Option<Keeps>,
+}
+
+/// Whom questions are about that are asked together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Party {
+    User(UserId),
+    /// An anonymous one.
+    Visitor(ConnectionId),
+}
+
+impl Party {
+    fn of(connection: &Connection) -> Self {
+        connection.user.clone().map_or(Self::Visitor(connection.id), Self::User)
+    }
+}
+
+impl Recheck {
+    /// Asks again once in `every`; for the identity it keeps these headers, of at most so many
+    /// bytes.
+    pub(crate) fn every(interval: Duration, headers: Option<(Vec<HeaderName>, usize)>) -> Self {
+        let keeps = headers.map(|(names, most)| Keeps::new(names, most));
+        let rule = Rule { every: interval.min(LONGEST), keeps };
+        Self { rule: Some(rule), task: Mutex::default() }
+    }
+
+    /// What is to be kept of the head of a request.
+    pub(crate) fn kept(&self, parts: &Parts) -> Result<Option<Request>, TooLong> {
+        let keeps = self.rule.as_ref().and_then(|rule| rule.keeps.as_ref());
+        let kept = keeps.map(|keeps| keeps.of(parts)).transpose()?;
+        Ok(kept.map(|parts| Request(Arc::new(parts))))
+    }
+
+    /// Has a connection asked about from now on.
+    pub(crate) fn watch(&self, door: &Arc<Door>, connection: &Connection) {
+        let Some(rule) = &self.rule else {
+            return;
+        };
+        let mut task = self.task.lock();
+        // An application is built before its runtime may run, and may outlive it.
+        if task.as_ref().is_none_or(mpsc::UnboundedSender::is_closed)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let (sender, arrivals) = mpsc::unbounded_channel();
+            runtime.spawn(run(arrivals, Arc::downgrade(door), rule.every));
+            *task = Some(sender);
+        }
+        if let Some(task) = &*task {
+            // It ends with its runtime only, and then its connections have ended too.
+            let _ = task.send(Party::of(connection));
+        }
+    }
+}
+
+/// Ends when the application is gone, and the sending half with it.
+async fn run(mut arrivals: mpsc::UnboundedReceiver<Party>, door: Weak<Door>, every: Duration) {
+    let mut parties = HashSet::new();
+    let (mut due, mut asking) = (DelayQueue::new(), FuturesUnordered::new());
+    let mut said = None;
+    loop {
+        tokio::select! {
+            party = arrivals.recv() => match party {
+                // At a random time, so that those who come together are not asked about together.
+                Some(party) => if parties.insert(party.clone()) {
+                    due.insert(party, part_of(every));
+                },
+                None => return,
+            },
+            Some(party) = due.next(), if asking.len() < AT_ONCE => {
+                let (deadline, now) = (party.deadline(), Instant::now());
+                let late = now.saturating_duration_since(deadline);
+                let is_said = said.is_some_and(|said| now.duration_since(said) < every);
+                if late > every / TOLERANCE && !is_said {
+                    said = Some(now);
+                    tracing::warn!(
+                        ?late, ?every, connected = parties.len(),
+                        "`recheck_every` does not keep up: the identity resolver and the policy \
+                         answer too slowly for so many users; choose a longer interval"
+                    );
+                }
+                let (party, door) = (party.into_inner(), door.clone());
+                asking.push(async move {
+                    let is_there = recheck(&door, &party).await;
+                    (party, deadline, is_there)
+                });
+            }
+            Some((party, deadline, is_there)) = asking.next(), if !asking.is_empty() => {
+                if is_there {
+                    due.insert_at(party, (deadline + every).max(Instant::now()));
+                } else {
+                    parties.remove(&party);
+                }
+            }
+        }
+    }
+}
+
+/// A random part of a time.
+fn part_of(time: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    time.mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+/// Asks about one party; says whether it is still there. Where there is no answer everything
+/// stays as it is, until the next time: an outage of a database is not to send everybody away.
+async fn recheck(door: &Weak<Door>, party: &Party) -> bool {
+    let Some(door) = door.upgrade() else {
+        return false;
+    };
+    let hub = &door.hub;
+    match party {
+        Party::User(user) => {
+            let questions = hub.connections_of(user).into_iter();
+            let questions = questions.map(|connection| door.recheck_identity(connection));
+            stream::iter(questions).buffer_unordered(OF_ONE_PARTY).for_each(async |()| ()).await;
+            door.recheck_groups(user, IfUnanswered::Keep).await;
+            !hub.connections_of(user).is_empty()
+        }
+        Party::Visitor(id) => {
+            let Some(connection) = hub.connection(*id) else {
+                return false;
+            };
+            door.recheck_identity(connection.clone()).await;
+            door.recheck_visitor(&connection).await;
+            hub.connection(*id).is_some()
+        }
+    }
+}
+
+/// What becomes of a user in a group about which there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IfUnanswered {
+    Keep,
+    Ban,
+}
+
+impl IfUnanswered {
+    /// `None` where nothing is to be changed.
+    fn settle(self, answer: Result<bool, Unanswered>) -> Option<bool> {
+        match (answer, self) {
+            (Ok(allowed), _) => Some(allowed),
+            (Err(_), Self::Ban) => Some(false),
+            (Err(_), Self::Keep) => None,
+        }
+    }
+}
+
+impl Door {
+    /// Asks the policy again about every group of a user. Where it says no, or nothing, the user
+    /// leaves.
+    pub(crate) async fn recheck_user(&self, user: &UserId) {
+        self.hub.revocations.revoke(Subject::User(user));
+        self.recheck_groups(user, IfUnanswered::Ban).await;
+    }
+
+    /// Asks the policy again about everybody in a group. Those of whom it says no, or nothing,
+    /// leave.
+    pub(crate) async fn recheck_group(&self, name: &GroupName) {
+        let hub = &self.hub;
+        hub.revocations.revoke(Subject::Group(name));
+        let users = hub.users_in(name).into_iter().map(Some);
+        let questions = users.chain([None]).map(|user| async move {
+            let (_, asked, answer) = self.question(user.as_ref(), name.clone()).await;
+            (user, asked, IfUnanswered::Ban.settle(answer) == Some(true))
+        });
+        let mut answers = stream::iter(questions).buffer_unordered(OF_ONE_GROUP);
+        while let Some((user, asked, allowed)) = answers.next().await {
+            let answer = [(name.clone(), asked)];
+            match (user, allowed) {
+                (Some(user), true) => hub.confirm(&user, name, asked),
+                (Some(user), false) => hub.ban(&user, &answer),
+                (None, true) => {}
+                (None, false) => {
+                    for connection in hub.anonymous_in(name) {
+                        hub.deny(&connection, &answer);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn recheck_groups(&self, user: &UserId, unanswered: IfUnanswered) {
+        let names = self.hub.reach_of(user).into_iter();
+        let questions = names.map(|name| self.question(Some(user), name));
+        let questions = stream::iter(questions).buffer_unordered(OF_ONE_PARTY);
+        // Those that come together are told together.
+        let mut answers = questions.ready_chunks(OF_ONE_PARTY);
+        while let Some(answers) = answers.next().await {
+            let mut denied = Vec::new();
+            for (name, asked, answer) in answers {
+                match unanswered.settle(answer) {
+                    Some(true) => self.hub.confirm(user, &name, asked),
+                    Some(false) => denied.push((name, asked)),
+                    None => {}
+                }
+            }
+            self.hub.ban(user, &denied);
+        }
+    }
+
+    /// Asks the policy again about the groups of an anonymous visitor.
+    async fn recheck_visitor(&self, connection: &Arc<Connection>) {
+        let names = connection.groups().into_iter();
+        let questions = names.map(|name| self.question(None, name));
+        let mut answers = stream::iter(questions).buffer_unordered(OF_ONE_PARTY);
+        while let Some((name, asked, answer)) = answers.next().await {
+            match answer {
+                Ok(true) => connection.is_allowed(&name, asked),
+                Ok(false) => self.hub.deny(connection, &[(name, asked)]),
+                // It has been logged.
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn question(
+        &self,
+        user: Option<&UserId>,
+        name: GroupName,
+    ) -> (GroupName, Moment, Result<bool, Unanswered>) {
+        let asked = self.hub.revocations.now();
+        let answer = self.may_join(user, &name).await;
+        (name, asked, answer)
+    }
+
+    /// Ends a connection whose request is its user's no longer.
+    async fn recheck_identity(&self, connection: Arc<Connection>) {
+        let Some(request) = &connection.request else {
+            return;
+        };
+        match self.is_of(&connection, &request.0).await {
+            Ok(true) => {}
+            Ok(false) => self.hub.expel(&connection, End::IdentityChanged),
+            Err(error) => tracing::error!(%error, "an identity could not be asked for again"),
+        }
+    }
+}
