@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use shuttle::{check_random, future::block_on, sync::mpsc, thread};
 
-use super::{Hub, Moment, Subject, Verdict, reader::Reader};
+use super::{Hub, Moment, NotOpened, Subject, Verdict, reader::Reader};
 use crate::{
     connection::Opening,
     frame::{Dialect, Transport},
@@ -32,11 +32,12 @@ fn room() -> GroupName {
     GroupName::new("room:1").expect("a name")
 }
 
-fn open(hub: &Arc<Hub>, user: &str) -> Session {
+/// A session that a verdict opens, if it still holds.
+fn open(hub: &Arc<Hub>, user: &str, verdict: &Verdict) -> Result<Session, NotOpened> {
     let user = Some(UserId::new(user).expect("an id"));
     let dialect = Dialect { transport: Transport::WebSocket, v1: user.is_some() };
     let opening = Opening { user, dialect, token: None, request: None };
-    Session::open(hub, opening, &Verdict::default(), |_| None::<Value>).expect("room for it")
+    Session::open(hub, opening, verdict, |_| None::<Value>)
 }
 
 /// The policy, asked now, allows the room.
@@ -50,9 +51,7 @@ fn asked_at(asked: Moment) -> Verdict {
 
 /// A session in the room.
 fn enter(hub: &Arc<Hub>, user: &str) -> Session {
-    let session = open(hub, user);
-    session.subscribe(&allowed(hub)).expect("nobody is sent away here");
-    session
+    open(hub, user, &allowed(hub)).expect("nobody is sent away here")
 }
 
 /// A session in the room, what it has been shown each time that it was told something, and
@@ -218,12 +217,13 @@ fn who_is_sent_away_during_the_handshake_is_nowhere() {
                 move || hub.disconnect(&user)
             });
             thread::yield_now();
-            // Either it is refused, or it is ended afterwards.
-            let session = open(&hub, "7");
-            let _ = session.subscribe(&asked_at(asked));
+            // Either it is never registered, or it is ended afterwards.
+            let session = open(&hub, "7", &asked_at(asked));
             away.join().expect("no panic");
             assert!(!hub.contains(&room(), &user));
-            assert_eq!(session.connection().groups(), []);
+            if let Ok(session) = &session {
+                assert_eq!(session.connection().groups(), []);
+            }
             drop(session);
             is_empty(&hub);
         },
@@ -287,6 +287,53 @@ fn who_is_sent_away_while_the_connection_breaks_off_is_gone() {
             hub.disconnect(&user);
             lost.join().expect("no panic");
             assert!(!hub.contains(&room(), &user));
+        },
+        ORDERS,
+    );
+}
+
+#[test]
+fn a_late_no_takes_nobody_out_whom_a_newer_yes_has_let_in() {
+    check_random(
+        || {
+            let hub = hub(Duration::ZERO, 64 * 1024);
+            let user = UserId::new("7").expect("an id");
+            let no = [(room(), hub.revocations.now())];
+            let yes = allowed(&hub);
+            let late = thread::spawn({
+                let (hub, user) = (hub.clone(), user.clone());
+                move || hub.ban(&user, &no)
+            });
+            let session = open(&hub, "7", &yes).expect("nobody is sent away");
+            late.join().expect("no panic");
+            assert_eq!(session.connection().groups(), [room()]);
+            drop(session);
+            is_empty(&hub);
+        },
+        ORDERS,
+    );
+}
+
+#[test]
+fn who_enters_while_a_room_is_closed_is_asked_again_or_found() {
+    check_random(
+        || {
+            let hub = hub(Duration::ZERO, 64 * 1024);
+            let asked = hub.revocations.now();
+            let closing = thread::spawn({
+                let hub = hub.clone();
+                move || {
+                    hub.revocations.revoke(Subject::Group(&room()));
+                    let no = hub.revocations.now();
+                    for user in hub.users_in(&room()) {
+                        hub.ban(&user, &[(room(), no)]);
+                    }
+                }
+            });
+            let session = open(&hub, "7", &asked_at(asked));
+            closing.join().expect("no panic");
+            assert_eq!(session.map_or(Vec::new(), |session| session.connection().groups()), []);
+            is_empty(&hub);
         },
         ORDERS,
     );
