@@ -25,11 +25,15 @@ async fn main() {
     let outbox_bytes = outbox.expect("the limit of an outbox in bytes");
     let limits = Limits { outbox_bytes, ..Limits::default() };
     let rooms = PresenceSpec::prefixes(["room:"]).grace(Duration::ZERO).resolver(profile);
+    let large = PresenceSpec::prefixes(["large:"]).grace(Duration::ZERO).resolver(novel);
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_send_buffer_size(SEND_BUFFER).expect("a socket option that is there");
     socket.bind(([127, 0, 0, 1], 0).into()).expect("loopback");
     let listener = socket.listen(1024).expect("a port");
-    let server = Server::start_on(listener, Server::plugin().limits(limits).with_presence(rooms));
+    let server = Server::start_on(
+        listener,
+        Server::plugin().limits(limits).with_presence(rooms).with_presence(large),
+    );
     println!("{}", server.address);
     let runtime = Handle::current();
     let obey = tokio::task::spawn_blocking(move || {
@@ -55,4 +59,9 @@ async fn main() {
 /// As much as a name and a picture's address take.
 fn profile(id: &str) -> serde_json::Value {
     serde_json::json!({ "id": id, "about": "x".repeat(200) })
+}
+
+/// About as much as may be said of a member: 128 of them are a snapshot of 1 MiB.
+fn novel(id: &str) -> serde_json::Value {
+    serde_json::json!({ "id": id, "about": "x".repeat(8 * 1024 - 64) })
 }

@@ -5,18 +5,14 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    process::Stdio,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tests::{Client, Fold, Kind, Random, settled};
+use tests::{Client, Fold, Kind, Process, Random, settled};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    net::TcpSocket,
-    process::{Child, ChildStdin, ChildStdout, Command},
     task::JoinSet,
     time::{MissedTickBehavior, interval, sleep, timeout_at},
 };
@@ -64,69 +60,6 @@ const LARGE: Scale = Scale {
 /// would else take longer than an answer to a ping may.
 const STUCK_BUFFER: u32 = 4 * 1024;
 const HALTING_BUFFER: u32 = 64 * 1024;
-
-/// A server in a process of its own.
-struct Process {
-    address: std::net::SocketAddr,
-    child: Child,
-    orders: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
-}
-
-impl Process {
-    async fn start(outbox: usize) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_serve"))
-            .arg(outbox.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the server's program");
-        let orders = child.stdin.take().expect("a pipe");
-        let mut answers = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let address = settled("the server's address", answers.next_line()).await;
-        let address = address.expect("a pipe").expect("a line").parse().expect("an address");
-        Self { address, child, orders, answers }
-    }
-
-    async fn order(&mut self, order: &str) -> Value {
-        self.orders.write_all(format!("{order}\n").as_bytes()).await.expect("a server");
-        let answer = settled(order, self.answers.next_line()).await;
-        serde_json::from_str(&answer.expect("a pipe").expect("a line")).expect("JSON")
-    }
-
-    /// A line of its status, in bytes.
-    fn memory(&self, line: &str) -> usize {
-        let path = format!("/proc/{}/status", self.child.id().expect("a process that runs"));
-        let status = std::fs::read_to_string(path).expect("a system with /proc");
-        let line = status.lines().find_map(|text| text.strip_prefix(line)).expect("a line");
-        let kibibytes = line.trim_start_matches(':').trim().trim_end_matches(" kB");
-        kibibytes.parse::<usize>().expect("a number") * 1024
-    }
-
-    async fn open(&self, kind: Kind, user: Option<&str>, groups: &str) -> Client {
-        self.open_on(TcpSocket::new_v4().expect("a socket"), kind, user, groups).await
-    }
-
-    /// A watcher that will not read.
-    async fn open_slow(&self, kind: Kind, buffer: u32) -> Client {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_recv_buffer_size(buffer).expect("a socket option that is there");
-        self.open_on(socket, kind, None, ROOM).await
-    }
-
-    async fn open_on(
-        &self,
-        socket: TcpSocket,
-        kind: Kind,
-        user: Option<&str>,
-        groups: &str,
-    ) -> Client {
-        let socket = socket.connect(self.address).await.expect("a server");
-        let opened = Client::open_on(socket, kind, user, groups).await.expect("an answer");
-        opened.unwrap_or_else(|(status, body)| panic!("refused with {status}: {body}"))
-    }
-}
 
 /// When each user last asked to come.
 type Moves = Arc<Mutex<HashMap<String, Instant>>>;
@@ -217,7 +150,7 @@ async fn go_on(mut client: Client, mut roster: Fold) -> Fold {
 #[allow(clippy::print_stdout)]
 async fn who_does_not_read_costs_little_slows_nobody_and_has_the_truth_when_going_on() {
     let scale = if cfg!(debug_assertions) { SMALL } else { LARGE };
-    let mut server = Process::start(scale.outbox).await;
+    let mut server = Process::start(env!("CARGO_BIN_EXE_serve"), scale.outbox).await;
     let moves = Moves::default();
     let mut movers = Vec::new();
     for n in 0..scale.movers {
@@ -233,12 +166,12 @@ async fn who_does_not_read_costs_little_slows_nobody_and_has_the_truth_when_goin
     let mut stuck = Vec::new();
     for n in 0..scale.stuck {
         let kind = [Kind::Sse, Kind::SseV1][n % 2];
-        stuck.push(server.open_slow(kind, STUCK_BUFFER).await);
+        stuck.push(server.open_slow(kind, ROOM, STUCK_BUFFER).await);
     }
     let mut halting = Vec::new();
     for n in 0..scale.halting {
         let kind = [Kind::Ws, Kind::WsV1][n % 2];
-        halting.push(server.open_slow(kind, HALTING_BUFFER).await);
+        halting.push(server.open_slow(kind, ROOM, HALTING_BUFFER).await);
     }
 
     let before = server.memory("VmRSS");

@@ -565,6 +565,8 @@ fn a_plugin_that_cannot_work_does_not_build() {
         .limits(Limits {
             connections: 0,
             outbox_bytes: 1,
+            inbound_bytes_per_second: 64 * 1024,
+            messages_per_second: 100,
             tick: Duration::MAX,
             drain_window: Duration::MAX,
             ..Limits::default()
@@ -579,6 +581,8 @@ fn a_plugin_that_cannot_work_does_not_build() {
         "\"example.com\"",
         "limit connections is 0",
         "limit outbox_bytes is 1",
+        "limit inbound_bytes_per_second is 65536",
+        "at least 102400",
         "limit tick of",
         "limit drain_window of",
     ] {

@@ -13,7 +13,7 @@ use serde_json::json;
 use tests::{Pipes, Server, fill, until_gone};
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 use umbral_presence::{MessageContext, MessageHandler, PresenceSpec, RealtimePlugin};
@@ -160,5 +160,79 @@ async fn of_messages_that_pile_up_the_rest_is_refused() {
             Ok(Some(Ok(_))) => {}
             other => panic!("{other:?}"),
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_is_shown_every_15_seconds_that_the_server_is_there() {
+    let realtime = rooms().build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    for (query, texts) in [("groups=room:1&v=1", 8), ("groups=room:1", 0)] {
+        let mut socket = pipes.websocket("7", query).await;
+        let (start, mut signs, mut pings) = (Instant::now(), Vec::new(), 0);
+        while let Ok(message) = timeout_at(start + 125 * SECOND, socket.next()).await {
+            match message.expect("an open connection").expect("an open connection") {
+                Message::Text(text) if text.contains("@ping") => {
+                    assert_eq!(text, r#"{"channel":"@conn","event":"@ping","data":{}}"#);
+                    signs.push(start.elapsed().as_secs_f64().round());
+                }
+                Message::Ping(_) => pings += 1,
+                _ => {}
+            }
+        }
+        let every_15_seconds: Vec<_> = (1..=texts).map(|n| f64::from(15 * n)).collect();
+        assert_eq!(signs, every_15_seconds, "{query}");
+        assert_eq!(pings, 11, "{query}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_is_worked_off_and_the_goodbye_behind_it_is_heard() {
+    let realtime = rooms().build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let mut socket = pipes.websocket("7", "groups=room:1").await;
+    let start = Instant::now();
+    for n in 0..2000 {
+        let frame = match n % 3 {
+            0 => Message::Ping("".into()),
+            1 => Message::Pong("".into()),
+            _ => Message::binary(""),
+        };
+        socket.feed(frame).await.expect("an open connection");
+    }
+    let goodbye = CloseFrame { code: 1000.into(), reason: "".into() };
+    socket.close(Some(goodbye)).await.expect("an open connection");
+    let present = realtime.presence();
+    while present.count("room:1").await != Ok(0) {
+        assert!(start.elapsed() < 30 * SECOND, "it is never heard");
+        sleep(SECOND / 10).await;
+    }
+    // 256 frames in a second, and a second's worth at once.
+    let took = start.elapsed();
+    assert!((5 * SECOND..10 * SECOND).contains(&took), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_messages_as_may_come_are_taken_without_delay() {
+    let realtime = rooms().build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let mut socket = pipes.websocket("7", "groups=room:1").await;
+    for _ in 0..20 {
+        let start = Instant::now();
+        for _ in 0..50 {
+            let join = json!({ "op": "join", "groups": ["room:1"] }).to_string();
+            socket.send(Message::text(join)).await.expect("an open connection");
+        }
+        let mut answers = 0;
+        while answers < 50 {
+            let message = socket.next().await.expect("an open connection");
+            let Message::Text(text) = message.expect("an open connection") else {
+                continue;
+            };
+            assert!(!text.contains("@refused"), "{text}");
+            answers += usize::from(text.contains("@joined"));
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        sleep(SECOND).await;
     }
 }

@@ -5,6 +5,7 @@ mod client;
 mod fold;
 mod http1;
 mod pipes;
+mod process;
 mod proxy;
 mod random;
 mod routes;
@@ -16,6 +17,7 @@ pub use self::{
     fold::Fold,
     http1::{Body, Head, read_head},
     pipes::{Pipes, fill, until_gone},
+    process::Process,
     proxy::{Mode, Proxy},
     random::Random,
     routes::{Chunks, call, control},

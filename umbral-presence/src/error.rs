@@ -88,6 +88,10 @@ pub(crate) enum BuildProblem {
         "the limit outbox_bytes is {bytes}, too little for the answers to a client; at least {MIN_OUTBOX_BYTES}"
     )]
     SmallOutbox { bytes: usize },
+    #[error(
+        "the limit inbound_bytes_per_second is {bytes}, too little for message_bytes of {message_bytes} and messages_per_second of {messages_per_second}, each of which counts as 1 KiB at least; at least {least}"
+    )]
+    SlowInbound { bytes: usize, message_bytes: usize, messages_per_second: u32, least: usize },
     #[error("the limit {limit} of {value:?} is too long; at most {most:?}")]
     LongLimit { limit: &'static str, value: Duration, most: Duration },
     #[error("the limit {limit} is 0, so that nothing could be served; the default is {default}")]

@@ -7,6 +7,10 @@ use crate::error::BuildProblem;
 /// The smallest outbox: `@hello` and other answers must fit.
 pub(crate) const MIN_OUTBOX_BYTES: usize = 4 * 1024;
 
+/// What a WebSocket's message, or a control frame, counts as besides its bytes: the work for it
+/// is mostly the same whether it is long or short.
+pub(crate) const MESSAGE_COST: usize = 1024;
+
 /// The longest tick.
 const MAX_TICK: Duration = Duration::from_secs(60);
 
@@ -46,6 +50,10 @@ pub struct Limits {
     /// Messages that a WebSocket's client may send in a second; the next one is answered by
     /// `@refused`. 50.
     pub messages_per_second: u32,
+    /// Bytes that are read from one WebSocket in a second, each message and each control frame
+    /// counted with 1 KiB more; what comes faster is read later. 256 KiB. At least as much as
+    /// `message_bytes` and `messages_per_second` ask for.
+    pub inbound_bytes_per_second: usize,
     /// `control` calls for one connection in a second; the next one gets `429`. 20.
     pub control_per_second: u32,
     /// Bytes of what a resolver may say of one member; more counts as no answer. 8 KiB.
@@ -79,6 +87,7 @@ impl Default for Limits {
             outbox_bytes: 256 * 1024,
             message_bytes: 64 * 1024,
             messages_per_second: 50,
+            inbound_bytes_per_second: 256 * 1024,
             control_per_second: 20,
             payload_bytes: 8 * 1024,
             policy_timeout: Duration::from_secs(5),
@@ -110,10 +119,20 @@ impl Limits {
         }
         let zero = zero![
             connections connections_per_user groups_per_connection outbox_bytes message_bytes
-            messages_per_second control_per_second payload_bytes policy_timeout recheck_bytes resolver_timeout
+            messages_per_second inbound_bytes_per_second control_per_second payload_bytes
+            policy_timeout recheck_bytes resolver_timeout
         ];
         let small = (self.outbox_bytes > 0 && self.outbox_bytes < MIN_OUTBOX_BYTES)
             .then_some(BuildProblem::SmallOutbox { bytes: self.outbox_bytes });
+        let messages = usize::try_from(self.messages_per_second).unwrap_or(usize::MAX);
+        let least = messages.saturating_mul(MESSAGE_COST).max(self.message_bytes);
+        let bytes = self.inbound_bytes_per_second;
+        let slow = (bytes > 0 && bytes < least).then_some(BuildProblem::SlowInbound {
+            bytes,
+            message_bytes: self.message_bytes,
+            messages_per_second: self.messages_per_second,
+            least,
+        });
         let long = [("tick", self.tick, MAX_TICK), ("drain_window", self.drain_window, MAX_DRAIN)];
         let long = long.into_iter().filter(|(_, value, most)| value > most);
         let long = long.map(|(limit, value, most)| BuildProblem::LongLimit { limit, value, most });
@@ -121,6 +140,7 @@ impl Limits {
             .filter(|(_, is_zero, _)| *is_zero)
             .map(|(limit, _, default)| BuildProblem::ZeroLimit { limit, default })
             .chain(small)
+            .chain(slow)
             .chain(long)
             .collect()
     }

@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use axum::extract::ws::Utf8Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -40,7 +39,8 @@ pub(super) struct Inbox {
     site: Arc<Site>,
     connection: Arc<Connection>,
     rate: Rate,
-    waiting: VecDeque<Utf8Bytes>,
+    /// Copies: a part of the read buffer would keep the whole of it.
+    waiting: VecDeque<Box<str>>,
     /// The bytes of those that wait.
     bytes: usize,
     handling: Option<Handling>,
@@ -55,7 +55,7 @@ impl Inbox {
     }
 
     /// Takes a text in, or says that it is one too many.
-    pub(super) fn take(&mut self, text: Utf8Bytes) {
+    pub(super) fn take(&mut self, text: &str) {
         let limits = &self.site.door.hub.limits;
         let most = limits.messages_per_second;
         let waits = self.waiting.len() < usize::try_from(most).unwrap_or(usize::MAX)
@@ -69,7 +69,7 @@ impl Inbox {
             );
         }
         self.bytes += text.len();
-        self.waiting.push_back(text);
+        self.waiting.push_back(text.into());
         self.go_on();
     }
 
@@ -98,7 +98,7 @@ impl Inbox {
 }
 
 /// Handles one text of the client.
-async fn handle(site: Arc<Site>, connection: Arc<Connection>, text: Utf8Bytes) {
+async fn handle(site: Arc<Site>, connection: Arc<Connection>, text: Box<str>) {
     if let Ok(operation) = serde_json::from_str::<Operation>(&text) {
         return operate(&site, &connection, &operation).await;
     }

@@ -4,12 +4,15 @@ mod admission;
 mod assets;
 mod comments;
 mod control;
+mod fragments;
 mod inbox;
 mod members;
+mod metered;
 mod names;
 mod refusal;
 pub(crate) mod socket;
 mod sse;
+mod upgrade;
 mod ws;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -17,7 +20,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    routing::{get, post},
+    routing::{MethodFilter, get, on, post},
 };
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -62,9 +65,11 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
     let names = site.door.hub.limits.groups_per_connection.saturating_mul(2).saturating_add(1);
     let control = DefaultBodyLimit::max(names.saturating_mul(CONTROL_NAME_BYTES));
     let cors = (!site.origins.is_empty()).then(|| cors(site.clone()));
+    // HTTP/2 asks by `CONNECT`.
+    let websocket = MethodFilter::GET.or(MethodFilter::CONNECT);
     let router = Router::new()
         .route(&at("sse"), get(sse::open).head(no_method))
-        .route(&at("ws"), get(ws::open))
+        .route(&at("ws"), on(websocket, ws::open))
         .route(&at("members"), get(members::list))
         .route(&at("control"), post(control::replace).layer(control))
         .merge(assets::routes(at))

@@ -1,40 +1,53 @@
 //! `GET {base}/ws`: a WebSocket per connection.
 
-use std::{future::Future, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{future::Future, ops::ControlFlow, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{
-    extract::{
-        FromRequestParts, State, WebSocketUpgrade,
-        ws::{CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
-    },
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::Response};
 use bytes::Bytes;
-use futures_util::{FutureExt, SinkExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use http::request::Parts;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
-use tungstenite::{Error, error::ProtocolError};
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message,
+        error::ProtocolError,
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
 
-use super::{Site, admission::admit, inbox::Inbox, refusal::Refusal};
+use super::{
+    HEARTBEAT, Site,
+    admission::admit,
+    fragments::Fragments,
+    inbox::Inbox,
+    metered::Metered,
+    refusal::Refusal,
+    upgrade::{Io, Upgrade},
+};
 use crate::{
     counters::Counters,
-    frame::{Frames, Transport},
+    frame::Transport,
+    limits::{Limits, MESSAGE_COST},
     outbox::End,
     session::Session,
 };
 
 /// How often the peer is asked for a sign of life.
-const HEARTBEAT: Duration = Duration::from_secs(11);
+const PING: Duration = Duration::from_secs(11);
 
 /// How long its answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// A peer of which nothing is heard for so long is gone: with a grace of 3 s its user leaves
 /// within 25 s.
-const SILENCE: Duration = HEARTBEAT.saturating_add(ANSWER);
+const SILENCE: Duration = PING.saturating_add(ANSWER);
 
 /// What it has said may be here and not read yet, where this process stood still.
 const LAST_CALL: Duration = Duration::from_millis(100);
+
+/// What shows a page that the server is there, since it cannot see pings.
+const SIGN_OF_LIFE: &[u8] = br#"{"channel":"@conn","event":"@ping","data":{}}"#;
 
 /// So many bytes are written before the peer is listened to again.
 const BATCH: usize = 16 * 1024;
@@ -48,37 +61,47 @@ const READ_BUFFER: usize = 1024;
 /// So much is gathered before it is written; a connection keeps the memory.
 const WRITE_BUFFER: usize = 4 * 1024;
 
+type Socket = WebSocketStream<Metered<Io>>;
+
 pub(super) async fn open(
     State(site): State<Arc<Site>>,
     mut parts: Parts,
-) -> Result<Response, Response> {
-    let upgrade =
-        WebSocketUpgrade::from_request_parts(&mut parts, &()).await.map_err(|rejection| {
-            Refusal::new(rejection.status(), "no_websocket", rejection.body_text()).into_response()
-        })?;
-    let session =
-        admit(&site, &parts, Transport::WebSocket).await.map_err(IntoResponse::into_response)?;
-    let most = site.door.hub.limits.message_bytes;
-    Ok(upgrade
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_message_size(most)
-        .max_frame_size(most)
-        // The closure owns the session: an upgrade that fails drops both.
-        .on_upgrade(move |socket| serve(socket, session, site)))
+) -> Result<Response, Refusal> {
+    let upgrade = Upgrade::of(&mut parts).await?;
+    let session = admit(&site, &parts, Transport::WebSocket).await?;
+    // The closure owns the session: an upgrade that fails drops both.
+    Ok(upgrade.then(move |io| serve(io, session, site)))
 }
 
-async fn serve(mut socket: WebSocket, mut session: Session, site: Arc<Site>) {
+fn config(limits: &Limits) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_message_size(Some(limits.message_bytes))
+        .max_frame_size(Some(limits.message_bytes))
+}
+
+async fn serve(io: Io, mut session: Session, site: Arc<Site>) {
+    let limits = &site.door.hub.limits;
+    let io = Metered::new(io, limits.inbound_bytes_per_second);
+    let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config(limits))).await;
     let end = run(&mut socket, &mut session, &site).await;
     // The goodbye comes first: others need not wait for the peer's answer.
     drop(session);
     if let Some((code, reason)) = end {
-        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+        let frame = CloseFrame { code, reason: reason.into() };
         // Whether the peer takes it makes no difference any more.
         let _ = timeout(CLOSE_WITHIN, socket.send(Message::Close(Some(frame)))).await;
     }
-    let peer_closes = async { while let Some(Ok(_)) = socket.recv().await {} };
+    let peer_closes = async { while let Some(Ok(_)) = listen(&mut socket).await {} };
     let _ = timeout(CLOSE_WITHIN, peer_closes).await;
+}
+
+/// What the peer says next, which counts against its rate.
+async fn listen(socket: &mut Socket) -> Option<Result<Message, Error>> {
+    let message = socket.next().await;
+    socket.get_mut().charge(MESSAGE_COST);
+    message
 }
 
 /// The code and the reason of a close frame.
@@ -86,50 +109,57 @@ type Closing = (CloseCode, &'static str);
 
 fn closing(end: End) -> Closing {
     match end {
-        End::Overflow | End::Lost => (close_code::AGAIN, "too slow"),
-        End::Disconnected => (close_code::POLICY, "disconnected"),
-        End::IdentityChanged => (close_code::POLICY, "another identity"),
-        End::Draining => (close_code::RESTART, "restart"),
+        End::Overflow | End::Lost => (CloseCode::Again, "too slow"),
+        End::Disconnected => (CloseCode::Policy, "disconnected"),
+        End::IdentityChanged => (CloseCode::Policy, "another identity"),
+        End::Draining => (CloseCode::Restart, "restart"),
     }
 }
 
 /// What to tell a peer that sends what cannot be read; `None` where it is only gone.
-fn complaint(error: axum::Error) -> Option<Closing> {
-    match error.into_inner().downcast_ref()? {
+fn complaint(error: &Error) -> Option<Closing> {
+    match error {
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
-        Error::Protocol(_) => Some((close_code::PROTOCOL, "protocol error")),
-        Error::Capacity(_) => Some((close_code::SIZE, "too long")),
-        Error::Utf8(_) => Some((close_code::INVALID, "not UTF-8")),
+        Error::Protocol(_) => Some((CloseCode::Protocol, "protocol error")),
+        Error::Capacity(_) => Some((CloseCode::Size, "too long")),
+        Error::Utf8(_) => Some((CloseCode::Invalid, "not UTF-8")),
         _ => None,
     }
 }
 
 /// Serves the connection until one side ends it; gives why this side does.
-async fn run(socket: &mut WebSocket, session: &mut Session, site: &Arc<Site>) -> Option<Closing> {
-    let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Option<Closing> {
+    let mut beats = Beats::new(session.connection().dialect.v1);
     let (mut lost_at, mut last_call) = (Instant::now() + SILENCE, false);
     let counters = site.door.hub.counters();
     let mut inbox = Inbox::new(site.clone(), session.connection().clone());
+    let mut fragments = Fragments::default();
     loop {
         let mut heard = None;
         tokio::select! {
-            frame = session.next() => match frame {
-                Ok(frames) => {
+            message = next(&mut fragments, session) => match message {
+                Ok(message) => {
                     // A write that is stuck does not outlast a silent peer.
-                    let writing = write_all(socket, session, frames);
+                    let writing = write_batch(socket, &mut fragments, session, message);
                     within(counters, lost_at, writing).await?;
                     // Who has always something to read is heard all the same.
-                    heard = socket.recv().now_or_never();
+                    heard = listen(socket).now_or_never();
                 }
                 Err(end) => return Some(closing(end)),
             },
             () = inbox.handle(), if inbox.is_busy() => {}
-            message = socket.recv() => heard = Some(message),
-            _ = heartbeat.tick() => {
-                let ping = socket.send(Message::Ping(Bytes::new()));
-                within(counters, lost_at, ping).await?;
-            }
+            message = listen(socket) => heard = Some(message),
+            beat = beats.next() => match beat {
+                Beat::Ping => {
+                    let ping = socket.send(Message::Ping(Bytes::new()));
+                    within(counters, lost_at, ping).await?;
+                }
+                // Whoever is written to needs none.
+                Beat::Text if fragments.is_idle() => {
+                    fragments.push(Bytes::from_static(SIGN_OF_LIFE), true);
+                }
+                Beat::Text => {}
+            },
             () = sleep_until(lost_at) => {
                 if std::mem::replace(&mut last_call, true) {
                     counters.lost.add(1);
@@ -147,45 +177,96 @@ async fn run(socket: &mut WebSocket, session: &mut Session, site: &Arc<Site>) ->
     }
 }
 
+/// What is to be sent because time has passed.
+#[derive(Clone, Copy, Debug)]
+enum Beat {
+    Ping,
+    Text,
+}
+
+/// When the next ones are due, with one timer for both.
+struct Beats {
+    timer: Pin<Box<Sleep>>,
+    ping: Instant,
+    /// For a client that is a page.
+    text: Option<Instant>,
+}
+
+impl Beats {
+    fn new(with_text: bool) -> Self {
+        let now = Instant::now();
+        let (ping, text) = (now + PING, with_text.then(|| now + HEARTBEAT));
+        Self { timer: Box::pin(sleep_until(ping)), ping, text }
+    }
+
+    /// Nothing is lost where the future is dropped.
+    async fn next(&mut self) -> Beat {
+        self.timer.as_mut().await;
+        let now = Instant::now();
+        let beat = match &mut self.text {
+            Some(text) if *text <= self.ping => {
+                *text = now + HEARTBEAT;
+                Beat::Text
+            }
+            _ => {
+                self.ping = now + PING;
+                Beat::Ping
+            }
+        };
+        self.timer.as_mut().reset(self.text.map_or(self.ping, |text| text.min(self.ping)));
+        beat
+    }
+}
+
 /// Takes in what the peer has said, which may be its last word.
 fn hear(
-    message: Option<Result<Message, axum::Error>>,
+    message: Option<Result<Message, Error>>,
     session: &mut Session,
     inbox: &mut Inbox,
 ) -> ControlFlow<Option<Closing>> {
     match message {
-        Some(Ok(Message::Text(text))) => inbox.take(text),
-        Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {}
+        Some(Ok(Message::Text(text))) => inbox.take(&text),
         Some(Ok(Message::Close(frame))) => {
             // 1000 is a goodbye, and so is a `close()` without a code; a reload or a closed
             // tab sends 1001.
-            if frame.is_none_or(|frame| frame.code == close_code::NORMAL) {
+            if frame.is_none_or(|frame| frame.code == CloseCode::Normal) {
                 session.say_goodbye();
             }
             return ControlFlow::Break(None);
         }
-        Some(Err(error)) => return ControlFlow::Break(complaint(error)),
+        Some(Ok(_)) => {}
+        Some(Err(error)) => return ControlFlow::Break(complaint(&error)),
         None => return ControlFlow::Break(None),
     }
     ControlFlow::Continue(())
 }
 
-/// Writes frames and what waits behind them with one flush.
-async fn write_all(
-    socket: &mut WebSocket,
-    session: &Session,
-    frames: Frames,
-) -> Result<(), axum::Error> {
-    let (mut next, mut written) = (Some(frames), 0);
-    while let Some(frames) = next {
-        for frame in frames.iter() {
-            let text = Utf8Bytes::try_from(frame.clone());
-            let text = text.expect("what is queued has been encoded as JSON");
-            socket.feed(Message::Text(text)).await?;
+/// The next fragment, or why the connection is to end. Nothing is lost where the future is
+/// dropped.
+async fn next(fragments: &mut Fragments, session: &Session) -> Result<Message, End> {
+    loop {
+        if let Some(message) = fragments.next() {
+            return Ok(message);
         }
-        written += frames.bytes();
-        let more = (written < BATCH).then(|| session.next().now_or_never());
-        next = more.flatten().and_then(Result::ok);
+        for text in session.next().await?.iter() {
+            fragments.push(text.clone(), true);
+        }
+    }
+}
+
+/// Writes a fragment and what waits behind it with one flush.
+async fn write_batch(
+    socket: &mut Socket,
+    fragments: &mut Fragments,
+    session: &Session,
+    first: Message,
+) -> Result<(), Error> {
+    let (mut message, mut written) = (Some(first), 0);
+    while let Some(fragment) = message {
+        written += fragment.len();
+        socket.feed(fragment).await?;
+        let more = (written < BATCH).then(|| next(fragments, session).now_or_never());
+        message = more.flatten().and_then(Result::ok);
     }
     SinkExt::flush(socket).await
 }
@@ -194,7 +275,7 @@ async fn write_all(
 async fn within(
     counters: &Counters,
     until: Instant,
-    writing: impl Future<Output = Result<(), axum::Error>>,
+    writing: impl Future<Output = Result<(), Error>>,
 ) -> Option<()> {
     let Ok(written) = timeout_at(until, writing).await else {
         counters.lost.add(1);

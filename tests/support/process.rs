@@ -1,0 +1,122 @@
+//! A server in a process of its own, so that its memory and its processor time are its own.
+
+use std::{net::SocketAddr, process::Stdio, time::Duration};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    net::TcpSocket,
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+
+use crate::{Client, Kind, settled};
+
+/// What the kernel counts processor time in: `USER_HZ`, which is the same on every Linux.
+const TICK: Duration = Duration::from_millis(10);
+
+/// The program `serve`, which ends when this is dropped.
+#[derive(Debug)]
+pub struct Process {
+    /// Where it listens.
+    pub address: SocketAddr,
+    child: Child,
+    orders: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    /// Starts the program that a test finds as `env!("CARGO_BIN_EXE_serve")`, with this limit of
+    /// an outbox in bytes.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not start.
+    pub async fn start(program: &str, outbox: usize) -> Self {
+        let mut child = Command::new(program)
+            .arg(outbox.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the server's program");
+        let orders = child.stdin.take().expect("a pipe");
+        let mut answers = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let address = settled("the server's address", answers.next_line()).await;
+        let address = address.expect("a pipe").expect("a line").parse().expect("an address");
+        Self { address, child, orders, answers }
+    }
+
+    /// Has it do something, and gives what it answers.
+    ///
+    /// # Panics
+    ///
+    /// Where it gives no answer.
+    pub async fn order(&mut self, order: &str) -> Value {
+        self.orders.write_all(format!("{order}\n").as_bytes()).await.expect("a server");
+        let answer = settled(order, self.answers.next_line()).await;
+        serde_json::from_str(&answer.expect("a pipe").expect("a line")).expect("JSON")
+    }
+
+    /// A line of its status, such as `VmRSS`, in bytes.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such line.
+    pub fn memory(&self, line: &str) -> usize {
+        let status = self.read("status");
+        let line = status.lines().find_map(|text| text.strip_prefix(line)).expect("a line");
+        let kibibytes = line.trim_start_matches(':').trim().trim_end_matches(" kB");
+        kibibytes.parse::<usize>().expect("a number") * 1024
+    }
+
+    /// The processor time that it has taken so far.
+    ///
+    /// # Panics
+    ///
+    /// Where the system does not say.
+    pub fn cpu(&self) -> Duration {
+        let stat = self.read("stat");
+        // The name of the program, in brackets, may hold anything.
+        let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
+        let times = fields.split(' ').skip(11).take(2);
+        let ticks: u32 = times.map(|ticks| ticks.parse::<u32>().expect("a number")).sum();
+        TICK * ticks
+    }
+
+    fn read(&self, file: &str) -> String {
+        let path = format!("/proc/{}/{file}", self.child.id().expect("a process that runs"));
+        std::fs::read_to_string(path).expect("a system with /proc")
+    }
+
+    /// Opens a stream.
+    ///
+    /// # Panics
+    ///
+    /// Where it is refused.
+    pub async fn open(&self, kind: Kind, user: Option<&str>, groups: &str) -> Client {
+        self.open_on(TcpSocket::new_v4().expect("a socket"), kind, user, groups).await
+    }
+
+    /// A watcher that will not read, and whose kernel takes `buffer` bytes for it.
+    ///
+    /// # Panics
+    ///
+    /// Where it is refused.
+    pub async fn open_slow(&self, kind: Kind, groups: &str, buffer: u32) -> Client {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(buffer).expect("a socket option that is there");
+        self.open_on(socket, kind, None, groups).await
+    }
+
+    async fn open_on(
+        &self,
+        socket: TcpSocket,
+        kind: Kind,
+        user: Option<&str>,
+        groups: &str,
+    ) -> Client {
+        let socket = socket.connect(self.address).await.expect("a server");
+        let opened = Client::open_on(socket, kind, user, groups).await.expect("an answer");
+        opened.unwrap_or_else(|(status, body)| panic!("refused with {status}: {body}"))
+    }
+}

@@ -1,0 +1,120 @@
+//! What a WebSocket costs the server, whatever it was sent and whatever its client sends: the
+//! memory and the processor time of a server in a process of its own.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tests::{Client, Kind, Process, settled};
+use tokio::{
+    io::{self, AsyncReadExt, AsyncWriteExt},
+    task::JoinSet,
+    time::timeout,
+};
+
+const SERVE: &str = env!("CARGO_BIN_EXE_serve");
+const OUTBOX: usize = 256 * 1024;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::print_stdout)]
+async fn a_websocket_keeps_little_of_the_largest_snapshot_that_it_was_sent() {
+    const WATCHERS: usize = 200;
+    let server = Process::start(SERVE, OUTBOX).await;
+    // Each reads what it is told of the others, and does not look at it.
+    let mut members = JoinSet::new();
+    for n in 0..128 {
+        let mut member = server.open(Kind::SseV1, Some(&n.to_string()), "large:1").await;
+        members.spawn(async move { io::copy(member.socket(), &mut io::sink()).await });
+    }
+    // What is allocated once, whoever watches.
+    drop(join_all((0..20).map(|_| watch(&server))).await);
+    let before = server.memory("VmRSS");
+    let watchers = join_all((0..WATCHERS).map(|_| watch(&server))).await;
+    let each = server.memory("VmRSS").saturating_sub(before) / WATCHERS;
+    drop(watchers);
+    println!("after a snapshot of 1 MiB a WebSocket keeps {} KiB", each / 1024);
+    assert!(each < 24 * 1024, "{each} bytes each");
+}
+
+/// A WebSocket that has read its snapshot of 1 MiB.
+async fn watch(server: &Process) -> Client {
+    let mut watcher = server.open(Kind::WsV1, None, "large:1").await;
+    let (mut read, mut buffer) = (0, vec![0; 64 * 1024]);
+    while read < 1000 * 1024 {
+        read +=
+            settled("the snapshot", watcher.socket().read(&mut buffer)).await.expect("a server");
+    }
+    watcher
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::print_stdout)]
+async fn an_idle_websocket_costs_little_memory() {
+    const SOCKETS: usize = 2000;
+    let server = Process::start(SERVE, OUTBOX).await;
+    let mut sockets = Vec::new();
+    for _ in 0..100 {
+        sockets.push(server.open(Kind::WsV1, None, "room:1").await);
+    }
+    let before = server.memory("VmRSS");
+    for _ in 0..SOCKETS {
+        let mut socket = server.open(Kind::WsV1, None, "room:1").await;
+        socket.event("presence:sync").await;
+        sockets.push(socket);
+    }
+    let each = server.memory("VmRSS").saturating_sub(before) / SOCKETS;
+    println!("an idle WebSocket takes {each} bytes");
+    assert!(each < 16 * 1024, "{each} bytes each");
+}
+
+/// Frames of a client, masked by zeros, over and over: what, the frame, and whether each is
+/// sent by itself.
+const FLOODS: [(&str, &[u8], bool); 6] = [
+    ("pings", &[0x89, 0x80, 0, 0, 0, 0], false),
+    ("pongs", &[0x8A, 0x80, 0, 0, 0, 0], false),
+    ("binaries", &[0x82, 0x80, 0, 0, 0, 0], false),
+    ("texts", &[0x81, 0x80, 0, 0, 0, 0], false),
+    ("fragments", &[0x00, 0x80, 0, 0, 0, 0], false),
+    ("fragments, one by one", &[0x00, 0x80, 0, 0, 0, 0], true),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::print_stdout)]
+async fn a_flood_of_frames_takes_a_small_share_of_a_core() {
+    const TIME: Duration = Duration::from_secs(2);
+    let mut shares = Vec::new();
+    for (what, frame, alone) in FLOODS {
+        let server = Process::start(SERVE, OUTBOX).await;
+        let mut flooder = server.open(Kind::WsV1, None, "room:1").await;
+        let socket = flooder.socket();
+        socket.set_nodelay(true).expect("a socket option that is there");
+        // The first fragment of a text.
+        if frame[0] == 0 {
+            socket.write_all(&[0x01, 0x80, 0, 0, 0, 0]).await.expect("an open connection");
+        }
+        let chunk = frame.repeat(if alone { 1 } else { 1000 });
+        let (cpu, start, mut sent, mut heard) = (server.cpu(), Instant::now(), 0_usize, 0_usize);
+        let mut answers = vec![0; 64 * 1024];
+        let (mut reader, mut writer) = socket.split();
+        while start.elapsed() < TIME {
+            tokio::select! {
+                written = timeout(TIME - start.elapsed().min(TIME), writer.write_all(&chunk)) => {
+                    if let Ok(written) = written {
+                        written.expect("an open connection");
+                        sent += chunk.len() / frame.len();
+                    }
+                }
+                read = reader.read(&mut answers) => {
+                    heard += read.expect("an open connection");
+                }
+            }
+        }
+        let share = (server.cpu() - cpu).as_secs_f64() / start.elapsed().as_secs_f64();
+        println!(
+            "{what}: {sent} frames sent and {heard} bytes heard in {:.1?}, {:.1} % of a core",
+            start.elapsed(),
+            share * 100.0
+        );
+        shares.push((what, share));
+    }
+    assert!(shares.iter().all(|(_, share)| *share < 0.1), "{shares:?}");
+}

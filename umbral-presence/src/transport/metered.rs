@@ -1,0 +1,157 @@
+//! How fast a client is read.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+
+/// What a read costs at least: the work for it is mostly the same whether it gives much or
+/// little.
+const LEAST: usize = 256;
+
+/// How much may be used up ahead of its time.
+const AHEAD: Duration = Duration::from_secs(1);
+
+/// A client that has used up everything is not read for so long at least, so that little work
+/// is done many times.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// A connection that is read at a limited rate. What comes faster waits in the network, and so
+/// with its sender: nothing is lost, and nothing is kept.
+#[derive(Debug)]
+pub(super) struct Metered<IO> {
+    io: IO,
+    per_second: usize,
+    /// When everything that was read so far has been worked off.
+    due: Instant,
+    /// Present while the client is not read.
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl<IO> Metered<IO> {
+    pub(super) fn new(io: IO, per_second: usize) -> Self {
+        Self { io, per_second: per_second.max(1), due: Instant::now(), pause: None }
+    }
+
+    /// Counts what has been done for the client as so many bytes.
+    pub(super) fn charge(&mut self, bytes: usize) {
+        let took = Duration::from_secs_f64(bytes as f64 / self.per_second as f64);
+        self.due = self.due.max(Instant::now()) + took;
+    }
+
+    fn poll_admits(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+                return Poll::Ready(());
+            }
+            let Some(excess) = self.due.checked_duration_since(Instant::now() + AHEAD) else {
+                return Poll::Ready(());
+            };
+            let until = Instant::now() + excess + PAUSE;
+            self.pause = Some(Box::pin(sleep_until(until)));
+        }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Metered<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_admits(cx));
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        let read = buffer.filled().len() - before;
+        self.charge(read.max(LEAST));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Metered<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const RATE: usize = 100 * 1024;
+
+    /// How many bytes arrive within ten seconds of what is sent in chunks of this size, as fast
+    /// as it is taken.
+    async fn in_ten_seconds(chunk: usize) -> usize {
+        let (mut theirs, ours) = duplex(chunk);
+        let mut ours = Metered::new(ours, RATE);
+        let flood = tokio::spawn(async move {
+            let chunk = vec![0; chunk];
+            while theirs.write_all(&chunk).await.is_ok() {}
+        });
+        let (start, mut read, mut buffer) = (Instant::now(), 0, [0; 1024]);
+        while start.elapsed() < Duration::from_secs(10) {
+            read += ours.read(&mut buffer).await.unwrap();
+        }
+        flood.abort();
+        read
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_read_at_the_rate_and_a_trickle_by_the_read() {
+        let read = in_ten_seconds(64 * 1024).await;
+        // Ten seconds' worth, and what may be used ahead.
+        assert!((9 * RATE..=12 * RATE).contains(&read), "{read}");
+        let read = in_ten_seconds(6).await;
+        assert!((9..=12).contains(&(read / 6 * LEAST / RATE)), "{read}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_slower_than_the_rate_never_waits() {
+        let (mut theirs, ours) = duplex(64 * 1024);
+        let mut ours = Metered::new(ours, RATE);
+        let mut message = vec![0; RATE / 2];
+        for _ in 0..100 {
+            theirs.write_all(&message).await.unwrap();
+            let start = Instant::now();
+            ours.read_exact(&mut message).await.unwrap();
+            assert_eq!(start.elapsed(), Duration::ZERO);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_count_besides_their_bytes() {
+        let (mut theirs, ours) = duplex(64 * 1024);
+        let mut ours = Metered::new(ours, RATE);
+        ours.charge(3 * RATE);
+        theirs.write_all(b"hello").await.unwrap();
+        let start = Instant::now();
+        ours.read_exact(&mut [0; 5]).await.unwrap();
+        let waited = start.elapsed();
+        assert!((2 * AHEAD..3 * AHEAD).contains(&waited), "{waited:?}");
+    }
+}
