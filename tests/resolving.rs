@@ -74,8 +74,12 @@ fn start() -> (Names, Realtime) {
     (names, plugin.build().expect("a plugin that can be built"))
 }
 
+/// An event stream of a user, or of nobody where the id is empty.
 async fn open(realtime: &Realtime, user: &str, query: &str) -> BodyDataStream {
-    let request = Request::get(format!("/realtime/sse?{query}")).header(USER_HEADER, user);
+    let mut request = Request::get(format!("/realtime/sse?{query}"));
+    if !user.is_empty() {
+        request = request.header(USER_HEADER, user);
+    }
     let request = request.body(Body::empty()).expect("a request");
     let response = realtime.router().oneshot(request).await.expect("a router always answers");
     assert_eq!(response.status(), 200);
@@ -125,6 +129,46 @@ async fn those_who_come_together_are_looked_up_together() {
     realtime.disconnect_user(5);
     sleep(SECOND).await;
     assert_eq!(names.calls().len(), calls.len());
+}
+
+/// How many members each snapshot that has arrived holds, and whether the own user is one.
+fn snapshots(stream: &mut BodyDataStream, user: &str) -> Vec<(usize, bool)> {
+    let frames = read(stream, &mut Fold::of("room:1"));
+    let snapshots = frames.iter().filter(|frame| frame.event == "presence:sync");
+    let members = snapshots.map(|frame| frame.data.as_array().expect("a list").clone());
+    members.map(|members| (members.len(), members.contains(&json!(user)))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_snapshot_holds_the_own_user_whose_name_is_being_looked_up() {
+    for query in ["groups=room:1", "groups=room:1&v=1"] {
+        let (names, realtime) = start();
+        names.0.delays.lock().insert("7".to_owned(), SECOND);
+        // As after a restart: nobody is there yet, and everybody comes at once.
+        let mut own = open(&realtime, "7", query).await;
+        let mut second_tab = open(&realtime, "7", query).await;
+        let mut visitor = open(&realtime, "", "groups=room:1").await;
+        sleep(SECOND / 2).await;
+        assert_eq!(snapshots(&mut own, "7"), []);
+        assert_eq!(snapshots(&mut visitor, "7"), [(0, false)], "a visitor waits for nobody");
+        sleep(SECOND).await;
+        assert_eq!(snapshots(&mut own, "7"), [(1, true)], "{query}");
+        assert_eq!(snapshots(&mut second_tab, "7"), [(1, true)], "{query}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_found_in_time_gets_a_snapshot_of_the_others() {
+    let (names, realtime) = start();
+    names.0.missing.lock().push("7".to_owned());
+    let _other = open(&realtime, "8", "groups=room:1").await;
+    sleep(MOMENT).await;
+    let mut own = open(&realtime, "7", "groups=room:1").await;
+    sleep(SECOND).await;
+    assert_eq!(snapshots(&mut own, "7"), []);
+    // `Limits::resolver_timeout` is over.
+    sleep(SECOND + MOMENT).await;
+    assert_eq!(snapshots(&mut own, "7"), [(1, false)]);
 }
 
 #[tokio::test(start_paused = true)]

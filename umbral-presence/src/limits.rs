@@ -66,7 +66,8 @@ pub struct Limits {
     /// that the identity resolver needs again. A request with more gets `431`. 16 KiB.
     pub recheck_bytes: usize,
     /// How long the members of one call of a batch resolver hold up those of the next; they
-    /// appear when it answers. 2 s.
+    /// appear when it answers. Also how long the snapshot of somebody who joins waits until it
+    /// shows the own user. 2 s.
     pub resolver_timeout: Duration,
     /// How long [`drain`](crate::Realtime::drain) gives clients to go elsewhere, which they do
     /// spread over this time. 5 s; at most an hour.

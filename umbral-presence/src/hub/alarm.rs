@@ -116,10 +116,10 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{group::GroupName, hub::group::Group};
+    use crate::{group::GroupName, hub::group::Group, limits::Limits};
 
     fn group(name: &str) -> Arc<GroupCell> {
-        let group = Group::new(GroupName::new(name).unwrap(), None, Duration::ZERO);
+        let group = Group::new(GroupName::new(name).unwrap(), None, &Limits::default());
         Arc::new(GroupCell::new(group))
     }
 

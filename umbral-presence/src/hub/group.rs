@@ -1,6 +1,7 @@
 //! One group: who is in it, and who is told. What is here runs under the group's lock.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,9 +13,11 @@ use crate::{
     counters::Counters,
     frame::{Dialect, Encoded, Encoder, Frames},
     group::GroupName,
+    limits::Limits,
     outbox::Place,
     roster::{Answer, Farewell, Roster},
     spec::PresenceSpec,
+    user::UserId,
     watch::WatchQueue,
 };
 
@@ -32,6 +35,11 @@ pub(crate) struct Group {
     subscribers: IndexMap<ConnectionId, Subscriber>,
     /// Subscribers who get a snapshot from the next flush on.
     newcomers: Vec<ConnectionId>,
+    /// Subscribers whose own user a batch resolver is asked for, soonest deadline first. They
+    /// get their snapshot when it holds them, or when they have waited long enough.
+    waiting: VecDeque<Waiting>,
+    /// How long they wait.
+    patience: Duration,
     watchers: Vec<Arc<WatchQueue>>,
     /// The members at the roster's version, once somebody has asked for them.
     snapshot: Encoded,
@@ -45,6 +53,13 @@ pub(crate) struct Group {
     pub(crate) alarm: Option<Instant>,
     /// The group has been taken off the hub's map: look it up again.
     pub(crate) retired: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    connection: ConnectionId,
+    user: UserId,
+    until: Instant,
 }
 
 #[derive(Debug)]
@@ -63,16 +78,18 @@ pub(crate) struct Teller {
 }
 
 impl Group {
-    pub(crate) fn new(name: GroupName, spec: Option<Arc<PresenceSpec>>, tick: Duration) -> Self {
+    pub(crate) fn new(name: GroupName, spec: Option<Arc<PresenceSpec>>, limits: &Limits) -> Self {
         Self {
             name,
             spec,
             roster: Roster::default(),
             subscribers: IndexMap::new(),
             newcomers: Vec::new(),
+            waiting: VecDeque::new(),
+            patience: limits.resolver_timeout,
             watchers: Vec::new(),
             snapshot: Encoded::default(),
-            tick,
+            tick: limits.tick,
             last_cost: Duration::ZERO,
             flush_after: None,
             alarm: None,
@@ -86,22 +103,26 @@ impl Group {
         &mut self,
         connection: &Arc<Connection>,
         answer: Option<Answer>,
+        now: Instant,
     ) -> bool {
-        let has_presence = self.spec.is_some();
-        self.subscribers.insert(
-            connection.id,
-            Subscriber { connection: connection.clone(), synced: !has_presence },
-        );
-        if !has_presence {
+        let subscriber = Subscriber { connection: connection.clone(), synced: self.spec.is_none() };
+        self.subscribers.insert(connection.id, subscriber);
+        let Some(spec) = &self.spec else {
             return false;
-        }
-        self.newcomers.push(connection.id);
+        };
         let Some(user) = &connection.user else {
+            self.newcomers.push(connection.id);
             return false;
         };
         let newly_seated = self.roster.join(connection.id, user);
         if let Some(answer) = answer {
             self.roster.show(user, answer);
+        }
+        if spec.resolver.is_batch() && self.roster.is_hidden(user) {
+            let (connection, until) = (connection.id, now + self.patience);
+            self.waiting.push_back(Waiting { connection, user: user.clone(), until });
+        } else {
+            self.newcomers.push(connection.id);
         }
         newly_seated
     }
@@ -117,6 +138,7 @@ impl Group {
     ) -> bool {
         self.subscribers.swap_remove(&connection.id);
         self.newcomers.retain(|&id| id != connection.id);
+        self.waiting.retain(|waiting| waiting.connection != connection.id);
         connection.outbox.forget(&self.name);
         let (Some(user), Some(spec)) = (&connection.user, &self.spec) else {
             return false;
@@ -154,6 +176,9 @@ impl Group {
     /// Tells what has changed: at once in a quiet group, else when the tick is over.
     pub(crate) fn settle(&mut self, now: Instant, teller: &Teller) {
         teller.counters.cancelled.add(self.roster.take_cancelled());
+        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.until <= now) {
+            self.newcomers.push(waiting.connection);
+        }
         if !self.is_dirty() || self.flush_after.is_some_and(|after| now < after) {
             return;
         }
@@ -173,7 +198,8 @@ impl Group {
     /// When there will be something to do without anybody's asking.
     pub(crate) fn next_wake(&self) -> Option<Instant> {
         let flush = self.flush_after.filter(|_| self.is_dirty());
-        flush.into_iter().chain(self.roster.deadline()).min()
+        let patience = self.waiting.front().map(|waiting| waiting.until);
+        flush.into_iter().chain(patience).chain(self.roster.deadline()).min()
     }
 
     /// Whether there is something to tell.
@@ -201,6 +227,14 @@ impl Group {
             for watcher in &self.watchers {
                 watcher.push(&changes, &self.roster);
             }
+            // Some of them may be shown now.
+            self.waiting.retain(|waiting| {
+                let is_hidden = self.roster.is_hidden(&waiting.user);
+                if !is_hidden {
+                    self.newcomers.push(waiting.connection);
+                }
+                is_hidden
+            });
         }
         for id in self.newcomers.drain(..) {
             if let Some(subscriber) = self.subscribers.get_mut(&id) {

@@ -155,7 +155,7 @@ impl Hub {
             return cell.clone();
         }
         let new = || {
-            let group = Group::new(name.clone(), spec.cloned(), self.limits.tick);
+            let group = Group::new(name.clone(), spec.cloned(), &self.limits);
             Arc::new(GroupCell::new(group))
         };
         self.groups.entry(name.clone()).or_insert_with(new).clone()

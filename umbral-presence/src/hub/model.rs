@@ -20,6 +20,7 @@ use crate::{
     connection::{Connection, ConnectionId, Opening},
     frame::{Dialect, Transport},
     group::GroupName,
+    limits::Limits,
     outbox::{Next, Outbox},
     rate::Rate,
     roster::{Answer, Asked},
@@ -230,10 +231,10 @@ impl Real {
     fn new() -> Self {
         let spec = PresenceSpec::prefixes(["room:"]).grace(Duration::from_millis(GRACE));
         let name = GroupName::new("room:1").expect("a name");
-        let tick = Duration::from_millis(TICK);
+        let limits = Limits { tick: Duration::from_millis(TICK), ..Limits::default() };
         let start = Instant::now();
         Self {
-            group: Group::new(name, Some(Arc::new(spec)), tick),
+            group: Group::new(name, Some(Arc::new(spec)), &limits),
             teller: Teller::default(),
             start,
             now: start,
@@ -287,7 +288,7 @@ impl Real {
         // A resolver is asked as the hub asks it.
         let wanted = user.filter(|user| self.group.roster.wants_payload(&user_id(*user)));
         let answer = wanted.map(|user| self.answer(user, edition));
-        self.group.subscribe(&reader.connection, answer);
+        self.group.subscribe(&reader.connection, answer, self.now);
         self.readers.insert(connection, reader);
     }
 

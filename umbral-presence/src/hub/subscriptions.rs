@@ -243,7 +243,7 @@ impl Hub {
             return false;
         }
         let (cell, ()) = self.group(&name, spec.as_ref(), |group| {
-            let newly_seated = group.subscribe(connection, answer);
+            let newly_seated = group.subscribe(connection, answer, now());
             if let Some(user) = connection.user.as_ref().filter(|_| group.spec.is_some()) {
                 if newly_seated {
                     let mut entry = self.users.entry(user.clone()).or_default();
