@@ -39,7 +39,7 @@ fn raw(what: &str, request: impl Into<Vec<u8>>, status: u16, code: &'static str)
 fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> String {
     let headers: String =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    format!("{method} {target} HTTP/1.1\r\nhost: here\r\n{headers}")
+    format!("{method} {target} HTTP/1.1\r\nhost: here\r\naccept: text/event-stream\r\n{headers}")
 }
 
 fn with(

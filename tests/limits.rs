@@ -144,7 +144,8 @@ async fn a_stuck_socket_holds_its_place() {
     tests::fill(&realtime, 1024).await;
     tests::until_gone(&realtime).await;
     let next = || async {
-        let request = http::Request::get("/realtime/sse?groups=room:1");
+        let request = http::Request::get("/realtime/sse?groups=room:1")
+            .header(tests::EVENT_STREAM.0, tests::EVENT_STREAM.1);
         let request = request.body(axum::body::Body::empty()).expect("a request");
         tests::call(&realtime, request).await.status()
     };

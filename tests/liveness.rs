@@ -7,7 +7,7 @@ use axum::{Extension, Router, body::Body};
 use futures_util::{SinkExt, StreamExt};
 use http::{Request, Response, StatusCode, header::CONTENT_TYPE, request::Parts};
 use serde_json::{Value, json};
-use tests::{Pipes, Server, USER_HEADER, fill, until_gone};
+use tests::{EVENT_STREAM, Pipes, Server, USER_HEADER, fill, until_gone};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tower::ServiceExt;
@@ -30,7 +30,9 @@ struct EventStream(axum::body::BodyDataStream);
 
 impl EventStream {
     async fn open(realtime: &Realtime, query: &str) -> Self {
-        let request = Request::get(format!("/realtime/sse?{query}")).header(USER_HEADER, "7");
+        let request = Request::get(format!("/realtime/sse?{query}"))
+            .header(EVENT_STREAM.0, EVENT_STREAM.1)
+            .header(USER_HEADER, "7");
         let request = request.body(Body::empty()).expect("a request");
         let response = call(realtime.router(), request).await;
         assert_eq!(response.status(), StatusCode::OK);
@@ -136,7 +138,9 @@ async fn asking_for_the_members_does_not_end_the_tick() {
         (answer["v"].as_u64().expect("a version"), answer["members"].clone())
     };
     let open = async |user: &str| {
-        let request = Request::get("/realtime/sse?groups=room:1").header(USER_HEADER, user);
+        let request = Request::get("/realtime/sse?groups=room:1")
+            .header(EVENT_STREAM.0, EVENT_STREAM.1)
+            .header(USER_HEADER, user);
         call(realtime.router(), request.body(Body::empty()).expect("a request")).await
     };
     let _first = open("7").await;
@@ -263,7 +267,10 @@ async fn what_a_session_layer_leaves_in_the_request_is_seen() {
         });
     let realtime = plugin.build().expect("a plugin that can be built");
     let router = realtime.router().layer(Extension(SignedIn("7")));
-    let request = Request::get("/realtime/sse?groups=room:1").body(Body::empty()).unwrap();
+    let request = Request::get("/realtime/sse?groups=room:1")
+        .header(EVENT_STREAM.0, EVENT_STREAM.1)
+        .body(Body::empty())
+        .unwrap();
     let _stream = call(router, request).await;
     assert_eq!(realtime.presence().contains("room:1", 7).await, Ok(true));
 }

@@ -15,7 +15,7 @@ use futures_util::{FutureExt, StreamExt};
 use http::Request;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tests::{Fold, Frame, Server, USER_HEADER};
+use tests::{EVENT_STREAM, Fold, Frame, Server, USER_HEADER};
 use tokio::time::sleep;
 use tower::ServiceExt;
 use umbral_presence::{
@@ -76,7 +76,8 @@ fn start() -> (Names, Realtime) {
 
 /// An event stream of a user, or of nobody where the id is empty.
 async fn open(realtime: &Realtime, user: &str, query: &str) -> BodyDataStream {
-    let mut request = Request::get(format!("/realtime/sse?{query}"));
+    let mut request = Request::get(format!("/realtime/sse?{query}"))
+        .header(EVENT_STREAM.0, EVENT_STREAM.1);
     if !user.is_empty() {
         request = request.header(USER_HEADER, user);
     }

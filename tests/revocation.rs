@@ -12,7 +12,7 @@ use axum::{Router, body::Body};
 use futures_util::{SinkExt, StreamExt};
 use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
-use tests::{DEADLINE, Pipes, Server, USER_HEADER};
+use tests::{DEADLINE, EVENT_STREAM, Pipes, Server, USER_HEADER};
 use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
 use tower::ServiceExt;
@@ -50,7 +50,9 @@ async fn call(router: Router, request: Request<Body>) -> Response<Body> {
 }
 
 async fn open(realtime: &Realtime, query: &str) -> Response<Body> {
-    let request = Request::get(format!("/realtime/sse?{query}")).header(USER_HEADER, "7");
+    let request = Request::get(format!("/realtime/sse?{query}"))
+        .header(EVENT_STREAM.0, EVENT_STREAM.1)
+        .header(USER_HEADER, "7");
     call(realtime.router(), request.body(Body::empty()).expect("a request")).await
 }
 

@@ -68,6 +68,7 @@ async fn a_reconnect_begins_with_a_snapshot_whatever_was_seen_before() {
         let mut socket = TcpStream::connect(server.address).await.expect("a server");
         let request = format!(
             "GET /realtime/sse?groups=room:1{v} HTTP/1.1\r\nhost: here\r\n{USER_HEADER}: 7\r\n\
+             accept: text/event-stream\r\n\
              last-event-id: {id}\r\n\r\n"
         );
         socket.write_all(request.as_bytes()).await.expect("room in the buffer");

@@ -112,7 +112,7 @@ export class Person {
 
   static async enter(server, group, user) {
     const person = new Person();
-    const headers = user ? { cookie: `user=${user}` } : {};
+    const headers = { accept: "text/event-stream", ...(user && { cookie: `user=${user}` }) };
     const address = `${server.url}/realtime/sse?groups=${encodeURIComponent(group)}`;
     const response = await fetch(address, { headers, signal: person.#abort.signal });
     assert.equal(response.status, 200);

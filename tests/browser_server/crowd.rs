@@ -27,6 +27,7 @@ pub(crate) async fn come(State(realtime): State<Realtime>, Json(crowd): Json<Cro
     for i in 0..crowd.count {
         sleep_until(start + Duration::from_secs(1) * i / crowd.per_second.get()).await;
         let request = Request::get(&path)
+            .header(header::ACCEPT, "text/event-stream")
             .header(header::COOKIE, format!("user={}-{i}", crowd.name))
             .body(Body::empty());
         let Ok(request) = request else {

@@ -65,7 +65,8 @@ async fn noise(world: &World, start: &[u8], random: &mut Random) {
 
 async fn half_a_request(world: &World, user: &str, random: &mut Random) {
     let request = format!(
-        "GET /realtime/sse?groups={ROOM} HTTP/1.1\r\nhost: here\r\n{USER_HEADER}: {user}\r\n\r\n"
+        "GET /realtime/sse?groups={ROOM} HTTP/1.1\r\nhost: here\r\n\
+         accept: text/event-stream\r\n{USER_HEADER}: {user}\r\n\r\n"
     );
     let mut socket = world.connect().await;
     if random.below(2) == 0 {

@@ -334,7 +334,8 @@ async fn open_sse(
     user: Option<&str>,
 ) -> io::Result<Result<Transport, (u16, Value)>> {
     let user = user.map(|user| format!("{USER_HEADER}: {user}\r\n")).unwrap_or_default();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{user}\r\n");
+    let accept = "accept: text/event-stream\r\n";
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{accept}{user}\r\n");
     socket.write_all(request.as_bytes()).await?;
     let (head, mut body) = read_head(socket).await?;
     if head.status != 200 {

@@ -21,6 +21,6 @@ pub use self::{
     proxy::{Mode, Proxy},
     random::Random,
     routes::{Chunks, call, control},
-    server::{Server, USER_HEADER},
+    server::{EVENT_STREAM, Server, USER_HEADER},
     wait::{DEADLINE, eventually, settled},
 };

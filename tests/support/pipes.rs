@@ -59,7 +59,8 @@ impl Pipes {
     pub async fn event_stream(&self, user: &str, query: &str, bytes: usize) -> DuplexStream {
         let mut pipe = self.connect(bytes);
         let request = format!(
-            "GET /realtime/sse?{query} HTTP/1.1\r\nhost: here\r\n{USER_HEADER}: {user}\r\n\r\n"
+            "GET /realtime/sse?{query} HTTP/1.1\r\nhost: here\r\n\
+             accept: text/event-stream\r\n{USER_HEADER}: {user}\r\n\r\n"
         );
         pipe.write_all(request.as_bytes()).await.expect("a server that reads");
         pipe

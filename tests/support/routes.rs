@@ -7,7 +7,10 @@ use serde_json::Value;
 use tower::ServiceExt;
 use umbral_presence::Realtime;
 
-use crate::{client::Frame, server::USER_HEADER};
+use crate::{
+    client::Frame,
+    server::{EVENT_STREAM, USER_HEADER},
+};
 
 /// Calls a route.
 ///
@@ -52,7 +55,9 @@ impl Chunks {
     ///
     /// Where it is refused.
     pub async fn open(realtime: &Realtime, user: &str, query: &str) -> Self {
-        let request = Request::get(format!("/realtime/sse?{query}")).header(USER_HEADER, user);
+        let request = Request::get(format!("/realtime/sse?{query}"))
+            .header(EVENT_STREAM.0, EVENT_STREAM.1)
+            .header(USER_HEADER, user);
         let response = call(realtime, request.body(Body::empty()).expect("a request")).await;
         assert_eq!(response.status(), 200);
         Self(response.into_body().into_data_stream())

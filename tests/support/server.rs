@@ -11,6 +11,9 @@ use crate::wait::eventually;
 /// The tests' session layer: who says so is signed in.
 pub const USER_HEADER: &str = "x-user";
 
+/// What whoever wants an event stream says.
+pub const EVENT_STREAM: (&str, &str) = ("accept", "text/event-stream");
+
 /// A server that stops when it is dropped.
 #[derive(Debug)]
 pub struct Server {

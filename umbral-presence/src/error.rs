@@ -75,6 +75,14 @@ pub(crate) enum BuildProblem {
     )]
     AllowedOrigin { origin: String },
     #[error(
+        "the allowed origin {origin:?} has a '*', which no page's origin has, so that it would match none; name each origin in full, such as \"https://app.example.com\""
+    )]
+    WildcardOrigin { origin: String },
+    #[error(
+        "the allowed host {host:?} is none: a host is a name or an address, with the port if only that one is meant, such as \"example.com\" or \"127.0.0.1:3000\""
+    )]
+    AllowedHost { host: String },
+    #[error(
         "`with_state` is given two values of the type {name}; wrap one of them in a type of its own"
     )]
     State { name: &'static str },

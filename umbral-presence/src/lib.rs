@@ -63,7 +63,6 @@ mod group;
 mod hub;
 mod limits;
 mod message;
-mod origin;
 mod outbox;
 mod plugin;
 mod presence;

@@ -6,14 +6,13 @@ use http::{HeaderName, request::Parts};
 
 use crate::{
     access::{
-        AnyPolicy, Door, GroupPolicy, IdentityResolver, PolicyAsyncFn, PolicyFn, PublicGroupsOnly,
-        Recheck,
+        AnyPolicy, Door, Gate, GroupPolicy, IdentityResolver, OriginFault, PolicyAsyncFn, PolicyFn,
+        PublicGroupsOnly, Recheck,
     },
     error::{BuildError, BuildProblem},
     hub::Hub,
     limits::Limits,
     message::{AnyHandler, MessageHandler},
-    origin::AllowedOrigins,
     realtime::Realtime,
     spec::{
         PresenceSpec,
@@ -53,7 +52,7 @@ pub struct RealtimePlugin {
     identity: IdentityResolver,
     policy: Box<dyn AnyPolicy>,
     handler: Option<Box<dyn AnyHandler>>,
-    origins: AllowedOrigins,
+    gate: Gate,
     recheck_every: Option<Duration>,
     recheck_headers: Vec<HeaderName>,
     limits: Limits,
@@ -79,7 +78,7 @@ impl RealtimePlugin {
             identity: IdentityResolver::ANONYMOUS,
             policy: Box::new(PublicGroupsOnly),
             handler: None,
-            origins: AllowedOrigins::default(),
+            gate: Gate::default(),
             recheck_every: None,
             recheck_headers: Vec::new(),
             limits: Limits::default(),
@@ -166,11 +165,35 @@ impl RealtimePlugin {
     /// answers, besides the server's own. Their requests carry this server's cookies if
     /// those are `SameSite=None; Secure`.
     ///
-    /// Name the public origin here too where a proxy changes the `Host` header on the way.
+    /// The own origin needs no name where the browser says by `Sec-Fetch-Site` that the page is
+    /// of the origin that it calls, as browsers do over TLS and on localhost, or where `Host`
+    /// arrives as the browser sent it. Over plain HTTP, and for a WebSocket of a browser that
+    /// does not send it with one, name the public origin here too where a proxy changes `Host`.
     pub fn allowed_origins<O: AsRef<str>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
         for origin in origins {
-            if let Err(origin) = self.origins.insert(origin.as_ref()) {
-                self.problems.push(BuildProblem::AllowedOrigin { origin });
+            let origin = origin.as_ref();
+            if let Err(fault) = self.gate.allow_origin(origin) {
+                let origin = origin.to_owned();
+                self.problems.push(match fault {
+                    OriginFault::Wildcard => BuildProblem::WildcardOrigin { origin },
+                    OriginFault::Form => BuildProblem::AllowedOrigin { origin },
+                });
+            }
+        }
+        self
+    }
+
+    /// The hosts that the server goes by: `"example.com"` with any port, `"127.0.0.1:3000"`
+    /// with this one. A request with another `Host` is refused. Without it any will do.
+    ///
+    /// It is for a server in a private network or on a developer's machine: a page elsewhere
+    /// can have its own name lead there (*DNS rebinding*), and is an own page for the browser
+    /// then. Behind a proxy these are the hosts that the proxy sends.
+    pub fn allowed_hosts<H: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        for host in hosts {
+            let host = host.as_ref();
+            if !self.gate.allow_host(host) {
+                self.problems.push(BuildProblem::AllowedHost { host: host.to_owned() });
             }
         }
         self
@@ -289,7 +312,7 @@ impl RealtimePlugin {
         Ok(Realtime::new(Site {
             door: Arc::new(Door::new(hub, self.identity, self.policy)),
             handler: self.handler,
-            origins: self.origins,
+            gate: self.gate,
             recheck: recheck.unwrap_or_default(),
             base: self.base,
         }))

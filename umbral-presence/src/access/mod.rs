@@ -1,6 +1,7 @@
 //! Who may come in, and where: asking the application, at first and again.
 
 mod door;
+mod gate;
 mod head;
 mod identity;
 mod policy;
@@ -9,6 +10,7 @@ mod recheck;
 pub use self::policy::{GroupPolicy, PublicGroupsOnly};
 pub(crate) use self::{
     door::{Asker, Closed, Door, IdentityError, Unfit},
+    gate::{Foreign, Gate, OriginFault, wants_events},
     head::TooLong,
     identity::IdentityResolver,
     policy::{AnyPolicy, PolicyAsyncFn, PolicyFn},

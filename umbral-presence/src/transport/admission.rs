@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{HEARTBEAT, Site, refusal::Refusal};
 use crate::{
-    access::Unfit,
+    access::{Unfit, wants_events},
     connection::{Opening, Token},
     frame::{Dialect, Transport},
     group::GroupName,
@@ -39,9 +39,15 @@ pub(super) fn query<Q: DeserializeOwned>(uri: &Uri) -> Result<Q, Refusal> {
         .map_err(|error| Refusal::bad_request("bad_query", error.body_text()))
 }
 
-/// Refuses pages of foreign origins.
+/// Refuses pages of foreign origins, and requests to other hosts.
 pub(super) fn check_origin(site: &Site, parts: &Parts) -> Result<(), Refusal> {
-    if site.origins.allow(parts) { Ok(()) } else { Err(Refusal::origin()) }
+    site.gate.admit(parts).map_err(Refusal::foreign)
+}
+
+/// Refuses what is no script that wants to read a stream.
+fn check_kind(parts: &Parts, transport: Transport) -> Result<(), Refusal> {
+    let is_meant = transport == Transport::WebSocket || wants_events(&parts.headers);
+    if is_meant { Ok(()) } else { Err(Refusal::no_event_stream()) }
 }
 
 /// Group names, each once. Of more than a connection may have none is looked at.
@@ -82,6 +88,7 @@ pub(super) async fn admit(
     };
     let names = query.groups.split(',').filter(|_| !query.groups.is_empty());
     let groups = group_names(site, names)?;
+    check_kind(parts, transport)?;
     let request = site.recheck.kept(parts)?;
     let token = if v1 && transport == Transport::Sse { Some(token()?) } else { None };
     let dialect = Dialect { transport, v1 };

@@ -26,10 +26,9 @@ use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
-    access::{Door, Recheck},
+    access::{Door, Gate, Recheck},
     group::MAX_GROUP_NAME_BYTES,
     message::AnyHandler,
-    origin::AllowedOrigins,
 };
 
 /// How often a stream shows that it is alive, when it has nothing else to say.
@@ -46,7 +45,7 @@ const PREFLIGHT: Duration = Duration::from_secs(600);
 pub(crate) struct Site {
     pub(crate) door: Arc<Door>,
     pub(crate) handler: Option<Box<dyn AnyHandler>>,
-    pub(crate) origins: AllowedOrigins,
+    pub(crate) gate: Gate,
     pub(crate) recheck: Recheck,
     /// The path that everything is served under.
     pub(crate) base: String,
@@ -64,7 +63,7 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
     // Each group may be named twice, in `groups` and in `sync`.
     let names = site.door.hub.limits.groups_per_connection.saturating_mul(2).saturating_add(1);
     let control = DefaultBodyLimit::max(names.saturating_mul(CONTROL_NAME_BYTES));
-    let cors = (!site.origins.is_empty()).then(|| cors(site.clone()));
+    let cors = site.gate.allows_origins().then(|| cors(site.clone()));
     // HTTP/2 asks by `CONNECT`.
     let websocket = MethodFilter::GET.or(MethodFilter::CONNECT);
     let router = Router::new()
@@ -87,7 +86,7 @@ async fn no_method() -> StatusCode {
 
 /// Lets pages of the allowed origins read the answers, with the cookies of this server.
 fn cors(site: Arc<Site>) -> CorsLayer {
-    let is_allowed = move |origin: &HeaderValue, _: &Parts| site.origins.contains(origin);
+    let is_allowed = move |origin: &HeaderValue, _: &Parts| site.gate.names(origin);
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(is_allowed))
         .allow_credentials(true)

@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::{
-    access::{Closed, IdentityError, TooLong},
+    access::{Closed, Foreign, IdentityError, TooLong},
     ask::Unanswered,
     group::GroupName,
     hub::Full,
@@ -60,9 +60,23 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, "denied", message)
     }
 
-    pub(super) fn origin() -> Self {
-        let message = "pages of this origin may not connect; the server can allow it by name";
-        Self::new(StatusCode::FORBIDDEN, "origin", message)
+    pub(super) fn foreign(foreign: Foreign) -> Self {
+        let (code, message) = match foreign {
+            Foreign::Origin => {
+                ("origin", "pages of this origin may not connect; the server can allow it by name")
+            }
+            Foreign::Host => {
+                ("host", "the server does not go by this host; it can allow it by name")
+            }
+        };
+        Self::new(StatusCode::FORBIDDEN, code, message)
+    }
+
+    /// Nothing says that an event stream is wanted.
+    pub(super) fn no_event_stream() -> Self {
+        let message =
+            "this is an event stream; ask for it with the header `Accept: text/event-stream`";
+        Self::new(StatusCode::NOT_ACCEPTABLE, "no_event_stream", message)
     }
 
     fn identity(error: &IdentityError) -> Self {

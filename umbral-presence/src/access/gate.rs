@@ -1,0 +1,202 @@
+//! Which requests come in. A browser sends its cookies along whatever page asks, so a stream
+//! that somebody else's page opens would act as the visitor.
+//!
+//! What a browser says of the page that asks:
+//!
+//! | request | `Sec-Fetch-Site` | `Origin` | `Referer` |
+//! |---|---|---|---|
+//! | `GET` of an own page | over TLS and on localhost | – | unless the page forbids it |
+//! | `POST` of an own page | over TLS and on localhost | yes | unless the page forbids it |
+//! | by a script of another page that wants the answer | over TLS and on localhost | yes | unless the page forbids it |
+//! | by another page's `<img>` | over TLS and on localhost | – | unless the page forbids it |
+//! | WebSocket | not by every browser | yes | – |
+//!
+//! The browser's client has a `Referer` sent whatever the page forbids, so that over plain
+//! HTTP its `GET` of the stream is judged by the same origin as its `POST` of `control`.
+
+use std::collections::HashSet;
+
+use http::{
+    HeaderMap, HeaderValue, Uri, header,
+    request::Parts,
+    uri::{Authority, Scheme},
+};
+
+/// Says which requests come in: what pages they may be from, and to which hosts they may go.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gate {
+    /// The origins that may connect besides the server's own.
+    origins: HashSet<Origin>,
+    /// The hosts that the server goes by; any where there is none.
+    hosts: Vec<Authority>,
+}
+
+/// Why a request does not come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Foreign {
+    /// A page of another origin has made it.
+    Origin,
+    /// The server does not go by the host that it asks for.
+    Host,
+}
+
+/// Why a text is no origin that can be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OriginFault {
+    /// A `*` stands for nothing.
+    Wildcard,
+    Form,
+}
+
+impl Gate {
+    /// Lets pages of an origin in: `scheme://host[:port]`.
+    pub(crate) fn allow_origin(&mut self, text: &str) -> Result<(), OriginFault> {
+        if text.contains('*') {
+            return Err(OriginFault::Wildcard);
+        }
+        self.origins.insert(Origin::parse(text).ok_or(OriginFault::Form)?);
+        Ok(())
+    }
+
+    /// Adds a host that the server goes by: `host[:port]`, without a port for any port. Says
+    /// whether it can be one.
+    pub(crate) fn allow_host(&mut self, text: &str) -> bool {
+        let host = text.parse::<Authority>().ok();
+        // An authority that is not digits behind its last colon has no port.
+        let host = host.filter(|host| !host.as_str().contains(['@', '*']) && has_sound_port(host));
+        host.map(|host| self.hosts.push(host)).is_some()
+    }
+
+    pub(crate) fn allows_origins(&self) -> bool {
+        !self.origins.is_empty()
+    }
+
+    /// Whether this origin is one of those that are allowed by name.
+    pub(crate) fn names(&self, origin: &HeaderValue) -> bool {
+        Origin::of(origin).is_some_and(|origin| self.origins.contains(&origin))
+    }
+
+    /// Whether the request comes in, by its own words and its browser's.
+    ///
+    /// `Sec-Fetch-Site` is the browser's own judgement, which no page can write and no proxy
+    /// needs to understand. Where there is none the page's origin is compared with the host
+    /// that the request asks for. What says nothing of a page is another program, or a picture
+    /// in a page over plain HTTP, which [`wants_events`] keeps from opening a stream.
+    pub(crate) fn admit(&self, parts: &Parts) -> Result<(), Foreign> {
+        let Parts { headers, uri, .. } = parts;
+        let host = host(headers, uri);
+        if !self.hosts.is_empty() && !host.as_ref().is_some_and(|host| self.goes_by(host)) {
+            return Err(Foreign::Host);
+        }
+        let origin = headers.get(header::ORIGIN);
+        let admitted = match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+            Some(b"same-origin" | b"none") => true,
+            Some(_) => origin.is_some_and(|origin| self.names(origin)),
+            None => {
+                let page = origin.map(Origin::of).or_else(|| referer(headers));
+                page.is_none_or(|page| {
+                    page.is_some_and(|page| self.is_at_home(&page, host.as_ref()))
+                })
+            }
+        };
+        if admitted { Ok(()) } else { Err(Foreign::Origin) }
+    }
+
+    fn goes_by(&self, host: &Authority) -> bool {
+        let is_it = |known: &Authority| {
+            let port = known.port_u16();
+            known.host().eq_ignore_ascii_case(host.host())
+                && (port.is_none() || port == host.port_u16())
+        };
+        self.hosts.iter().any(is_it)
+    }
+
+    fn is_at_home(&self, page: &Origin, host: Option<&Authority>) -> bool {
+        self.origins.contains(page) || host.is_some_and(|host| page.is_of(host))
+    }
+}
+
+/// Whether it is a script that asks for an event stream, or a person by the address bar. A
+/// picture's, a style sheet's or a frame's address can be written by anybody who may post
+/// one, and would show whoever looks at it.
+///
+/// Every `EventSource` sends the `Accept`; a `fetch` without it shows in `Sec-Fetch-Dest`.
+pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
+    let mut accepted = headers.get_all(header::ACCEPT).iter();
+    let says_so = accepted.any(|value| {
+        let kinds = value.to_str().unwrap_or_default().split(',');
+        let mut kinds = kinds.map(|kind| kind.split(';').next().unwrap_or_default().trim());
+        kinds.any(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
+    });
+    let destination = headers.get("sec-fetch-dest").map(HeaderValue::as_bytes);
+    says_so || matches!(destination, Some(b"empty" | b"document"))
+}
+
+/// The host that a request asks for. HTTP/2 has the authority in the place of `Host`.
+fn host(headers: &HeaderMap, uri: &Uri) -> Option<Authority> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    host.or_else(|| uri.authority().map(Authority::as_str))?.parse().ok()
+}
+
+/// The origin of the page that a request refers to, as far as it is one.
+fn referer(headers: &HeaderMap) -> Option<Option<Origin>> {
+    let referer = headers.get(header::REFERER).filter(|referer| !referer.is_empty())?;
+    let page = referer.to_str().ok().and_then(|page| page.parse::<Uri>().ok());
+    Some(page.and_then(Origin::of_page))
+}
+
+fn has_sound_port(host: &Authority) -> bool {
+    let name = host.host();
+    let port = &host.as_str()[name.len()..];
+    !name.is_empty() && (port.is_empty() || host.port_u16().is_some())
+}
+
+/// A page's origin: `https://example.com:8443`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Origin {
+    scheme: Scheme,
+    host: String,
+    /// The scheme's own where none is written.
+    port: Option<u16>,
+}
+
+impl Origin {
+    fn of(header: &HeaderValue) -> Option<Self> {
+        Self::parse(header.to_str().ok()?)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let uri = text.parse::<Uri>().ok()?;
+        // An origin has no path; `Uri` gives it the root one.
+        let bare = !text.ends_with('/') && uri.path_and_query().is_none_or(|path| path == "/");
+        Self::of_page(uri).filter(|_| bare)
+    }
+
+    fn of_page(uri: Uri) -> Option<Self> {
+        let parts = uri.into_parts();
+        let (scheme, authority) = (parts.scheme?, parts.authority?);
+        (!authority.as_str().contains('@')).then(|| Self {
+            host: authority.host().to_ascii_lowercase(),
+            port: authority.port_u16().or_else(|| default_port(&scheme)),
+            scheme,
+        })
+    }
+
+    /// Whether the page came from this server. The scheme cannot be compared, since TLS may
+    /// end before this server; it says which port is left out.
+    fn is_of(&self, server: &Authority) -> bool {
+        server.host().eq_ignore_ascii_case(&self.host)
+            && server.port_u16().or_else(|| default_port(&self.scheme)) == self.port
+    }
+}
+
+fn default_port(scheme: &Scheme) -> Option<u16> {
+    match scheme.as_str() {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
