@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 use tests::{Fold, Frame};
+use umbral_presence::{GroupName, MAX_GRACE, MAX_GROUP_NAME_BYTES, MAX_USER_ID_BYTES, UserId};
 
 #[derive(Deserialize)]
 struct Case {
@@ -28,5 +29,53 @@ fn frames_fold_to_the_roster_of_the_case() {
         }
         assert_eq!(roster.members(), members, "{name}");
         assert_eq!(roster.version(), Some(version), "{name}");
+    }
+}
+
+/// The rules of names, which the attribute and the browser's client read too.
+#[derive(Deserialize)]
+struct Names {
+    most_bytes: usize,
+    most_grace_seconds: u64,
+    refused: Vec<[String; 2]>,
+    but_in_ids: Vec<char>,
+    names: Vec<Name>,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    text: String,
+    times: usize,
+    good: bool,
+}
+
+fn names() -> Names {
+    serde_json::from_str(include_str!("vectors/names.json")).expect("JSON")
+}
+
+#[test]
+fn names_are_taken_and_refused_as_by_the_attribute_and_the_client() {
+    let rules = names();
+    for Name { text, times, good } in rules.names {
+        let name = text.repeat(times);
+        assert_eq!(GroupName::new(&name).is_ok(), good, "{name:?}");
+    }
+    assert_eq!(rules.most_bytes, MAX_GROUP_NAME_BYTES);
+    assert_eq!(rules.most_bytes, MAX_USER_ID_BYTES);
+    assert_eq!(rules.most_grace_seconds, MAX_GRACE.as_secs());
+}
+
+#[test]
+fn characters_are_taken_and_refused_as_by_the_attribute_and_the_client() {
+    let Names { refused, but_in_ids, .. } = names();
+    let point = |text: &str| u32::from_str_radix(text, 16).unwrap();
+    let refused: Vec<_> = refused.iter().map(|[first, last]| point(first)..=point(last)).collect();
+    for c in '\0'..=char::MAX {
+        let is_refused = refused.iter().any(|range| range.contains(&u32::from(c)));
+        let name = format!("a{c}b");
+        let shown = c.escape_unicode();
+        assert_eq!(GroupName::new(&name).is_err(), is_refused, "{shown}");
+        let is_refused = is_refused && !but_in_ids.contains(&c);
+        assert_eq!(UserId::new(&name).is_err(), is_refused, "{shown}");
     }
 }

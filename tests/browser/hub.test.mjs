@@ -9,6 +9,7 @@ import { Browser, plain, until } from "./page.mjs";
 
 const GROUP = "room:42";
 const vectors = JSON.parse(readFileSync(new URL("../vectors/handlers.json", import.meta.url), "utf8"));
+const names = JSON.parse(readFileSync(new URL("../vectors/names.json", import.meta.url), "utf8"));
 const ADA = { id: "1" };
 const BEN = { id: "2" };
 
@@ -707,4 +708,30 @@ test("over a WebSocket, messages wait for the connection, and are not sent as an
   page.realtime.send(GROUP, "chat", "four");
   await until("the message", () => last.sent.length);
   assert.deepEqual(last.sent, [{ group: GROUP, event: "chat", data: "four" }]);
+});
+
+test("names are taken and refused as by the server and the attribute", async () => {
+  const page = browser.open();
+  const isTaken = (name) => {
+    try {
+      page.realtime.subscribe(name, {}).unsubscribe();
+      return true;
+    } catch (error) {
+      assert.match(error.message, /a group name is/);
+      return false;
+    }
+  };
+  for (const { text, times, good } of names.names)
+    assert.equal(isTaken(text.repeat(times)), good, JSON.stringify(text));
+  const ranges = names.refused.map((range) => range.map((each) => parseInt(each, 16)));
+  const isRefused = (point) => ranges.some(([first, last]) => first <= point && point <= last);
+  for (let point = 0; point <= 0x10ffff; point += 1) {
+    // What is taken makes a room, so of those only what stands beside a range, and some more.
+    const isNear = ranges.some(([first, last]) => first - 1 === point || last + 1 === point);
+    const isSurrogate = point >= 0xd800 && point <= 0xdfff;
+    if (!isRefused(point) && !isNear && !isSurrogate && point % 97) continue;
+    const wanted = !isRefused(point) && !isSurrogate;
+    assert.equal(isTaken(`a${String.fromCodePoint(point)}b`), wanted, point.toString(16));
+  }
+  assert.equal(names.most_bytes, 200);
 });

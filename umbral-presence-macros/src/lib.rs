@@ -8,6 +8,7 @@ mod args;
 mod diag;
 mod expand;
 mod model;
+mod name;
 mod pattern;
 #[cfg(test)]
 mod tests;

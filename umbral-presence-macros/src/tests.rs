@@ -6,6 +6,7 @@ use std::{str::FromStr, time::Duration};
 
 use proc_macro2::TokenStream;
 use proptest::{collection, prelude::*, sample};
+use serde_json::Value;
 use syn::DeriveInput;
 
 use self::holds::holds;
@@ -13,6 +14,7 @@ use crate::{
     args::{Args, KEYS},
     diag::Problems,
     model::{Declaration, Matcher, Target},
+    name::{MAX_GRACE, MAX_NAME_BYTES, is_refused},
 };
 
 /// Shows the declaration to `look`, where there is one; gives back everything that is wrong.
@@ -96,6 +98,39 @@ fn the_docs_lose_one_space_of_each_line() {
         let found = read("prefix = \"a:\"", item, |a| assert_eq!(a.target.docs, docs));
         assert_eq!(found, [""; 0]);
     }
+}
+
+/// The cases of names that the runtime and the browser's client read too.
+fn vectors() -> Value {
+    serde_json::from_str(include_str!("../../tests/vectors/names.json")).unwrap()
+}
+
+#[test]
+fn names_are_taken_and_refused_as_by_the_runtime_and_the_client() {
+    let vectors = vectors();
+    for case in vectors["names"].as_array().unwrap() {
+        let times = usize::try_from(case["times"].as_u64().unwrap()).unwrap();
+        let name = case["text"].as_str().unwrap().repeat(times);
+        let found = problems(&format!("exact = {name:?}"), "struct A;");
+        assert_eq!(found.is_empty(), case["good"], "{name:?}: {found:?}");
+    }
+    assert_eq!(vectors["most_bytes"], MAX_NAME_BYTES);
+    assert_eq!(vectors["most_grace_seconds"], MAX_GRACE.as_secs());
+}
+
+#[test]
+fn characters_are_taken_and_refused_as_by_the_runtime_and_the_client() {
+    let vectors = vectors();
+    let point = |text: &Value| u32::from_str_radix(text.as_str().unwrap(), 16).unwrap();
+    let refused = vectors["refused"].as_array().unwrap();
+    let refused: Vec<_> = refused.iter().map(|range| point(&range[0])..=point(&range[1])).collect();
+    for c in '\0'..=char::MAX {
+        let expected = refused.iter().any(|range| range.contains(&u32::from(c)));
+        assert_eq!(is_refused(c), expected, "{}", c.escape_unicode());
+    }
+    // In front of it stands what shows which one it is.
+    let found = problems("prefix = \"a\u{3164}\"", "struct A;");
+    assert!(found[0].starts_with("'\\u{3164}' at byte 1"), "{found:?}");
 }
 
 #[test]

@@ -11,14 +11,9 @@ use crate::{
     args::Texts,
     diag::Problems,
     model::{Matcher, Shape, Target, whole},
+    name::{MAX_GRACE, MAX_NAME_BYTES, is_refused, shown},
     pattern::Pattern,
 };
-
-/// The longest group name, in bytes; the runtime's own limit.
-const MAX_NAME_BYTES: usize = 200;
-
-/// The longest grace; the runtime's own limit.
-const MAX_GRACE: Duration = Duration::from_secs(600);
 
 /// What else an attribute can stand on, by the keyword.
 const OTHER_ITEMS: [&str; 10] =
@@ -177,12 +172,12 @@ pub(crate) fn characters(text: &LitStr, problems: &mut Problems) {
         );
         problems.at(text, message);
     }
-    let bad = |c: &char| c.is_whitespace() || c.is_control() || *c == ',';
-    if let Some((at, character)) = value.char_indices().find(|(_, c)| bad(c)) {
-        let right = value.replace(|c| bad(&c), "-");
+    if let Some((at, character)) = value.char_indices().find(|(_, c)| is_refused(*c)) {
+        let right = value.replace(is_refused, "-");
         let message = format!(
-            "{character:?} at byte {at}; a group's name has no whitespace, control character \
-             or comma: write {right:?}, say"
+            "{} at byte {at}; a group's name has no whitespace, invisible character or comma: \
+             write {right:?}, say",
+            shown(character)
         );
         problems.at(text, message);
     }

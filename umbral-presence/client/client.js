@@ -92,7 +92,7 @@
 
     enter(group) {
       if (!this.base) throw new Error("umbral.realtime: call configure({ base }) first");
-      if (typeof group !== "string" || !/^(?!@)[^\s,\p{Cc}\p{Cs}\p{DI}\uFFF9-\uFFFB]+$/u.test(group) || new Blob([group]).size > 200) {
+      if (typeof group !== "string" || !/^(?!@)[^\s,\p{Cc}\p{Cs}\p{DI}\u2800\uFFF9-\uFFFB]+$/u.test(group) || new Blob([group]).size > 200) {
         const rule = "1 to 200 bytes without white space, invisible characters, comma or leading @";
         throw new TypeError(`umbral.realtime: a group name is ${rule}, not ${JSON.stringify(group)}`);
       }

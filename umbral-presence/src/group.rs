@@ -4,13 +4,19 @@ use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
+use crate::invisible::{Shown, is_invisible};
+
 /// The longest group name, in bytes.
 pub const MAX_GROUP_NAME_BYTES: usize = 200;
 
-/// A valid group name: 1 to 200 bytes of UTF-8 without whitespace, control characters
+/// A valid group name: 1 to 200 bytes of UTF-8 without whitespace, invisible characters
 /// or commas, not starting with `@`.
 ///
-/// The comma separates names in a query, and `@` begins the names of the library's own
+/// Invisible are control characters, those that Unicode calls `Default_Ignorable_Code_Point`
+/// (among them the zero-width ones, U+FEFF, those that turn the direction of writing, and the
+/// parts that join or vary an emoji), the marks of annotations and the empty Braille cell:
+/// two names that look the same are the same name, but for letters of different scripts that
+/// look alike. The comma separates names in a query, and `@` begins the names of the library's own
 /// channels. Cloning is cheap: the text is shared.
 ///
 /// ```
@@ -61,7 +67,7 @@ fn fault(name: &str) -> Option<NameFault> {
 
 /// The first character that no group name may hold, and the byte where it stands.
 pub(crate) fn bad_character(text: &str) -> Option<(usize, char)> {
-    text.char_indices().find(|(_, c)| c.is_whitespace() || c.is_control() || *c == ',')
+    text.char_indices().find(|(_, c)| c.is_whitespace() || is_invisible(*c) || *c == ',')
 }
 
 impl fmt::Display for GroupName {
@@ -190,7 +196,7 @@ pub(crate) enum NameFault {
     TooLong { bytes: usize },
     #[error("it starts with '@', which is kept for the library's own channels")]
     Reserved,
-    #[error("{character:?} at byte {at}; a name has no whitespace, control character or comma")]
+    #[error("{} at byte {at}; a name has no whitespace, invisible character or comma", Shown(*.character))]
     Character { at: usize, character: char },
     #[error("{expected} was expected")]
     Family { expected: &'static str },

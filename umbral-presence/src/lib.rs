@@ -61,6 +61,7 @@ mod error;
 mod frame;
 mod group;
 mod hub;
+mod invisible;
 mod limits;
 mod message;
 mod outbox;

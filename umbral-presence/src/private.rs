@@ -143,7 +143,7 @@ where
 }
 
 /// Checks a constant that is a prefix or an exact name, while the user's crate compiles: a
-/// panic in a constant is an error of the compiler at the caller's place. White space
+/// panic in a constant is an error of the compiler at the caller's place. What is refused
 /// beyond ASCII is left to `build()`, since a constant function cannot look it up.
 ///
 /// # Panics
@@ -159,7 +159,7 @@ pub const fn check(text: &str) {
     while at < bytes.len() {
         let byte = bytes[at];
         let bad = byte.is_ascii_whitespace() || byte.is_ascii_control() || byte == b',';
-        assert!(!bad, "a group's name has no whitespace, control character or comma");
+        assert!(!bad, "a group's name has no whitespace, invisible character or comma");
         at += 1;
     }
 }

@@ -4,11 +4,14 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
+use crate::invisible::is_invisible;
+
 /// The longest user id, in bytes.
 pub const MAX_USER_ID_BYTES: usize = 200;
 
 /// A signed-in user's id: the primary key as text, so that `i64`, `String` and `Uuid`
-/// keys all fit. 1 to 200 bytes without control characters.
+/// keys all fit. 1 to 200 bytes without control characters and other
+/// [invisible](crate::GroupName) ones, and without whitespace other than the plain space.
 ///
 /// Cloning is cheap: the text is shared.
 ///
@@ -28,10 +31,11 @@ impl UserId {
     ///
     /// # Errors
     ///
-    /// [`InvalidUserId`] where it is empty, too long or holds a control character.
+    /// [`InvalidUserId`] where it is empty, too long or holds a character that is refused.
     pub fn new(id: impl AsRef<str>) -> Result<Self, InvalidUserId> {
         let id = id.as_ref();
-        if id.is_empty() || id.len() > MAX_USER_ID_BYTES || id.contains(char::is_control) {
+        let is_refused = |c: char| is_invisible(c) || (c.is_whitespace() && c != ' ');
+        if id.is_empty() || id.len() > MAX_USER_ID_BYTES || id.contains(is_refused) {
             let end = id.floor_char_boundary(MAX_USER_ID_BYTES);
             return Err(InvalidUserId(id[..end].into()));
         }
@@ -72,6 +76,6 @@ impl Serialize for UserId {
 /// A text that is no user id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a user id: an id has 1 to {MAX_USER_ID_BYTES} bytes and no control character"
+    "{0:?} is not a user id: an id has 1 to {MAX_USER_ID_BYTES} bytes, no invisible character, and no whitespace but the plain space"
 )]
 pub struct InvalidUserId(Box<str>);

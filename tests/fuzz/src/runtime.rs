@@ -1,7 +1,7 @@
 //! The runtime's inputs from outside. Each function takes any bytes, and panics where the
 //! library does, or where it breaks a promise.
 
-use std::{cell::OnceCell, future::Future, time::Duration};
+use std::{cell::OnceCell, future::Future, sync::LazyLock, time::Duration};
 
 use axum::body::{Body, to_bytes};
 use futures_util::{SinkExt, StreamExt};
@@ -23,13 +23,27 @@ struct Doc {
     doc: String,
 }
 
+/// Whether no name holds this character, by the cases of `tests/vectors`.
+fn is_refused(c: char) -> bool {
+    static RANGES: LazyLock<Vec<[u32; 2]>> = LazyLock::new(|| {
+        let rules = include_str!("../../vectors/names.json");
+        let rules: serde_json::Value = serde_json::from_str(rules).expect("JSON");
+        let ranges = rules["refused"].as_array().expect("a list");
+        let point = |text: &serde_json::Value| {
+            u32::from_str_radix(text.as_str().expect("a text"), 16).expect("a code point")
+        };
+        ranges.iter().map(|range| [point(&range[0]), point(&range[1])]).collect()
+    });
+    RANGES.iter().any(|[first, last]| (*first..=*last).contains(&u32::from(c)))
+}
+
 /// A name is taken where it keeps the rules and refused otherwise; a typed group is read
 /// from the name that it writes, and from no other.
 pub fn group_name(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let is_good = (1..=MAX_GROUP_NAME_BYTES).contains(&text.len())
         && !text.starts_with('@')
-        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == ',');
+        && !text.contains(is_refused);
     match GroupName::new(&text) {
         Ok(name) => {
             assert!(is_good, "{text:?}");

@@ -10,6 +10,7 @@ use super::{MAX_GRACE, Matching, Origin, PresenceSpec, pattern::Pattern};
 use crate::{
     error::BuildProblem,
     group::{GroupName, MAX_GROUP_NAME_BYTES, bad_character},
+    invisible::Shown,
 };
 
 /// Every spec of one `Realtime`, ready to be asked for the owner of a name.
@@ -267,7 +268,8 @@ fn prefix_fault(prefix: &str) -> Option<String> {
         ));
     }
     bad_character(prefix).map(|(at, character)| {
-        format!("{character:?} at byte {at}; a name has no whitespace, control character or comma")
+        let character = Shown(character);
+        format!("{character} at byte {at}; a name has no whitespace, invisible character or comma")
     })
 }
 
