@@ -2,6 +2,8 @@
 // tab is a page of the tests.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import puppeteer from "puppeteer-core";
 import { chromium } from "playwright-core";
 import { DEADLINE, changes, until } from "./server.mjs";
@@ -16,7 +18,27 @@ export async function startBrowser(name) {
 
 /** Starts a Chromium with a profile of its own. */
 export function startChromium() {
-  return chromium.launch({
+  return chromium.launch(chromiumOptions());
+}
+
+/** Starts a Chromium whose one profile is kept in a folder; gives its context. */
+export function startPersistent(folder) {
+  return chromium.launchPersistentContext(folder, chromiumOptions());
+}
+
+/** Starts a Chromium at an address with nobody who drives it, since those who drive a browser
+ * switch off what they do not expect, such as prerendering; gives what ends it. */
+export async function startUndriven(folder, url) {
+  const { executablePath, args } = chromiumOptions();
+  const browser = spawn(executablePath, [...args, "--headless", `--user-data-dir=${folder}`, url], { stdio: "ignore" });
+  return async () => {
+    browser.kill();
+    await once(browser, "exit");
+  };
+}
+
+function chromiumOptions() {
+  return {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
     // Playwright switches the back/forward cache off.
@@ -31,15 +53,17 @@ export function startChromium() {
       "--disable-sync",
       `--host-resolver-rules=MAP ${INSECURE} 127.0.0.1`,
     ],
-  });
+  };
 }
 
-function startFirefox() {
+/** Starts a Firefox with these preferences. */
+export function startFirefox(extraPrefsFirefox = {}) {
   return puppeteer.launch({
     browser: "firefox",
     protocol: "webDriverBiDi",
     executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr",
     headless: true,
+    extraPrefsFirefox,
   });
 }
 
@@ -82,7 +106,7 @@ class Firefox {
   }
 }
 
-class Profile {
+export class Profile {
   #drive;
 
   constructor(context, drive) {

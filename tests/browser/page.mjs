@@ -7,8 +7,10 @@ import { createHub } from "../../umbral-presence/client/worker.js";
 
 // `import` works in modules only here; a test says what it gives.
 const SOURCE = (await readFile(new URL("../../umbral-presence/client/client.js", import.meta.url), "utf8")) //
-  .replaceAll("import(", "load(");
+  .replaceAll("import(", "load(")
+  .replace("__HASH__", "0123456789abcdef");
 const ORIGIN = "http://page.test";
+const SCRIPT = { src: `${ORIGIN}/realtime/client.js` };
 
 /** Web Locks, as far as the client uses them. */
 class Locks {
@@ -84,48 +86,66 @@ const load = (/** @type {string} */ address) =>
 /** A browser: one hub, and pages that share it. */
 export class Browser {
   server = new Server();
-  #locks = new Locks();
+  locks = new Locks();
   #ports = [];
   #pages = [];
 
   constructor() {
     globalThis.fetch = this.server.fetch;
-    Object.defineProperty(globalThis, "navigator", { value: { locks: this.#locks }, configurable: true });
+    Object.defineProperty(globalThis, "navigator", { value: { locks: this.locks }, configurable: true });
     this.hub = createHub(`${ORIGIN}/realtime/`);
   }
 
   /** A page that has loaded the script; without a worker it gets its hub by what it imports. */
-  open({ worker = true, imports = load } = {}) {
+  open({ worker = true, imports = load, prerendering = false, script = SCRIPT, globals = {} } = {}) {
     const { hub } = this;
     const ports = this.#ports;
     const events = new EventTarget();
     this.#pages.push(events);
     const [errors, logged] = [[], []];
-    const currentScript = { src: `${ORIGIN}/realtime/client.js` };
-    const document = Object.assign(new EventTarget(), { currentScript, hidden: false });
+    class Document extends EventTarget {
+      isPrerendered = prerendering;
+      get currentScript() {
+        return script;
+      }
+      get hidden() {
+        return false;
+      }
+      get prerendering() {
+        return this.isPrerendered;
+      }
+    }
+    const document = new Document();
+    const log = (...words) => logged.push(words.join(" "));
     class SharedWorker {
       constructor() {
         const { port1, port2 } = new MessageChannel();
         ports.push(port1, port2);
         hub.serve(port1);
+        port1.postMessage({ t: "here" });
         this.port = port2;
       }
     }
     const page = createContext({
       ...(worker && { SharedWorker }),
       load: imports,
-      console: { error: (...words) => logged.push(words.join(" ")) },
+      Document,
+      console: { error: log, warn: log, debug: log },
       MessageChannel,
       URL,
       Blob,
       setTimeout,
       clearTimeout,
       queueMicrotask,
-      navigator: { locks: this.#locks },
+      performance,
+      navigator: { locks: this.locks },
       location: { href: `${ORIGIN}/` },
       document,
-      addEventListener: events.addEventListener.bind(events),
+      addEventListener(...listener) {
+        (this === document ? document : events).addEventListener(...listener);
+      },
       reportError: (error) => errors.push(error),
+      ...globals,
     });
     runInContext("Symbol.dispose ??= Symbol('dispose'); Symbol.asyncDispose ??= Symbol('asyncDispose');", page);
     runInContext(SOURCE, page);

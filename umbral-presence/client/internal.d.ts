@@ -5,7 +5,7 @@
 //   page (client.js) ── port ── hub (worker.js) ── stream ── server
 //
 // The hub is in a SharedWorker; in one of the tabs where there is none (leader.js); in each tab
-// where there are no Web Locks. Over a WebSocket it is extended by ws.js.
+// where Web Locks or channels cannot be used. Over a WebSocket it is extended by ws.js.
 
 import type { Failure, PresenceEvent, Snapshot } from "./client.mjs";
 
@@ -51,7 +51,13 @@ declare global {
     /** What the server has said of the group. */
     status: "wanted" | "live" | "denied";
     error: Failure | null;
+    /** Another one where keys may be another roster's, that is with another stream, or where
+     * the group was left in between. */
+    id: number;
   }
+
+  /** A member with its key. */
+  type Entry = [key: number, member: any];
 
   /** Stale until its snapshot comes. */
   type CreateRoster = () => Roster;
@@ -81,8 +87,10 @@ declare global {
   interface Message {
     t: "attach" | "want" | "vanish" | "identity" | "retry";
     groups: string[];
-    /** Held by the tab for as long as it is there. */
-    lock?: string;
+    /** Held by the tab for as long as it is there; `null` where locks cannot be used. */
+    lock?: string | null;
+    /** The tab's user wants to know what the hub does. */
+    debug?: boolean;
   }
 
   /** One connection to the server. */
@@ -239,25 +247,35 @@ declare global {
   interface Room {
     status: "connecting" | "live" | "denied";
     error: Failure | null;
+    /** Whether the server declares that the group has presence. */
+    presence: boolean;
+    /** What has been written to the console. */
+    said?: string | null;
     /** `null` until the first snapshot. */
     members: Map<number, any> | null;
+    /** The hub's roster that these have come from. */
+    roster?: number;
     /** What is shown, made when it is looked at, for many changes may come at once. */
     list: readonly any[] | null;
     shown: Snapshot<any> | null;
     watches: Set<Watch>;
     listeners: Set<{ handlers: any }>;
-    /** A snapshot; who has come and gone since the last one is told first. The keys of another
-     * connection are others, so members are told apart by id, or by all that is shown of them. */
-    sync(members: [number, any][]): void;
+    /** A snapshot; who has come and gone since the last one is told first. Members are told apart
+     * by their keys where both snapshots are of one roster of the server, for two of them may be
+     * shown alike. Else those with the same id are the same member, or those that are shown
+     * alike where there is none, and it is counted how many there are. */
+    sync(entries: Entry[], roster: number): void;
     change(changes: Change[]): void;
     emit(event: string, member: any): void;
+    /** What keeps the room from being live, or from having members. */
+    failure(): Failure | null;
     tell(): void;
     /** Nothing is known until the next word of the hub. */
     forget(): void;
     snapshot(): Snapshot<any>;
   }
 
-  type CreateRoom = () => Room;
+  type CreateRoom = (group: string) => Room;
 
   /** A subscription as its user has it, without the type of its members. */
   interface Subscribed extends Snapshot<any> {
@@ -273,7 +291,7 @@ declare global {
     subscribe(groups: string | string[], handlers: any): { unsubscribe(): void };
     send(group: string, event: string, data?: unknown): void;
     reconnect(): void;
-    configure(options: { base?: string; transport?: string }): void;
+    configure(options: { base?: string; transport?: string; debug?: boolean }): void;
     readonly configured: boolean;
   }
 
@@ -283,20 +301,32 @@ declare global {
     base?: string;
     /** The script of the hub. */
     hub: string;
+    /** Whether what the hub does is written to the console. */
+    debug: boolean;
     rooms: Map<string, Room>;
     /** Listeners for what is for all tabs. */
     everywhere: Set<{ handlers: any }>;
     port: Port | null;
-    /** What the hub is to hear once there is one. */
-    waiting: object[];
+    /** Messages that wait for a hub; so many at most, and no other user's. */
+    unsent: { text: string }[];
     status: Hub["status"];
     me: string | null;
     error: Failure | null;
+    /** What has been written to the console. */
+    said?: string | null;
     /** How often a hub has been looked for. */
     starts: number;
+    /** How often of late that was in vain, and when the last time, by the monotonic clock. */
+    tries: number;
+    since: number;
+    /** Whether a hub is or will be looked for, or this is no page. */
+    begun?: boolean;
     /** What has failed to load is loaded under another name, for a browser may keep the failure. */
     again: string;
-    /** There is no SharedWorker here. */
+    /** Web Locks, once they have been tried: a browser that blocks cookies has them and refuses
+     * every request, and so does a sandboxed frame. */
+    locks: LockManager | null;
+    /** A SharedWorker cannot be used here. */
     alone?: boolean;
     planned?: boolean;
     /** Another user may have signed in: what the hub has said before it knows is not heard. */
@@ -305,6 +335,9 @@ declare global {
     leave?: (value?: unknown) => void;
 
     url(script: string): string;
+    /** A script of the server's, which no build tool is to look for. */
+    load(script: string): Promise<any>;
+    log(text: string): void;
     /** A handler that throws breaks nothing else. */
     call(handler: Function, ...values: any[]): void;
     /** The room of a group, which is wanted from now on. A name that the server would refuse
@@ -314,12 +347,23 @@ declare global {
     /** Tells the hub which groups are wanted, the changes of one task together: a group that is
      * left and entered in one task keeps its members. */
     plan(): void;
-    post(message: object): void;
+    /** Tells the hub. Where there is none yet only what is sent to the application waits: all
+     * else the hub is told when it is there. */
+    post(message: any): void;
     /** Takes a message of the hub. */
     receive(message: any): void;
+    /** Looks for a hub once this is a page that somebody looks at. */
+    begin(): void;
     /** Looks for a hub; again where there was one before. A policy that refuses workers shows by
-     * an event of the worker, and not by an exception. */
-    start(): void;
+     * an event of the worker, and not by an exception. A worker that comes too late never hears
+     * of this tab: it is told only once it has said that it is `here`. */
+    start(): Promise<void>;
+    /** Does so once more in a while, unless somebody else does first. A hub that dies at once, and
+     * a script that cannot be loaded, are tried at a falling pace. */
+    restart(nth: number): void;
+    /** Tries the locks; gives whether another tab leads, which is then to be followed though there
+     * may be a worker here. Shared, so that two that ask at once do not see each other. */
+    isLed(lock: string): Promise<boolean | void>;
     /** Says to a hub that this tab is there, and holds a lock for as long as it is: the hub
      * waits for it, and so notices a tab that is closed or has crashed. */
     attach(port: Port): void;
@@ -331,7 +375,7 @@ declare global {
   }
 
   /** Reaches the leader's hub (leader.js). */
-  type Join = (base: string, script: string, name: string) => Promise<Port>;
+  type Join = (base: string, script: string, name: string, locks: LockManager | null) => Promise<Port>;
 
   /** The events of a subscription (iterate.js). */
   type Iterate = (presence: Subscribed, synced: boolean) => AsyncIterableIterator<PresenceEvent<any>>;

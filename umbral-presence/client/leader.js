@@ -1,14 +1,36 @@
 // The hub where there is no SharedWorker: in one of the tabs, the leader, which the others
-// reach over a BroadcastChannel. Without Web Locks every tab has a hub of its own.
+// reach over a BroadcastChannel. Where either cannot be used every tab has a hub of its own.
+/** What a message within a page takes at most, in milliseconds. */
+const TRIAL = 3000;
+
+/** Whether what is said in one channel is heard in another one: where cookies are blocked it may
+ * throw, or bring nothing. */
+const hasChannels = await new Promise((done) => {
+  try {
+    const name = `umbral-presence-trial-${Math.random()}`;
+    const [heard, said] = [new BroadcastChannel(name), new BroadcastChannel(name)];
+    const end = (/** @type {boolean} */ works) => {
+      heard.close();
+      said.close();
+      done(works);
+    };
+    heard.onmessage = () => end(true);
+    setTimeout(end, TRIAL, false);
+    said.postMessage(null);
+  } catch {
+    done(false);
+  }
+});
+
 /** This tab's way to the leader, which ends when the page goes, be it into a cache. @type {Port | null} */
 let joined = null;
 
 /** @type {Join} */
-export const join = async (base, script, name) => {
+export const join = async (base, script, name, locks) => {
   /** @type {{createHub: CreateHub}} */
-  const { createHub } = await import(script);
-  if (!navigator.locks) return alone(createHub(base));
+  const { createHub } = await import(/* webpackIgnore: true */ /* @vite-ignore */ script);
   if (joined) return joined;
+  if (!locks || !hasChannels) return alone(createHub(base));
 
   const id = Math.random();
   const channel = new BroadcastChannel(name);
@@ -29,23 +51,24 @@ export const join = async (base, script, name) => {
     }
     if (to === "all" && greeting) port.postMessage(greeting);
   };
-  const election = stand(() => lead(createHub(base), name), `${name}-leader`);
-  // A frozen page could not do its duty.
-  document.addEventListener("freeze", election.leave);
-  document.addEventListener("resume", election.enter);
+  const election = stand(() => lead(createHub(base), name), locks, `${name}-leader`);
+  const left = new AbortController();
+  // A frozen page could not do its duty. An element may be named like a method of the document.
+  addEventListener.call(document, "freeze", election.leave, left);
+  addEventListener.call(document, "resume", election.enter, left);
   onLeaving(() => {
     joined = null;
+    left.abort();
     election.leave();
     channel.close();
-    document.removeEventListener("freeze", election.leave);
-    document.removeEventListener("resume", election.enter);
   });
   return (joined = port);
 };
 
 /** Takes part in an election.
- * @param {() => () => void} lead takes up the work; gives what ends it @param {string} lock */
-const stand = (lead, lock) => {
+ * @param {() => () => void} lead takes up the work; gives what ends it
+ * @param {LockManager} locks @param {string} lock */
+const stand = (lead, locks, lock) => {
   let leave = () => {};
   const enter = () => {
     leave();
@@ -60,7 +83,7 @@ const stand = (lead, lock) => {
         };
       });
     // Who leaves before being elected hears of it by a rejection.
-    navigator.locks.request(lock, { signal: abort.signal }, hold).catch(() => {});
+    locks.request(lock, { signal: abort.signal }, hold).catch(() => {});
   };
   enter();
   return { enter, leave: () => leave() };

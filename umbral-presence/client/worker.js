@@ -14,8 +14,10 @@ export const STREAM = {
   cache: /** @type {const} */ ("no-store"),
 };
 
+const random = (below = 1) => Math.random() * below;
+
 /** @type {CreateRoster} */
-export const createRoster = () => ({ members: new Map(), v: -1, status: "wanted", error: null });
+export const createRoster = () => ({ members: new Map(), v: -1, id: random(), status: "wanted", error: null });
 
 /** @type {Fold} */
 export const fold = (roster, { e, d, v, k }) => {
@@ -38,8 +40,6 @@ export const fold = (roster, { e, d, v, k }) => {
     return [event, key, member];
   });
 };
-
-const random = (below = 1) => Math.random() * below;
 
 /** @type {CreateHub} */
 export const createHub = (base) => ({
@@ -105,9 +105,9 @@ export const createHub = (base) => ({
   show(group, tabs) {
     const roster = this.rosters.get(group);
     if (!roster || roster.status === "wanted") return;
-    const { status, error, v } = roster;
+    const { status, error, v, id } = roster;
     const members = v < 0 ? null : [...roster.members];
-    this.tell(group, { t: "room", group, room: { status, error }, members }, tabs);
+    this.tell(group, { t: "room", group, room: { status, error }, members, roster: id }, tabs);
   },
 
   tell(channel, message, tabs) {
@@ -155,7 +155,7 @@ export const createHub = (base) => ({
     const at = ++this.clock;
     const groups = this.groups();
     for (const [group, roster] of this.rosters)
-      if (!groups.includes(group)) Object.assign(roster, { v: -1, lost: true });
+      if (!groups.includes(group)) Object.assign(roster, { v: -1, id: random(), lost: true });
     const { status = 0, body, wait = 0 } = await this.post(stream, groups);
     if (stream !== this.stream) return;
     if (body?.denied) {
@@ -303,7 +303,7 @@ export const createHub = (base) => ({
   drop() {
     this.stream?.close();
     this.stream = null;
-    for (const roster of this.rosters.values()) Object.assign(roster, { v: -1, lost: false });
+    for (const roster of this.rosters.values()) Object.assign(roster, { v: -1, id: random(), lost: false });
   },
 
   take(stream, frame, done) {
@@ -356,7 +356,10 @@ export const createHub = (base) => ({
   },
 });
 
-if ("onconnect" in globalThis) {
+if ("onconnect" in globalThis && !globalThis.document) {
   const hub = createHub(new URL(".", location.href).href);
-  globalThis.onconnect = ({ ports: [port] }) => hub.serve(port);
+  globalThis.onconnect = ({ ports: [port] }) => {
+    hub.serve(port);
+    port.postMessage({ t: "here" });
+  };
 }

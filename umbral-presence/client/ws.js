@@ -185,7 +185,10 @@ const refusal = async (hub, base) => {
 };
 
 // The worker's script has made a hub of its own, which nobody reaches.
-if ("onconnect" in globalThis) {
+if ("onconnect" in globalThis && !globalThis.document) {
   const hub = createHub(new URL(".", location.href).href);
-  globalThis.onconnect = ({ ports: [port] }) => hub.serve(port);
+  globalThis.onconnect = ({ ports: [port] }) => {
+    hub.serve(port);
+    port.postMessage({ t: "here" });
+  };
 }

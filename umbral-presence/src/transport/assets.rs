@@ -1,4 +1,4 @@
-//! The browser client, served as it is written but for its comments.
+//! The browser client, served as it is written but for its comments and indentation.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -18,6 +18,10 @@ use super::comments::blanked;
 /// a deployment for as long as a tab of it is open, so their URLs carry the hash.
 const HASH: &str = "__HASH__";
 
+/// Where `client.mjs` is told its own address. It is put in here, since the package that is published
+/// goes through build tools, and what these make of `import.meta` is a path of the machine that builds.
+const ADDRESS: &str = "\"__ADDRESS__\"";
+
 /// What `client.js` loads: the worker always, the others where they are needed.
 static LOADED: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
     [
@@ -35,7 +39,10 @@ static LOADED_HASH: LazyLock<String> =
 static LOADING: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
     [
         ("client.js", blanked(include_str!("../../client/client.js")).replace(HASH, &LOADED_HASH)),
-        ("client.mjs", blanked(include_str!("../../client/client.mjs"))),
+        (
+            "client.mjs",
+            blanked(include_str!("../../client/client.mjs")).replace(ADDRESS, "import.meta.url"),
+        ),
         ("react.mjs", blanked(include_str!("../../client/react.mjs"))),
         ("store.mjs", blanked(include_str!("../../client/store.mjs"))),
     ]
@@ -60,6 +67,9 @@ fn script(parts: &Parts, text: &'static str) -> Response {
         (header::CACHE_CONTROL, cache.to_owned()),
         (header::CONTENT_TYPE, "text/javascript; charset=utf-8".to_owned()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        // They are no secret, and a page of another origin, or in a sandbox that has none, may
+        // not import them otherwise. Who may connect is asked where one connects.
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*".to_owned()),
     ];
     if is_held(&parts.headers, &etag) {
         (StatusCode::NOT_MODIFIED, headers).into_response()

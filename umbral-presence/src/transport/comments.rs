@@ -1,5 +1,5 @@
-//! Takes the comments out of the client's scripts, which are commented where they are written:
-//! every byte of a script is sent to every browser.
+//! Takes the comments and the indentation out of the client's scripts, which are commented where
+//! they are written: every byte of a script is sent to every browser.
 //!
 //! Only comments that have their lines to themselves go, and their lines stay, empty, so that an
 //! error in a browser names the line of the source. This reads the project's own scripts and is
@@ -13,13 +13,16 @@ enum Inside {
     Expression(usize),
 }
 
-/// The script with each line empty that holds nothing but a comment.
+/// The script with each line empty that holds nothing but a comment, and the others without
+/// their indentation.
 pub(super) fn blanked(script: &str) -> String {
     let mut served = String::with_capacity(script.len());
     let mut inside = Vec::new();
     let mut rest = script;
     while !rest.is_empty() {
-        let comment = if inside.is_empty() { whole_lines(rest) } else { 0 };
+        // Within a template the blanks are text.
+        let is_code = inside.is_empty();
+        let comment = if is_code { whole_lines(rest) } else { 0 };
         let (taken, left) = if comment > 0 {
             let (comment, left) = rest.split_at(comment);
             served.extend(comment.matches('\n'));
@@ -28,7 +31,7 @@ pub(super) fn blanked(script: &str) -> String {
             (after_line(rest, &mut inside), rest)
         };
         let (line, left) = left.split_at(taken);
-        served.push_str(line);
+        served.push_str(if is_code { line.trim_start_matches([' ', '\t']) } else { line });
         rest = left;
     }
     served
@@ -124,6 +127,12 @@ mod tests {
             "// one\nlet a = 1; // stays\n  // two\n  /** three */\n/*\n four `\n*/\nlet b;\n";
         assert_eq!(blanked(script), "\nlet a = 1; // stays\n\n\n\n\n\nlet b;\n");
         assert_eq!(blanked("let a;\n// no line follows"), "let a;\n");
+    }
+
+    #[test]
+    fn indentation_goes_but_for_that_of_a_template() {
+        let script = "if (a) {\n  b(`\n  c ${\n  d}\n`);\n\t}\n";
+        assert_eq!(blanked(script), "if (a) {\nb(`\n  c ${\n  d}\n`);\n}\n");
     }
 
     #[test]
