@@ -76,8 +76,8 @@ fn start() -> (Names, Realtime) {
 
 /// An event stream of a user, or of nobody where the id is empty.
 async fn open(realtime: &Realtime, user: &str, query: &str) -> BodyDataStream {
-    let mut request = Request::get(format!("/realtime/sse?{query}"))
-        .header(EVENT_STREAM.0, EVENT_STREAM.1);
+    let mut request =
+        Request::get(format!("/realtime/sse?{query}")).header(EVENT_STREAM.0, EVENT_STREAM.1);
     if !user.is_empty() {
         request = request.header(USER_HEADER, user);
     }
