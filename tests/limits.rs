@@ -93,7 +93,7 @@ async fn a_reader_that_falls_behind_is_told_how_many_messages_it_missed() {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_send_buffer_size(8 * 1024).expect("a socket option that is there");
     socket.bind(([127, 0, 0, 1], 0).into()).expect("loopback");
-    let limits = Limits { outbox_bytes: 32 * 1024, ..Limits::default() };
+    let limits = Limits { outbox_bytes: 48 * 1024, ..Limits::default() };
     let plugin = Server::plugin().limits(limits);
     let server = Server::start_on(socket.listen(16).expect("a port"), plugin);
     for kind in Kind::ALL {
@@ -162,6 +162,45 @@ async fn a_control_call_for_as_many_groups_as_allowed_fits() {
     let groups: Vec<_> = (0..1000).map(|n| format!("room:{n:0>190}")).collect();
     let body = json!({ "conn": "0".repeat(32), "n": 1, "groups": groups, "sync": groups });
     assert_eq!(control(&realtime, "7", &body).await.0, 404);
+}
+
+/// The longest names, of which each byte takes two in an answer.
+fn longest_names(count: usize) -> Vec<String> {
+    let tails = (0..count).map(|n| format!("{n:0>2}"));
+    tails.map(|tail| format!("room:private{}{tail}", "\\".repeat(186))).collect()
+}
+
+#[tokio::test]
+async fn the_smallest_outbox_holds_the_answer_to_a_client_that_is_let_in_nowhere() {
+    for (outbox_bytes, groups, payload_bytes) in [(4096, 6, 3072), (47_724, 100, 8192)] {
+        let limits = Limits {
+            outbox_bytes,
+            groups_per_connection: groups,
+            payload_bytes,
+            ..Limits::default()
+        };
+        let server = Server::start(Server::plugin().limits(limits)).await;
+        let names = longest_names(groups);
+        assert_eq!(names[0].len(), 200);
+        let query = names.join(",").replace('\\', "%5C");
+        for kind in [Kind::SseV1, Kind::WsV1] {
+            let mut client = Client::open(&server, kind, Some("7"), &query).await;
+            let hello = client.event("@hello").await;
+            assert_eq!(hello.data["denied"], json!(names), "{kind:?}");
+        }
+        let mut client = Client::open(&server, Kind::WsV1, Some("7"), "").await;
+        client.event("@hello").await;
+        client.send(&json!({ "op": "join", "groups": names })).await;
+        let mut left = names.clone();
+        while !left.is_empty() {
+            let denied = client.event("@denied").await.data;
+            let denied = denied["groups"]
+                .as_array()
+                .cloned()
+                .unwrap_or_else(|| vec![denied["group"].clone()]);
+            left.retain(|name| !denied.contains(&json!(name)));
+        }
+    }
 }
 
 #[tokio::test]

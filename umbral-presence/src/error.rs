@@ -4,13 +4,13 @@ use std::{fmt, time::Duration};
 
 use crate::{
     group::InvalidGroupName,
-    limits::MIN_OUTBOX_BYTES,
+    limits::{MIN_MESSAGE_BYTES, MIN_OUTBOX_BYTES},
     spec::{MAX_GRACE, PresenceSpec, declared::Place},
+    user::InvalidUserId,
 };
 
 /// Everything that is wrong with a [`RealtimePlugin`](crate::RealtimePlugin), found by
 /// [`build`](crate::RealtimePlugin::build) in one go.
-#[derive(Debug)]
 pub struct BuildError {
     problems: Vec<BuildProblem>,
 }
@@ -97,6 +97,18 @@ pub(crate) enum BuildProblem {
     )]
     SmallOutbox { bytes: usize },
     #[error(
+        "the limit outbox_bytes is {bytes} and groups_per_connection is {groups}: the answer to a client that is let into none of them may not fit, which would end its connection; give outbox_bytes at least {least}, or groups_per_connection at most {most}"
+    )]
+    OutboxForGroups { bytes: usize, groups: usize, least: usize, most: usize },
+    #[error(
+        "the limit outbox_bytes is {bytes} and payload_bytes is {payload}: the change of one member may not fit, so that each would cost everybody a snapshot; give outbox_bytes at least {least}, or payload_bytes at most {most}"
+    )]
+    OutboxForPayload { bytes: usize, payload: usize, least: usize, most: usize },
+    #[error(
+        "the limit message_bytes is {bytes}, too little for a message that names one group; at least {MIN_MESSAGE_BYTES}"
+    )]
+    ShortMessage { bytes: usize },
+    #[error(
         "the limit inbound_bytes_per_second is {bytes}, too little for message_bytes of {message_bytes} and messages_per_second of {messages_per_second}, each of which counts as 1 KiB at least; at least {least}"
     )]
     SlowInbound { bytes: usize, message_bytes: usize, messages_per_second: u32, least: usize },
@@ -123,7 +135,7 @@ impl BuildProblem {
 }
 
 /// Why a message was not sent. Nothing has been sent then, to nobody.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// The group is none.
@@ -131,7 +143,7 @@ pub enum SendError {
     Group(#[from] InvalidGroupName),
     /// The user id is none.
     #[error(transparent)]
-    User(#[from] crate::user::InvalidUserId),
+    User(#[from] InvalidUserId),
     /// The event's name is not for applications.
     #[error(
         "{0:?} is not an event name for a message: it has 1 to 200 bytes without control characters, and starts neither with \"presence:\" nor with '@', which are the library's own"
@@ -162,4 +174,45 @@ pub enum SendError {
     /// [`Limits::policy_timeout`](crate::Limits::policy_timeout).
     #[error("the policy gave no answer for {0:?}")]
     Unanswered(String),
+}
+
+/// What `main` returns is printed by `Debug`, and so is what an `unwrap` finds: there, too, an
+/// error is its sentences.
+macro_rules! debug_in_words {
+    ($($error:ty)*) => {$(
+        impl fmt::Debug for $error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    )*};
+}
+
+debug_in_words!(BuildError SendError InvalidGroupName InvalidUserId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{group::GroupName, user::UserId};
+
+    #[test]
+    fn an_error_that_main_returns_is_printed_in_words() {
+        let problems = || vec![BuildProblem::RecheckInterval, BuildProblem::State { name: "u8" }];
+        let build = BuildError::new(problems());
+        let group = GroupName::new("a b").unwrap_err();
+        let user = UserId::new("").unwrap_err();
+        let send = SendError::from(group.clone());
+        let words: Vec<String> = [&build as &dyn std::error::Error, &group, &user, &send]
+            .map(ToString::to_string)
+            .into();
+        let printed =
+            [format!("{build:?}"), format!("{group:?}"), format!("{user:?}"), format!("{send:?}")];
+        assert_eq!(words, printed);
+        assert!(
+            printed[0].starts_with("2 problems:\n- `recheck_every` is given"),
+            "{}",
+            printed[0]
+        );
+        assert!(printed.iter().all(|text| !text.contains('{')), "{printed:?}");
+    }
 }

@@ -166,7 +166,7 @@ impl<G: Group + ?Sized> Group for &G {
 }
 
 /// A text that is not a group name, or not a name of the wanted family.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name:?} is not a group name: {fault}")]
 pub struct InvalidGroupName {
     /// At most the first 200 bytes: an error must not carry a megabyte into a log.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::BuildProblem;
+use crate::{error::BuildProblem, group::MAX_GROUP_NAME_BYTES, outbox::ENTRY_BYTES};
 
 /// The smallest outbox: `@hello` and other answers must fit.
 pub(crate) const MIN_OUTBOX_BYTES: usize = 4 * 1024;
@@ -11,8 +11,25 @@ pub(crate) const MIN_OUTBOX_BYTES: usize = 4 * 1024;
 /// is mostly the same whether it is long or short.
 pub(crate) const MESSAGE_COST: usize = 1024;
 
+/// The smallest WebSocket message: `{"op":"leave","groups":["..."]}` must fit with the longest
+/// name, each byte of it escaped.
+pub(crate) const MIN_MESSAGE_BYTES: usize = 512;
+
+/// What the longest group name takes in an answer: escaped, with quotes and a comma.
+const NAME_BYTES: usize = 2 * MAX_GROUP_NAME_BYTES + 3;
+
+/// What the groups of the longest URL take in an answer, of which each byte is escaped; a comma
+/// and two quotes take the place of a comma.
+const URL_BYTES: usize = 2 * (u16::MAX as usize);
+
+/// What any answer has besides the names in it, the user's id included.
+const ANSWER_BYTES: usize = 1024;
+
 /// The longest tick.
 const MAX_TICK: Duration = Duration::from_secs(60);
+
+/// The longest time for an answer of the application, while which a place is held.
+const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest time to drain in.
 const MAX_DRAIN: Duration = Duration::from_secs(60 * 60);
@@ -43,9 +60,12 @@ pub struct Limits {
     /// Bytes that wait for one connection, each thing that waits counted with 64 bytes more.
     /// Where a reader falls behind by more, snapshots take the place of what groups had to
     /// tell it, and then its oldest messages are dropped, of which it is told. 256 KiB.
-    /// At least 4 KiB.
+    /// At least 4 KiB, enough for the answer to a client that is let into none of its groups
+    /// (467 bytes for each of `groups_per_connection`, and 1 KiB), and for one change of a
+    /// member with `payload_bytes`.
     pub outbox_bytes: usize,
-    /// Bytes of one inbound WebSocket message; a longer one ends the connection. 64 KiB.
+    /// Bytes of one inbound WebSocket message; a longer one ends the connection. 64 KiB; at
+    /// least 512, so that a group's name fits.
     pub message_bytes: usize,
     /// Messages that a WebSocket's client may send in a second; the next one is answered by
     /// `@refused`. 50.
@@ -59,7 +79,7 @@ pub struct Limits {
     /// Bytes of what a resolver may say of one member; more counts as no answer. 8 KiB.
     pub payload_bytes: usize,
     /// How long the identity resolver and the policy may take to answer; after that the
-    /// request gets `503`. 5 s.
+    /// request gets `503`. 5 s; at most a minute.
     pub policy_timeout: Duration,
     /// Bytes of what is kept of each connection's request where
     /// [`recheck_every`](crate::RealtimePlugin::recheck_every) is on: its path and the headers
@@ -67,7 +87,7 @@ pub struct Limits {
     pub recheck_bytes: usize,
     /// How long the members of one call of a batch resolver hold up those of the next; they
     /// appear when it answers. Also how long the snapshot of somebody who joins waits until it
-    /// shows the own user. 2 s.
+    /// shows the own user. 2 s; at most a minute.
     pub resolver_timeout: Duration,
     /// How long [`drain`](crate::Realtime::drain) gives clients to go elsewhere, which they do
     /// spread over this time. 5 s; at most an hour.
@@ -125,6 +145,8 @@ impl Limits {
         ];
         let small = (self.outbox_bytes > 0 && self.outbox_bytes < MIN_OUTBOX_BYTES)
             .then_some(BuildProblem::SmallOutbox { bytes: self.outbox_bytes });
+        let short = (self.message_bytes > 0 && self.message_bytes < MIN_MESSAGE_BYTES)
+            .then_some(BuildProblem::ShortMessage { bytes: self.message_bytes });
         let messages = usize::try_from(self.messages_per_second).unwrap_or(usize::MAX);
         let least = messages.saturating_mul(MESSAGE_COST).max(self.message_bytes);
         let bytes = self.inbound_bytes_per_second;
@@ -134,15 +156,180 @@ impl Limits {
             messages_per_second: self.messages_per_second,
             least,
         });
-        let long = [("tick", self.tick, MAX_TICK), ("drain_window", self.drain_window, MAX_DRAIN)];
+        let long = [
+            ("tick", self.tick, MAX_TICK),
+            ("drain_window", self.drain_window, MAX_DRAIN),
+            ("policy_timeout", self.policy_timeout, MAX_TIMEOUT),
+            ("resolver_timeout", self.resolver_timeout, MAX_TIMEOUT),
+        ];
         let long = long.into_iter().filter(|(_, value, most)| value > most);
         let long = long.map(|(limit, value, most)| BuildProblem::LongLimit { limit, value, most });
         zero.into_iter()
             .filter(|(_, is_zero, _)| *is_zero)
             .map(|(limit, _, default)| BuildProblem::ZeroLimit { limit, default })
             .chain(small)
+            .chain(self.outbox_problems())
+            .chain(short)
             .chain(slow)
             .chain(long)
             .collect()
+    }
+
+    /// What has to fit into an outbox.
+    fn outbox_problems(&self) -> Vec<BuildProblem> {
+        let (bytes, groups, payload) =
+            (self.outbox_bytes, self.groups_per_connection, self.payload_bytes);
+        if bytes < MIN_OUTBOX_BYTES {
+            return Vec::new();
+        }
+        let mut problems = Vec::new();
+        let most = bytes.saturating_sub(ANSWER_BYTES) / (NAME_BYTES + ENTRY_BYTES);
+        let least = self.answer_bytes();
+        if bytes < least {
+            problems.push(BuildProblem::OutboxForGroups { bytes, groups, least, most });
+        }
+        let least = payload.saturating_add(ANSWER_BYTES);
+        if bytes < least {
+            let most = bytes - ANSWER_BYTES;
+            problems.push(BuildProblem::OutboxForPayload { bytes, payload, least, most });
+        }
+        problems
+    }
+
+    /// The longest answer, which is to a client that is let into none of its groups, and the
+    /// places of as many snapshots.
+    fn answer_bytes(&self) -> usize {
+        let groups = self.groups_per_connection;
+        // It names no more than was asked for, by a URL or by a message.
+        let asked = URL_BYTES.saturating_add(groups).max(self.message_bytes);
+        let names = groups.saturating_mul(NAME_BYTES).min(asked);
+        names.saturating_add(groups.saturating_mul(ENTRY_BYTES)).saturating_add(ANSWER_BYTES)
+    }
+
+    /// Limits that have no effect beside others, in words.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let all = self.connections;
+        let mut parts = vec![("connections_per_user", self.connections_per_user)];
+        parts.extend(self.anonymous.map(|anonymous| ("anonymous", anonymous)));
+        let idle = parts.into_iter().filter(|(_, part)| *part > all);
+        let told = idle.map(|(limit, part)| {
+            format!(
+                "the limit {limit} is {part} and connections is {all}, so that it keeps nobody \
+                 from taking every place; give {limit} less than {all}"
+            )
+        });
+        told.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Change = fn(&mut Limits);
+
+    #[test]
+    fn limits_that_cannot_work_together_are_refused_with_both_and_what_would_do() {
+        let cases: &[(Change, &[&str])] = &[
+            (
+                |limits| limits.outbox_bytes = 4096,
+                &[
+                    "outbox_bytes is 4096 and groups_per_connection is 100",
+                    "at least 47724, or groups_per_connection at most 6",
+                    "outbox_bytes is 4096 and payload_bytes is 8192",
+                    "at least 9216, or payload_bytes at most 3072",
+                ],
+            ),
+            (
+                |limits| limits.groups_per_connection = 10_000,
+                &["outbox_bytes is 262144 and groups_per_connection is 10000", "at most 559"],
+            ),
+            (
+                |limits| limits.groups_per_connection = usize::MAX,
+                &["outbox_bytes is 262144 and groups_per_connection is"],
+            ),
+            (
+                |limits| limits.payload_bytes = 1 << 20,
+                &["payload_bytes is 1048576", "at least 1049600, or payload_bytes at most 261120"],
+            ),
+            (
+                |limits| (limits.message_bytes, limits.groups_per_connection) = (1 << 20, 3000),
+                &["outbox_bytes is 262144 and groups_per_connection is 3000"],
+            ),
+            (|limits| limits.message_bytes = 511, &["message_bytes is 511", "at least 512"]),
+            (|limits| limits.message_bytes = 1 << 20, &["inbound_bytes_per_second is 262144"]),
+            (|limits| limits.policy_timeout = Duration::MAX, &["policy_timeout", "at most 60s"]),
+            (|limits| limits.resolver_timeout = Duration::from_secs(61), &["resolver_timeout"]),
+        ];
+        for (change, parts) in cases {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            let problems: Vec<_> = limits.problems().iter().map(ToString::to_string).collect();
+            for part in *parts {
+                assert!(problems.iter().any(|text| text.contains(part)), "{part}: {problems:#?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_refusal_says_would_do_does() {
+        let cases: &[Change] = &[
+            |limits| (limits.outbox_bytes, limits.payload_bytes) = (47_724, 8192),
+            |limits| {
+                (limits.outbox_bytes, limits.groups_per_connection, limits.payload_bytes) =
+                    (4096, 6, 3072);
+            },
+            |limits| limits.groups_per_connection = 559,
+            |limits| limits.groups_per_connection = 1000,
+            |limits| limits.payload_bytes = 261_120,
+            |limits| limits.message_bytes = 512,
+            |limits| limits.connections = 1,
+            |limits| limits.connections = usize::MAX,
+            |limits| limits.anonymous = Some(0),
+            |limits| limits.tick = Duration::ZERO,
+        ];
+        for (i, change) in cases.iter().enumerate() {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            let problems: Vec<_> = limits.problems().iter().map(ToString::to_string).collect();
+            assert_eq!(problems, [""; 0], "case {i}");
+        }
+    }
+
+    #[test]
+    fn every_limit_of_none_at_all_is_refused_by_itself() {
+        let none = Limits {
+            connections: 0,
+            connections_per_user: 0,
+            groups_per_connection: 0,
+            outbox_bytes: 0,
+            message_bytes: 0,
+            messages_per_second: 0,
+            inbound_bytes_per_second: 0,
+            control_per_second: 0,
+            payload_bytes: 0,
+            policy_timeout: Duration::ZERO,
+            recheck_bytes: 0,
+            resolver_timeout: Duration::ZERO,
+            drain_window: Duration::ZERO,
+            tick: Duration::ZERO,
+            anonymous: Some(0),
+        };
+        let problems: Vec<_> = none.problems().iter().map(ToString::to_string).collect();
+        assert_eq!(problems.len(), 12, "{problems:#?}");
+        assert!(
+            problems.iter().all(|text| text.contains("is 0, so that nothing")),
+            "{problems:#?}"
+        );
+    }
+
+    #[test]
+    fn a_limit_that_another_one_makes_idle_is_warned_of() {
+        let warned = |limits: Limits| limits.warnings().join("; ");
+        assert_eq!(warned(Limits::default()), "");
+        let few = warned(Limits { connections: 50, ..Limits::default() });
+        assert!(few.contains("connections_per_user is 100 and connections is 50"), "{few}");
+        let many = warned(Limits { anonymous: Some(30_000), ..Limits::default() });
+        assert!(many.contains("anonymous is 30000 and connections is 20000"), "{many}");
     }
 }

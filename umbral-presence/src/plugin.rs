@@ -301,6 +301,9 @@ impl RealtimePlugin {
                  everybody is anonymous, so nobody will ever be shown"
             );
         }
+        for warning in self.limits.warnings() {
+            tracing::warn!("{warning}");
+        }
         let keeps = (!self.identity.is_anonymous())
             .then_some((self.recheck_headers, self.limits.recheck_bytes));
         let recheck = self.recheck_every.map(|every| Recheck::every(every, keeps));

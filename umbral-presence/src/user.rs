@@ -74,7 +74,7 @@ impl Serialize for UserId {
 }
 
 /// A text that is no user id.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a user id: an id has 1 to {MAX_USER_ID_BYTES} bytes, no invisible character, and no whitespace but the plain space"
 )]
