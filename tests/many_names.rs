@@ -1,0 +1,149 @@
+//! What a request costs that names many groups: no more than its length, and nothing where its
+//! token is none.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use futures_util::{SinkExt, StreamExt};
+use http::Request;
+use serde_json::json;
+use tests::{Chunks, Pipes, Server, USER_HEADER, call, control};
+use tokio_tungstenite::tungstenite::Message;
+use umbral_presence::{Limits, PresenceSpec, Realtime};
+
+const FEW: usize = 5_000;
+const MANY: usize = 10_000;
+
+/// Twice the names take about twice the time; four times where each is compared with each.
+const MOST: f64 = 2.5;
+
+fn realtime() -> Realtime {
+    let limits = Limits {
+        groups_per_connection: MANY,
+        message_bytes: 1024 * 1024,
+        inbound_bytes_per_second: 64 * 1024 * 1024,
+        outbox_bytes: 16 * 1024 * 1024,
+        ..Limits::default()
+    };
+    let specs = PresenceSpec::prefixes(["room:"]).grace(Duration::ZERO);
+    Server::plugin().with_presence(specs).limits(limits).build().expect("a plugin")
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("g{n}")).collect()
+}
+
+/// How many times as long it takes with many names as with few. The machine may be busy, so the
+/// best of several tries counts on each side.
+async fn growth(what: &str, mut took: impl AsyncFnMut(usize) -> Duration) -> f64 {
+    let (mut few, mut many) = (Duration::MAX, Duration::MAX);
+    for _ in 0..5 {
+        few = few.min(took(FEW).await);
+        many = many.min(took(MANY).await);
+    }
+    println!("{what}: {few:?} for {FEW} names, {many:?} for {MANY}");
+    many.as_secs_f64() / few.as_secs_f64()
+}
+
+/// A stream with `v=1`, and its token.
+async fn open(realtime: &Realtime) -> (Chunks, String) {
+    let mut stream = Chunks::open(realtime, "7", "groups=&v=1").await;
+    let token = stream.token().await;
+    (stream, token)
+}
+
+#[tokio::test]
+async fn a_control_call_costs_as_much_as_it_is_long() {
+    let realtime = realtime();
+    let growth = growth("control", async |count| {
+        let (_stream, token) = open(&realtime).await;
+        let (first, second) = (names(count), names(count + 1));
+        // In, and then to others, of which one is new.
+        let start = Instant::now();
+        for (n, groups) in [(1, &first), (2, &second[1..].to_vec())] {
+            let body = json!({ "conn": token, "n": n, "groups": groups, "sync": groups });
+            let (status, _, answer) = control(&realtime, "7", &body).await;
+            assert_eq!(status, 200, "{answer}");
+        }
+        start.elapsed()
+    });
+    let growth = growth.await;
+    assert!(growth < MOST, "{growth}");
+}
+
+#[tokio::test]
+async fn a_query_costs_as_much_as_it_is_long() {
+    let realtime = realtime();
+    let growth = growth("sse", async |count| {
+        let query = format!("groups={}", names(count).join(","));
+        let start = Instant::now();
+        drop(Chunks::open(&realtime, "7", &query).await);
+        start.elapsed()
+    });
+    let growth = growth.await;
+    assert!(growth < MOST, "{growth}");
+}
+
+#[tokio::test]
+async fn an_operation_of_a_websocket_costs_as_much_as_it_is_long() {
+    let realtime = realtime();
+    let pipes = Pipes::serve(&realtime);
+    let growth = growth("join, sync and leave", async |count| {
+        let mut socket = pipes.websocket("7", "groups=").await;
+        let start = Instant::now();
+        for op in ["join", "sync", "leave"] {
+            let text = json!({ "op": op, "groups": names(count) }).to_string();
+            socket.send(Message::text(text)).await.expect("an open connection");
+            if op != "sync" {
+                let answer = socket.next().await.expect("an answer").expect("an answer");
+                let answer = answer.into_text().expect("text");
+                assert!(answer.contains("@joined") || answer.contains("@left"), "{answer:.80}");
+            }
+        }
+        start.elapsed()
+    });
+    let growth = growth.await;
+    assert!(growth < MOST, "{growth}");
+}
+
+#[tokio::test]
+async fn a_token_that_is_none_is_seen_before_a_name_is_looked_at() {
+    let realtime = realtime();
+    let (_stream, token) = open(&realtime).await;
+    let mut took = [Duration::MAX; 2];
+    for _ in 0..5 {
+        for (at, (token, expected)) in
+            [("0".repeat(32), 404), (token.clone(), 400)].iter().enumerate()
+        {
+            // Each name is good but the last one.
+            let mut groups = names(MANY);
+            *groups.last_mut().expect("some") = "a b".to_owned();
+            let body = json!({ "conn": token, "n": 1, "groups": groups });
+            let start = Instant::now();
+            let (status, _, answer) = control(&realtime, "7", &body).await;
+            took[at] = took[at].min(start.elapsed());
+            assert_eq!(status, *expected, "{answer}");
+        }
+    }
+    println!("{MANY} names: {:?} with a bogus token, {:?} with a good one", took[0], took[1]);
+    assert!(took[0] * 2 < took[1], "{took:?}");
+}
+
+#[tokio::test]
+async fn no_more_names_are_read_than_could_be_right() {
+    let limits = Limits { groups_per_connection: 3, ..Limits::default() };
+    let realtime = Server::plugin().limits(limits).build().expect("a plugin");
+    // Whatever comes behind the fourth is not looked at.
+    for groups in ["a,b,c,d", "a,b,c,d,,,", "a,a,a,a"] {
+        let request = Request::get(format!("/realtime/sse?groups={groups}"));
+        let request = request.header(USER_HEADER, "7").body(Body::empty()).expect("a request");
+        let response = call(&realtime, request).await;
+        assert_eq!(response.status(), 400);
+        let body = axum::body::to_bytes(response.into_body(), 1000).await.expect("a body");
+        assert!(String::from_utf8_lossy(&body).contains("too_many_groups"), "{groups}");
+    }
+    let (_stream, token) = open(&realtime).await;
+    let body = json!({ "conn": token, "n": 1, "groups": ["a", "b", "c", "d", "e e", 7] });
+    let (status, _, answer) = control(&realtime, "7", &body).await;
+    assert_eq!((status, &answer["error"]["code"]), (400, &json!("too_many_groups")));
+}
