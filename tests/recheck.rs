@@ -12,8 +12,8 @@ use umbral_presence::{Limits, PresenceSpec, Realtime};
 
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Everybody has been asked for again by then, whenever the round began.
-const ROUND: Duration = Duration::from_secs(21);
+/// Everybody has been asked about again by then.
+const ROUND: Duration = Duration::from_secs(12);
 
 /// What the session layer says of whoever asks.
 #[derive(Clone, Copy, Debug, PartialEq)]

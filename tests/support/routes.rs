@@ -59,6 +59,15 @@ impl Chunks {
             .header(EVENT_STREAM.0, EVENT_STREAM.1)
             .header(USER_HEADER, user);
         let response = call(realtime, request.body(Body::empty()).expect("a request")).await;
+        Self::of(response)
+    }
+
+    /// The stream that an answer is.
+    ///
+    /// # Panics
+    ///
+    /// Where it is a refusal.
+    pub fn of(response: Response<Body>) -> Self {
         assert_eq!(response.status(), 200);
         Self(response.into_body().into_data_stream())
     }
