@@ -1,5 +1,6 @@
 //! What a request costs that names many groups: no more than its length, and nothing where its
 //! token is none.
+#![allow(clippy::print_stdout)]
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use axum::body::Body;
 use futures_util::{SinkExt, StreamExt};
 use http::Request;
 use serde_json::json;
-use tests::{Chunks, Pipes, Server, USER_HEADER, call, control};
+use tests::{Chunks, EVENT_STREAM, Pipes, Server, USER_HEADER, call, control};
 use tokio_tungstenite::tungstenite::Message;
 use umbral_presence::{Limits, PresenceSpec, Realtime};
 
@@ -136,7 +137,8 @@ async fn no_more_names_are_read_than_could_be_right() {
     // Whatever comes behind the fourth is not looked at.
     for groups in ["a,b,c,d", "a,b,c,d,,,", "a,a,a,a"] {
         let request = Request::get(format!("/realtime/sse?groups={groups}"));
-        let request = request.header(USER_HEADER, "7").body(Body::empty()).expect("a request");
+        let request = request.header(EVENT_STREAM.0, EVENT_STREAM.1).header(USER_HEADER, "7");
+        let request = request.body(Body::empty()).expect("a request");
         let response = call(&realtime, request).await;
         assert_eq!(response.status(), 400);
         let body = axum::body::to_bytes(response.into_body(), 1000).await.expect("a body");

@@ -1,5 +1,6 @@
 //! How many connections there may be, and how much the application is asked before there is
 //! one. The clock is the test's.
+#![allow(clippy::print_stdout)]
 
 use std::{
     sync::{
@@ -14,7 +15,7 @@ use futures_util::future::join_all;
 use http::{Request, Response, request::Parts};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tests::{Chunks, Server, USER_HEADER, call, control};
+use tests::{Chunks, EVENT_STREAM, Server, USER_HEADER, call, control};
 use tokio::{task::JoinSet, time::sleep};
 use umbral_presence::{Limits, Realtime, RealtimePlugin};
 
@@ -65,7 +66,8 @@ fn slow_identity(inside: &Inside) -> RealtimePlugin {
 }
 
 async fn get(realtime: &Realtime, path: &str, user: Option<&str>) -> Response<Body> {
-    let mut request = Request::get(format!("/realtime/{path}"));
+    let request = Request::get(format!("/realtime/{path}"));
+    let mut request = request.header(EVENT_STREAM.0, EVENT_STREAM.1);
     if let Some(user) = user {
         request = request.header(USER_HEADER, user);
     }

@@ -1,5 +1,6 @@
 //! Asking again about many: in time, and whoever does not answer holds up nobody else. The clock
 //! is the test's, but for one test.
+#![allow(clippy::print_stdout)]
 
 use std::{
     collections::HashMap,
@@ -11,12 +12,13 @@ use std::{
 };
 
 use axum::body::Body;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::join_all};
 use http::{Request, Response, request::Parts};
 use parking_lot::Mutex;
 use serde_json::json;
-use tests::{Chunks, Server, USER_HEADER, call};
+use tests::{Chunks, EVENT_STREAM, Server, USER_HEADER, call};
 use tokio::time::sleep;
+use tower::ServiceExt;
 use umbral_presence::{Limits, PresenceSpec, Realtime, RealtimePlugin};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -84,23 +86,27 @@ impl Policy {
     }
 }
 
-async fn open(realtime: &Realtime, user: Option<&str>, groups: &str) -> Response<Body> {
-    let mut request = Request::get(format!("/realtime/sse?groups={groups}"));
+fn request(user: Option<&str>, groups: &str) -> Request<Body> {
+    let request = Request::get(format!("/realtime/sse?groups={groups}"));
+    let mut request = request.header(EVENT_STREAM.0, EVENT_STREAM.1);
     if let Some(user) = user {
         request = request.header(USER_HEADER, user);
     }
-    let response = call(realtime, request.body(Body::empty()).expect("a request")).await;
-    assert_eq!(response.status(), 200);
-    response
+    request.body(Body::empty()).expect("a request")
+}
+
+async fn open(realtime: &Realtime, user: Option<&str>, groups: &str) -> Response<Body> {
+    call(realtime, request(user, groups)).await
 }
 
 /// Many users, each with a connection, ten of them in a room.
 async fn crowd(realtime: &Realtime, users: usize) -> Vec<Response<Body>> {
-    let mut streams = Vec::new();
-    for n in 0..users {
-        streams.push(open(realtime, Some(&n.to_string()), &format!("room:{}", n / 10)).await);
-    }
-    streams
+    let router = realtime.router();
+    let opening = (0..users).map(|n| {
+        let request = request(Some(&n.to_string()), &format!("room:{}", n / 10));
+        router.clone().oneshot(request).map(|response| response.expect("an answer"))
+    });
+    join_all(opening).await
 }
 
 /// How many of a crowd are in their rooms.
@@ -125,10 +131,8 @@ fn events(stream: &mut Chunks) -> Vec<String> {
     events
 }
 
-async fn anonymous(realtime: &Realtime, query: &str) -> Chunks {
-    let request = Request::get(format!("/realtime/sse?{query}"));
-    let request = request.body(Body::empty()).expect("a request");
-    Chunks::of(call(realtime, request).await)
+async fn anonymous(realtime: &Realtime, groups: &str) -> Chunks {
+    Chunks::of(open(realtime, None, groups).await)
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,7 +202,7 @@ async fn the_groups_of_a_user_are_asked_about_at_once_and_once_for_all_connectio
 async fn an_anonymous_visitor_is_asked_about_too() {
     let policy = Policy::new(Duration::ZERO);
     let realtime = policy.asked_again();
-    let mut visitor = anonymous(&realtime, "groups=room:1,room:2,room:open").await;
+    let mut visitor = anonymous(&realtime, "room:1,room:2,room:open").await;
     sleep(TOLERANCE).await;
     assert_eq!(events(&mut visitor).len(), 3);
     policy.turn();
@@ -218,7 +222,7 @@ async fn who_signs_in_elsewhere_is_anonymous_no_longer() {
         async move { user }
     });
     let realtime = plugin.recheck_every(EVERY).build().expect("a plugin that can be built");
-    let mut visitor = anonymous(&realtime, "groups=a").await;
+    let mut visitor = anonymous(&realtime, "a").await;
     signed_in.store(true, Ordering::SeqCst);
     sleep(EVERY + TOLERANCE).await;
     assert!(matches!(visitor.frames().now_or_never(), Some(None)), "the stream has ended");
@@ -234,18 +238,15 @@ async fn a_room_that_turns_private_is_left_by_everybody_who_may_not_be_there() {
             streams.push(open(&realtime, Some(&user), "room:1,room:2").await);
         }
     }
-    let mut visitor = anonymous(&realtime, "groups=room:1,room:2").await;
-    let mut mute = anonymous(&realtime, "groups=room:2").await;
+    let mut visitor = anonymous(&realtime, "room:1,room:2").await;
+    let mut mute = anonymous(&realtime, "room:2").await;
     sleep(TOLERANCE).await;
     // They have been told who is there.
     assert!(!events(&mut visitor).is_empty() && !events(&mut mute).is_empty());
     // One more is at the door, with a yes from before.
     let entering = tokio::spawn({
         let realtime = realtime.clone();
-        async move {
-            let request = Request::get("/realtime/sse?groups=room:1").header(USER_HEADER, "late");
-            call(&realtime, request.body(Body::empty()).expect("a request")).await.status()
-        }
+        async move { open(&realtime, Some("late"), "room:1").await.status() }
     });
     sleep(Duration::from_millis(5)).await;
     policy.turn();
