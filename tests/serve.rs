@@ -11,7 +11,7 @@ use std::{io::BufRead, time::Duration};
 
 use tests::Server;
 use tokio::{net::TcpSocket, runtime::Handle};
-use umbral_presence::{Limits, PresenceSpec};
+use umbral_presence::{Limits, MessageContext, MessageHandler, PresenceSpec};
 
 const ROOM: &str = "room:1";
 
@@ -30,10 +30,8 @@ async fn main() {
     socket.set_send_buffer_size(SEND_BUFFER).expect("a socket option that is there");
     socket.bind(([127, 0, 0, 1], 0).into()).expect("loopback");
     let listener = socket.listen(1024).expect("a port");
-    let server = Server::start_on(
-        listener,
-        Server::plugin().limits(limits).with_presence(rooms).with_presence(large),
-    );
+    let plugin = Server::plugin().limits(limits).with_presence(rooms).with_presence(large);
+    let server = Server::start_on(listener, plugin.message_handler(Endless));
     println!("{}", server.address);
     let runtime = Handle::current();
     let obey = tokio::task::spawn_blocking(move || {
@@ -54,6 +52,17 @@ async fn main() {
         }
     });
     obey.await.expect("orders that can be carried out");
+}
+
+/// Handles the message `endless` for ever.
+struct Endless;
+
+impl MessageHandler for Endless {
+    async fn on_message(&self, _: &MessageContext, text: &str) {
+        if text == "endless" {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// As much as a name and a picture's address take.

@@ -51,19 +51,56 @@ async fn watch(server: &Process) -> Client {
 async fn an_idle_websocket_costs_little_memory() {
     const SOCKETS: usize = 2000;
     let server = Process::start(SERVE, OUTBOX).await;
-    let mut sockets = Vec::new();
-    for _ in 0..100 {
-        sockets.push(server.open(Kind::WsV1, None, "room:1").await);
-    }
+    let mut sockets = join_all((0..100).map(|_| idle(&server))).await;
     let before = server.memory("VmRSS");
-    for _ in 0..SOCKETS {
-        let mut socket = server.open(Kind::WsV1, None, "room:1").await;
-        socket.event("presence:sync").await;
-        sockets.push(socket);
+    for _ in 0..SOCKETS / 100 {
+        sockets.extend(join_all((0..100).map(|_| idle(&server))).await);
     }
     let each = server.memory("VmRSS").saturating_sub(before) / SOCKETS;
     println!("an idle WebSocket takes {each} bytes");
     assert!(each < 16 * 1024, "{each} bytes each");
+}
+
+async fn idle(server: &Process) -> Client {
+    let mut socket = server.open(Kind::WsV1, None, "room:1").await;
+    socket.event("presence:sync").await;
+    socket
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::print_stdout)]
+async fn a_text_that_waits_keeps_nothing_of_what_came_with_it() {
+    const SOCKETS: usize = 50;
+    let server = Process::start(SERVE, OUTBOX).await;
+    let clients = join_all((0..SOCKETS).map(|_| idle(&server))).await;
+    let before = server.memory("VmRSS");
+    let clients = join_all(clients.into_iter().map(async |mut client| {
+        let socket = client.socket();
+        // The first one is handled for ever.
+        socket.write_all(&frame(0x81, b"endless")).await.expect("a server");
+        for _ in 0..10 {
+            socket.write_all(&frame(0x82, &[0; 63 * 1024])).await.expect("a server");
+            socket.write_all(&frame(0x81, b"x")).await.expect("a server");
+        }
+        // What is answered at once comes behind all that.
+        let unheard = frame(0x81, &[b'x'; 65_535]);
+        socket.write_all(&unheard).await.expect("a server");
+        client.event("@refused").await;
+        client
+    }))
+    .await;
+    let each = server.memory("VmRSS").saturating_sub(before) / SOCKETS;
+    drop(clients);
+    println!(
+        "with ten texts of a byte that wait, and what came between, a WebSocket takes {each} bytes"
+    );
+    assert!(each < 192 * 1024, "{each} bytes each");
+}
+
+/// A frame of a client, masked by zeros.
+fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).expect("a length of two bytes").to_be_bytes();
+    [&[head, 0xFE], &length[..], &[0; 4], payload].concat()
 }
 
 /// Frames of a client, masked by zeros, over and over: what, the frame, and whether each is
