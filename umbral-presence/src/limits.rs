@@ -7,9 +7,9 @@ use crate::{error::BuildProblem, group::MAX_GROUP_NAME_BYTES, outbox::ENTRY_BYTE
 /// The smallest outbox: `@hello` and other answers must fit.
 pub(crate) const MIN_OUTBOX_BYTES: usize = 4 * 1024;
 
-/// What a WebSocket's message, or a control frame, counts as besides its bytes: the work for it
-/// is mostly the same whether it is long or short.
-pub(crate) const MESSAGE_COST: usize = 1024;
+/// What a frame of a WebSocket counts as besides its bytes: the work for it is mostly the same
+/// whether it is long or short.
+pub(crate) const FRAME_COST: usize = 1024;
 
 /// The smallest WebSocket message: `{"op":"leave","groups":["..."]}` must fit with the longest
 /// name, each byte of it escaped.
@@ -70,9 +70,9 @@ pub struct Limits {
     /// Messages that a WebSocket's client may send in a second; the next one is answered by
     /// `@refused`. 50.
     pub messages_per_second: u32,
-    /// Bytes that are read from one WebSocket in a second, each message and each control frame
-    /// counted with 1 KiB more; what comes faster is read later. 256 KiB. At least as much as
-    /// `message_bytes` and `messages_per_second` ask for.
+    /// Bytes that are read from one WebSocket in a second, each frame counted with 1 KiB more;
+    /// what comes faster is read later. 256 KiB. At least as much as `message_bytes` and
+    /// `messages_per_second` ask for.
     pub inbound_bytes_per_second: usize,
     /// `control` calls for one connection in a second; the next one gets `429`. 20.
     pub control_per_second: u32,
@@ -148,7 +148,7 @@ impl Limits {
         let short = (self.message_bytes > 0 && self.message_bytes < MIN_MESSAGE_BYTES)
             .then_some(BuildProblem::ShortMessage { bytes: self.message_bytes });
         let messages = usize::try_from(self.messages_per_second).unwrap_or(usize::MAX);
-        let least = messages.saturating_mul(MESSAGE_COST).max(self.message_bytes);
+        let least = messages.saturating_mul(FRAME_COST).max(self.message_bytes);
         let bytes = self.inbound_bytes_per_second;
         let slow = (bytes > 0 && bytes < least).then_some(BuildProblem::SlowInbound {
             bytes,

@@ -1,5 +1,5 @@
-//! Texts on their way out, in fragments: a WebSocket's write buffer keeps the size of the
-//! largest frame that has passed through it, for as long as the connection lives.
+//! Texts on their way out, in fragments: a WebSocket's write buffer has the size of the largest
+//! frame that is on its way.
 
 use std::collections::VecDeque;
 

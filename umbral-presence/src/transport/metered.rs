@@ -12,6 +12,9 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+use super::reading::Reading;
+use crate::limits::FRAME_COST;
+
 /// What a read costs at least: the work for it is mostly the same whether it gives much or
 /// little.
 const LEAST: usize = 256;
@@ -29,6 +32,7 @@ const PAUSE: Duration = Duration::from_millis(25);
 pub(super) struct Metered<IO> {
     io: IO,
     per_second: usize,
+    reading: Reading,
     /// When everything that was read so far has been worked off.
     due: Instant,
     /// Present while the client is not read.
@@ -37,11 +41,21 @@ pub(super) struct Metered<IO> {
 
 impl<IO> Metered<IO> {
     pub(super) fn new(io: IO, per_second: usize) -> Self {
-        Self { io, per_second: per_second.max(1), due: Instant::now(), pause: None }
+        Self {
+            io,
+            per_second: per_second.max(1),
+            reading: Reading::default(),
+            due: Instant::now(),
+            pause: None,
+        }
     }
 
-    /// Counts what has been done for the client as so many bytes.
-    pub(super) fn charge(&mut self, bytes: usize) {
+    /// Whether what has been read ends where a message does.
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.reading.is_between_messages()
+    }
+
+    fn charge(&mut self, bytes: usize) {
         let took = Duration::from_secs_f64(bytes as f64 / self.per_second as f64);
         self.due = self.due.max(Instant::now()) + took;
     }
@@ -71,8 +85,9 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Metered<IO> {
         ready!(self.poll_admits(cx));
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        let read = buffer.filled().len() - before;
-        self.charge(read.max(LEAST));
+        let read = &buffer.filled()[before..];
+        let frames = self.reading.go_on(read);
+        self.charge(read.len().max(LEAST) + frames * FRAME_COST);
         Poll::Ready(Ok(()))
     }
 }
@@ -103,15 +118,12 @@ mod tests {
 
     const RATE: usize = 100 * 1024;
 
-    /// How many bytes arrive within ten seconds of what is sent in chunks of this size, as fast
-    /// as it is taken.
-    async fn in_ten_seconds(chunk: usize) -> usize {
+    /// How much of a flood of these bytes, in chunks, is read within ten seconds.
+    async fn in_ten_seconds(bytes: &[u8], chunk: usize) -> usize {
         let (mut theirs, ours) = duplex(chunk);
         let mut ours = Metered::new(ours, RATE);
-        let flood = tokio::spawn(async move {
-            let chunk = vec![0; chunk];
-            while theirs.write_all(&chunk).await.is_ok() {}
-        });
+        let chunk = bytes.repeat(chunk / bytes.len());
+        let flood = tokio::spawn(async move { while theirs.write_all(&chunk).await.is_ok() {} });
         let (start, mut read, mut buffer) = (Instant::now(), 0, [0; 1024]);
         while start.elapsed() < Duration::from_secs(10) {
             read += ours.read(&mut buffer).await.unwrap();
@@ -121,19 +133,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_flood_is_read_at_the_rate_and_a_trickle_by_the_read() {
-        let read = in_ten_seconds(64 * 1024).await;
-        // Ten seconds' worth, and what may be used ahead.
-        assert!((9 * RATE..=12 * RATE).contains(&read), "{read}");
-        let read = in_ten_seconds(6).await;
-        assert!((9..=12).contains(&(read / 6 * LEAST / RATE)), "{read}");
+    async fn bytes_reads_and_frames_of_a_flood_are_all_limited() {
+        // Ten seconds' worth, what may be used ahead, and the frames of one read.
+        let is_ten_seconds = |bytes: usize| (9 * RATE..=14 * RATE).contains(&bytes);
+        // The payload of a frame that is longer than all of it.
+        let long = [0x82, 0xFF, 0, 0, 0, 0x82, 0, 0, 0, 0, 0, 0, 0, 0];
+        let read = in_ten_seconds(&long, 64 * 1024).await;
+        assert!(is_ten_seconds(read), "{read}");
+        let reads = in_ten_seconds(&long, long.len()).await / long.len();
+        assert!(is_ten_seconds(reads * LEAST), "{reads}");
+        // Fragments without any payload.
+        let frames = in_ten_seconds(&[0x00, 0x80, 0, 0, 0, 0], 64 * 1024).await / 6;
+        assert!(is_ten_seconds(frames * FRAME_COST), "{frames}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_slower_than_the_rate_never_waits() {
         let (mut theirs, ours) = duplex(64 * 1024);
         let mut ours = Metered::new(ours, RATE);
-        let mut message = vec![0; RATE / 2];
+        // A binary that is this long with its header.
+        let length = u16::try_from(RATE / 2 - 8).unwrap().to_be_bytes();
+        let mut message = [&[0x82, 0xFE], &length[..], &vec![0; RATE / 2 - 4]].concat();
         for _ in 0..100 {
             theirs.write_all(&message).await.unwrap();
             let start = Instant::now();
@@ -141,17 +161,5 @@ mod tests {
             assert_eq!(start.elapsed(), Duration::ZERO);
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn messages_count_besides_their_bytes() {
-        let (mut theirs, ours) = duplex(64 * 1024);
-        let mut ours = Metered::new(ours, RATE);
-        ours.charge(3 * RATE);
-        theirs.write_all(b"hello").await.unwrap();
-        let start = Instant::now();
-        ours.read_exact(&mut [0; 5]).await.unwrap();
-        let waited = start.elapsed();
-        assert!((2 * AHEAD..3 * AHEAD).contains(&waited), "{waited:?}");
     }
 }

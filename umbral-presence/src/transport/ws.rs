@@ -7,13 +7,10 @@ use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use http::request::Parts;
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error, Message,
-        error::ProtocolError,
-        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
-    },
+use tokio_tungstenite::tungstenite::{
+    Error, Message,
+    error::ProtocolError,
+    protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
 };
 
 use super::{
@@ -21,17 +18,12 @@ use super::{
     admission::admit,
     fragments::Fragments,
     inbox::Inbox,
+    lean::Lean,
     metered::Metered,
     refusal::Refusal,
     upgrade::{Io, Upgrade},
 };
-use crate::{
-    counters::Counters,
-    frame::Transport,
-    limits::{Limits, MESSAGE_COST},
-    outbox::End,
-    session::Session,
-};
+use crate::{counters::Counters, frame::Transport, limits::Limits, outbox::End, session::Session};
 
 /// How often the peer is asked for a sign of life.
 const PING: Duration = Duration::from_secs(11);
@@ -61,7 +53,7 @@ const READ_BUFFER: usize = 1024;
 /// So much is gathered before it is written; a connection keeps the memory.
 const WRITE_BUFFER: usize = 4 * 1024;
 
-type Socket = WebSocketStream<Metered<Io>>;
+type Socket = Lean<Io>;
 
 pub(super) async fn open(
     State(site): State<Arc<Site>>,
@@ -84,24 +76,12 @@ fn config(limits: &Limits) -> WebSocketConfig {
 async fn serve(io: Io, mut session: Session, site: Arc<Site>) {
     let limits = &site.door.hub.limits;
     let io = Metered::new(io, limits.inbound_bytes_per_second);
-    let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config(limits))).await;
+    let mut socket = Lean::new(io, config(limits));
     let end = run(&mut socket, &mut session, &site).await;
     // The goodbye comes first: others need not wait for the peer's answer.
     drop(session);
-    if let Some((code, reason)) = end {
-        let frame = CloseFrame { code, reason: reason.into() };
-        // Whether the peer takes it makes no difference any more.
-        let _ = timeout(CLOSE_WITHIN, socket.send(Message::Close(Some(frame)))).await;
-    }
-    let peer_closes = async { while let Some(Ok(_)) = listen(&mut socket).await {} };
-    let _ = timeout(CLOSE_WITHIN, peer_closes).await;
-}
-
-/// What the peer says next, which counts against its rate.
-async fn listen(socket: &mut Socket) -> Option<Result<Message, Error>> {
-    let message = socket.next().await;
-    socket.get_mut().charge(MESSAGE_COST);
-    message
+    let frame = end.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
+    let _ = timeout(CLOSE_WITHIN, socket.close(frame)).await;
 }
 
 /// The code and the reason of a close frame.
@@ -143,12 +123,12 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
                     let writing = write_batch(socket, &mut fragments, session, message);
                     within(counters, lost_at, writing).await?;
                     // Who has always something to read is heard all the same.
-                    heard = listen(socket).now_or_never();
+                    heard = socket.next().now_or_never();
                 }
                 Err(end) => return Some(closing(end)),
             },
             () = inbox.handle(), if inbox.is_busy() => {}
-            message = listen(socket) => heard = Some(message),
+            message = socket.next() => heard = Some(message),
             beat = beats.next() => match beat {
                 Beat::Ping => {
                     let ping = socket.send(Message::Ping(Bytes::new()));
