@@ -11,6 +11,8 @@ mod expand;
 mod holds;
 #[path = "../../../umbral-presence-macros/src/model.rs"]
 mod model;
+#[path = "../../../umbral-presence-macros/src/name.rs"]
+mod name;
 #[path = "../../../umbral-presence-macros/src/pattern.rs"]
 mod pattern;
 #[path = "../../../umbral-presence-macros/src/validate.rs"]
