@@ -4,8 +4,21 @@
 import { once } from "node:events";
 import http from "node:http";
 
+/** A page's own scripts. */
+export const SCRIPTS = "<title>page</title><script src=/realtime/client.js></script><script src=/page.js></script>";
+
+/** A scenario with a front before the scene's proxy. */
+export async function withFront(scene, play) {
+  const front = await startFront(scene.proxy.url);
+  try {
+    await play(front);
+  } finally {
+    await front.stop();
+  }
+}
+
 /** Passes on to `target` whatever nothing else is said of. */
-export async function startFront(target) {
+async function startFront(target) {
   const front = new Front(new URL(target));
   front.server.listen(0, "127.0.0.1");
   await once(front.server, "listening");

@@ -44,6 +44,15 @@ for (const [framework, entry] of [["React", "react.jsx"], ["Svelte", "svelte.js"
     await shows(tab, "second", "ada", "live", "1", "ada");
     assert.deepEqual(watcher.events, [["join", "ada"], ["join", "ben"], ["leave", "ben"]]);
 
+    if (framework === "React") {
+      // No group, no question.
+      const asked = scene.proxy.requests.length;
+      await show({ second: room, third: null });
+      await shows(tab, "third", "", "connecting", "0", undefined);
+      assert.equal(scene.proxy.requests.length, asked);
+      await show({ second: room });
+    }
+
     // Another room in the same place.
     const moved = Date.now();
     await show({ second: other });

@@ -2,7 +2,7 @@
 // found beside it.
 
 import { execFile } from "node:child_process";
-import { cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
@@ -28,6 +28,17 @@ export async function install(name) {
   await mkdir(place, { recursive: true });
   const { filename } = await pack(app);
   await run("tar", ["-xzf", `${app}/${filename}`, "-C", place, "--strip-components=1"]);
+  return app;
+}
+
+/** The same, with React and a file of the folder `apps`. */
+export async function application(name, entry) {
+  const app = await install(name);
+  for (const each of ["react", "react-dom", "scheduler"]) {
+    await symlink(`${here}node_modules/${each}`, `${app}/node_modules/${each}`);
+  }
+  await writeFile(`${app}/package.json`, JSON.stringify({ type: "module" }));
+  await cp(`${here}apps/${entry}`, `${app}/${entry}`);
   return app;
 }
 

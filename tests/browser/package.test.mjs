@@ -16,11 +16,14 @@ test("the package holds all that it exports and loads, and nothing of the worksh
   const scripts = ["client.js", "worker.js", "leader.js", "ws.js"];
   for (const file of [...named, ...scripts]) assert.ok(files.includes(file), `${file} is packed`);
   assert.deepEqual(files.filter((file) => /jsconfig|test|node_modules/.test(file)), []);
+  // What it loads is named by it where no server has put a hash.
+  const script = await readFile(new URL("client.js", client), "utf8");
+  assert.equal(/isServed \? HASH : "(.*)"/.exec(script)[1], version, "the version in client.js");
   const cargo = await readFile(new URL("../../Cargo.toml", import.meta.url), "utf8");
   assert.equal(version, /^version = "(.*)"$/m.exec(cargo)[1], "the crate's version");
 });
 
-for (const [module, moduleResolution] of [["esnext", "bundler"], ["nodenext", "nodenext"]]) {
+for (const [module, moduleResolution] of [["esnext", "bundler"], ["nodenext", "nodenext"], ["esnext", "node10"]]) {
   test(`the types suit a strict application (${moduleResolution})`, async () => {
     const lib = ["esnext", "dom"];
     const options = { strict: true, noEmit: true, target: "esnext", types: [], lib, module, moduleResolution };

@@ -6,11 +6,13 @@ declare global {
   var umbral: { realtime: Realtime };
 }
 
-/** Why a subscription is denied, in the server's words. */
+/** What keeps a subscription from being live, or from having members; in the server's words
+ * where it has any. Each is written to the console once as well. */
 export interface Failure {
-  /** `denied`, `too_many_groups`, or the code of the server's refusal. */
+  /** `denied`, `too_many_groups`, `no_presence` (the server declares none for this group), `script`
+   * (a script of the client cannot be loaded), `unreachable`, or the code of the server's refusal. */
   readonly code: string;
-  readonly message?: string;
+  readonly message: string;
   /** What the server allows at most, where that is the reason. */
   readonly limit?: number;
 }
@@ -24,7 +26,8 @@ export interface Failure {
  */
 export type Status = "connecting" | "live" | "reconnecting" | "denied" | "closed";
 
-/** What the server shows of a member: the id, or what the group's resolver returns. */
+/** What the server shows of a member: the id, or what the group's resolver returns, whose `id` may
+ * be a number. */
 export interface DefaultMember {
   id: string;
 }
@@ -50,10 +53,11 @@ export interface Snapshot<Member = DefaultMember> {
   /** A frozen array, the same one until somebody comes, goes or changes. */
   readonly members: readonly Member[];
   readonly count: number;
-  /** The signed-in user's id; `null` for an anonymous visitor, or where it is not known. */
+  /** The signed-in user's id; `null` for an anonymous visitor, or where it is not known. It is
+   * always a text, while a resolver may show ids as numbers: compare `String(member.id) === me`. */
   readonly me: string | null;
   readonly status: Status;
-  /** Why the status is `denied`. */
+  /** What keeps the status from being `live` while it lasts, or a group from having members. */
   readonly error: Failure | null;
 }
 
@@ -76,7 +80,7 @@ export interface Presence<Member = DefaultMember>
   ): () => void;
   /** Others see the leave at once, unless this browser is in the group by another way. */
   unsubscribe(): void;
-  /** Each event as it comes, a `sync` first. Who reads too slowly gets one `sync` for all that
+  /** Each event as it comes, a `sync` before anybody comes or goes. Who reads too slowly gets one `sync` for all that
    * was missed. Ends with the subscription. */
   [Symbol.asyncIterator](): AsyncIterableIterator<PresenceEvent<Member>>;
 }
@@ -89,10 +93,14 @@ export type EventHandlers =
   | { [event: string]: (data: any, channel: string) => void };
 
 export interface Options {
-  /** The server's path, or its URL, where the script was not loaded from there. */
+  /** The server's path, or its URL, where the script was not loaded from there; without user, query
+   * and fragment. That of the npm package is `/realtime` unless told otherwise. */
   base?: string;
   /** `sse` unless told otherwise. */
   transport?: "sse" | "ws";
+  /** Writes to the console (`debug`) what the shared connection does: its requests are made by a
+   * worker, and so in no tab's network panel. */
+  debug?: boolean;
 }
 
 export interface Realtime {
@@ -107,7 +115,8 @@ export interface Realtime {
   reconnect(): void;
   /** Comes before everything else. */
   configure(options: Options): void;
-  /** Whether it is known where the server is: from the script's own address, or by `configure`. */
+  /** Whether it is known where the server is: from the script's own address, since this is the npm
+   * package, or by `configure`. */
   readonly configured: boolean;
 }
 

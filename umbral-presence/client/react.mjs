@@ -33,8 +33,11 @@ const roomOf = (group) => {
   return made;
 };
 
+/** What is shown where there is no group to show. */
+const NO_ROOM = { store: { snapshot: () => NOTHING }, subscribe: () => () => {} };
+
 /** @type {import("./react.mjs").usePresence} */
 export const usePresence = (group) => {
-  const { store, subscribe } = roomOf(group);
+  const { store, subscribe } = group == null ? NO_ROOM : roomOf(group);
   return useSyncExternalStore(subscribe, store.snapshot, () => NOTHING);
 };

@@ -3,7 +3,9 @@ import { configure, presence, reconnect, send, subscribe, type Presence, type St
 import { usePresence } from "umbral-presence/react";
 import { presenceStore } from "umbral-presence/store";
 
-configure({ base: "/realtime", transport: "ws" });
+configure({ base: "/realtime", transport: "ws", debug: true });
+// @ts-expect-error there is no such setting
+configure({ bass: "/realtime" });
 // @ts-expect-error there is no such transport
 configure({ transport: "carrier pigeon" });
 
@@ -69,7 +71,10 @@ send("room:1", "chat", { text: "hello" });
 reconnect();
 
 const shown: readonly Person[] = usePresence<Person>("room:1").members;
+const later: number = usePresence(names[0] ?? null).count;
+// @ts-expect-error a number names no group
+usePresence(42);
 const ids: string[] = usePresence("room:1").members.map(({ id }) => id);
 presenceStore<Person>("room:1").subscribe(({ members }) => names.push(...members.map(({ name }) => name)))();
 
-export { code, count, first, ids, me, shown, status };
+export { code, count, first, ids, later, me, shown, status };

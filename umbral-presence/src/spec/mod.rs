@@ -93,6 +93,9 @@ impl PresenceSpec {
     /// What is broadcast of a member, from the user's id: exactly this value, in
     /// `presence:sync`, `join` and `leave` alike.
     ///
+    /// The value's `id` may be a number, where the client's own id, `me`, is always the text that the
+    /// identity resolver gave. A browser holds numbers up to 2^53 exactly; greater ids are texts.
+    ///
     /// It is called when a user becomes present, on the thread that serves the request,
     /// so it should answer from memory. Should it panic, the member is not shown until
     /// it succeeds for another connection of that user, and an error is logged.
