@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use crate::journal::Reached;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -28,6 +30,7 @@ pub(crate) struct Counters {
     pub(crate) resyncs: Counter,
     pub(crate) missed: Counter,
     pub(crate) lost: Counter,
+    pub(crate) reached: Reached,
 }
 
 /// What has happened since [`build`](crate::RealtimePlugin::build), as

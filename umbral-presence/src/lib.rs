@@ -62,6 +62,7 @@ mod frame;
 mod group;
 mod hub;
 mod invisible;
+mod journal;
 mod limits;
 mod message;
 mod outbox;

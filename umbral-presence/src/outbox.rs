@@ -92,6 +92,19 @@ pub(crate) enum End {
     Draining,
 }
 
+impl End {
+    /// Why a connection is closed, for whoever looks into it.
+    pub(crate) fn in_words(self) -> &'static str {
+        match self {
+            Self::Overflow => "answers to it fill its outbox, and it does not read them",
+            Self::Disconnected => "the application has sent the user away",
+            Self::IdentityChanged => "another identity has shown its token",
+            Self::Lost => "nothing was taken from it, or heard of its client, for too long",
+            Self::Draining => "the server is going down",
+        }
+    }
+}
+
 impl Outbox {
     /// An empty outbox that holds up to `limit` bytes.
     pub(crate) fn new(limit: usize, counters: Arc<Counters>) -> Self {
@@ -172,6 +185,11 @@ impl Outbox {
             state.end = Some(End::Overflow);
         }
         state.wake();
+    }
+
+    /// Why the connection ends from this side, if it does.
+    pub(crate) fn ended(&self) -> Option<End> {
+        self.state.lock().end
     }
 
     /// Whether the connection is to end, or is over.

@@ -121,6 +121,7 @@ impl Realtime {
     pub async fn drain(&self) {
         let hub = &self.site.door.hub;
         let until = hub.begin_draining();
+        tracing::debug!(connections = hub.open_connections(), "a drain begins");
         let window = hub.limits.drain_window;
         let seconds = window.as_secs() + u64::from(window.subsec_nanos() > 0);
         let within = json!({ "within": seconds });
@@ -139,6 +140,7 @@ impl Realtime {
         if tokio::time::timeout_at(until.into(), everybody_gone).await.is_err() {
             hub.end_all();
         }
+        tracing::debug!("the drain is over");
     }
 
     /// What has happened since it was built.

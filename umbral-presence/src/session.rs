@@ -15,7 +15,9 @@ use crate::{
     frame::Frames,
     group::GroupName,
     hub::{Hub, NotOpened, Outdated, Permit, Verdict, now},
+    journal,
     outbox::{End, Next},
+    user::UserId,
 };
 
 /// An open connection. It is registered before this exists and never without it, so every
@@ -48,6 +50,10 @@ impl Session {
         self.permit = Some(permit);
     }
 
+    pub(crate) fn user(&self) -> Option<&UserId> {
+        self.connection.user.as_ref()
+    }
+
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
@@ -65,6 +71,8 @@ impl Session {
             let frames = match ready!(connection.outbox.poll_next(cx))? {
                 Next::Frames(frames) => frames,
                 Next::Missed(missed) => {
+                    let user = connection.user.as_ref();
+                    hub.counters().reached.note("outbox_bytes", hub.limits.outbox_bytes, user);
                     let data = json!({ "missed": missed });
                     hub.encoder().control(connection.dialect, "@lagged", &data)
                 }
@@ -93,5 +101,6 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.hub.depart(&self.connection, self.goodbye);
+        journal::closed(&self.connection, self.goodbye);
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     connection::Connection,
     group::GroupName,
     hub::{Full, Hub, NotOpened, Outdated, Permit, Verdict},
+    journal,
     session::Session,
     user::UserId,
 };
@@ -179,6 +180,7 @@ impl Door {
                 }
             };
             let (allowed, denied) = self.sort_out(user, new).await?;
+            denied.iter().for_each(|group| journal::denied(user, group));
             let verdict = Verdict { asked, held, allowed, denied };
             // Nothing is awaited from here on: the answers stand and are used, or are not.
             match enter(user, &verdict) {

@@ -22,13 +22,16 @@ use http::{
     uri::{Authority, Scheme},
 };
 
+use crate::journal::Strangers;
+
 /// Says which requests come in: what pages they may be from, and to which hosts they may go.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Gate {
     /// The origins that may connect besides the server's own.
     origins: HashSet<Origin>,
     /// The hosts that the server goes by; any where there is none.
     hosts: Vec<Authority>,
+    strangers: Strangers,
 }
 
 /// Why a request does not come in.
@@ -86,6 +89,7 @@ impl Gate {
         let Parts { headers, uri, .. } = parts;
         let host = host(headers, uri);
         if !self.hosts.is_empty() && !host.as_ref().is_some_and(|host| self.goes_by(host)) {
+            self.strangers.misdirected(headers.get(header::HOST).map(HeaderValue::as_bytes));
             return Err(Foreign::Host);
         }
         let origin = headers.get(header::ORIGIN);
@@ -99,7 +103,12 @@ impl Gate {
                 })
             }
         };
-        if admitted { Ok(()) } else { Err(Foreign::Origin) }
+        if admitted {
+            return Ok(());
+        }
+        let page = origin.or_else(|| headers.get(header::REFERER)).map(HeaderValue::as_bytes);
+        self.strangers.refused(page, headers.get(header::HOST).map(HeaderValue::as_bytes));
+        Err(Foreign::Origin)
     }
 
     fn goes_by(&self, host: &Authority) -> bool {

@@ -11,6 +11,7 @@ use super::{Hub, Outdated, Verdict, now, subscriptions::without_presence};
 use crate::{
     connection::{Connection, ConnectionId, Opening, Token},
     group::GroupName,
+    journal,
     outbox::{End, Outbox},
     rate::Rate,
 };
@@ -65,6 +66,7 @@ impl Hub {
             let mut subscriptions = connection.subscriptions.lock();
             subscriptions.identified = verdict.asked;
             self.register(&connection, verdict)?;
+            journal::opened(&connection);
             // Only now, so that a drain that begins meanwhile either finds this connection or is
             // seen by it.
             if self.is_draining() {

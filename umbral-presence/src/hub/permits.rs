@@ -66,8 +66,10 @@ impl Hub {
         if self.is_draining() {
             return Err(Full::Draining);
         }
-        let one_of_all =
-            self.permits.all.clone().try_acquire_owned().map_err(|_| Full::Connections)?;
+        let one_of_all = self.permits.all.clone().try_acquire_owned().map_err(|_| {
+            self.counters().reached.note("connections", self.limits.connections, None);
+            Full::Connections
+        })?;
         Ok(Permit { hub: self.clone(), _one_of_all: one_of_all, holder: None })
     }
 }
@@ -84,10 +86,14 @@ impl Permit {
             return Ok(());
         }
         self.uncount();
+        let limits = &self.hub.limits;
+        let note = |limit, value| self.hub.counters().reached.note(limit, value, user);
         self.holder = Some(match user {
             Some(user) => {
                 let mut count = self.hub.permits.users.entry(user.clone()).or_default();
-                if *count >= self.hub.limits.connections_per_user {
+                if *count >= limits.connections_per_user {
+                    drop(count);
+                    note("connections_per_user", limits.connections_per_user);
                     return Err(Full::ConnectionsOfUser);
                 }
                 *count += 1;
@@ -95,7 +101,10 @@ impl Permit {
             }
             None => {
                 let anonymous = self.hub.permits.anonymous.clone();
-                Holder::Anonymous(anonymous.try_acquire_owned().map_err(|_| Full::Anonymous)?)
+                Holder::Anonymous(anonymous.try_acquire_owned().map_err(|_| {
+                    note("anonymous", limits.anonymous_connections());
+                    Full::Anonymous
+                })?)
             }
         });
         Ok(())

@@ -8,6 +8,7 @@ use super::{Hub, Moment, Outdated, now};
 use crate::{
     connection::{Connection, Subscription, Subscriptions},
     group::GroupName,
+    journal,
     roster::Answer,
     spec::PresenceSpec,
     user::UserId,
@@ -137,6 +138,7 @@ impl Hub {
                 && let Some(subscription) = subscriptions.groups.remove(name)
             {
                 self.leave(&subscription, connection, true);
+                journal::denied(connection.user.as_ref(), name);
                 denied.push(name);
             }
         }
@@ -254,6 +256,7 @@ impl Hub {
                 }
             }
         });
+        journal::joined(connection, &name);
         subscriptions.groups.insert(name, Subscription { cell, allowed });
         true
     }
@@ -271,6 +274,8 @@ impl Hub {
                 self.note_allowed(user, &group.name, from.allowed);
             }
         }
+        let name = group.name.clone();
         self.settle(&from.cell, group);
+        journal::left(connection, &name, goodbye);
     }
 }

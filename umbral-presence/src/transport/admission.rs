@@ -59,6 +59,7 @@ pub(super) fn group_names<'a>(
     let mut groups = IndexSet::new();
     for (count, name) in names.into_iter().enumerate() {
         if count >= most {
+            site.door.hub.counters().reached.note("groups_per_connection", most, None);
             return Err(Refusal::too_many_groups(most));
         }
         let name = GroupName::new(name)
@@ -89,7 +90,10 @@ pub(super) async fn admit(
     let names = query.groups.split(',').filter(|_| !query.groups.is_empty());
     let groups = group_names(site, names)?;
     check_kind(parts, transport)?;
-    let request = site.recheck.kept(parts)?;
+    let request = site.recheck.kept(parts).inspect_err(|_| {
+        let hub = &site.door.hub;
+        hub.counters().reached.note("recheck_bytes", hub.limits.recheck_bytes, None);
+    })?;
     let token = if v1 && transport == Transport::Sse { Some(token()?) } else { None };
     let dialect = Dialect { transport, v1 };
     let session = site.door.enter(parts, &groups, |user, verdict| {

@@ -69,7 +69,9 @@ pub(super) async fn replace(
     let token: Option<Token> = wanted.conn.parse().ok();
     let connection = token.and_then(|t| hub.by_token(t)).ok_or_else(unknown)?;
     let Some(_call) = connection.begin_call(now()) else {
-        return Err(Refusal::too_fast(hub.limits.control_per_second));
+        let most = hub.limits.control_per_second;
+        hub.counters().reached.note("control_per_second", most as usize, connection.user.as_ref());
+        return Err(Refusal::too_fast(most));
     };
     let groups = names(&site, &wanted.groups)?;
     let sync = wanted.sync.map_or(Ok(Vec::new()), |sync| names(&site, &sync))?;

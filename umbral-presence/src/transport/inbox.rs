@@ -62,11 +62,10 @@ impl Inbox {
             && self.bytes + text.len() <= limits.message_bytes;
         // Refused and not put off: what waits would be the client's to fill.
         if !self.rate.admits(now()) || !waits {
-            return self.site.door.hub.tell(
-                &self.connection,
-                "@refused",
-                &Refusal::too_fast(most).body(),
-            );
+            let (hub, refusal) = (&self.site.door.hub, Refusal::too_fast(most));
+            let user = self.connection.user.as_ref();
+            hub.counters().reached.note("messages_per_second", most as usize, user);
+            return hub.tell(&self.connection, "@refused", &refusal.body());
         }
         self.bytes += text.len();
         self.waiting.push_back(text.into());
@@ -144,6 +143,7 @@ async fn join(
     let most = hub.limits.groups_per_connection;
     let (_, new) = connection.split(names);
     if connection.groups().len() + new.len() > most {
+        hub.counters().reached.note("groups_per_connection", most, connection.user.as_ref());
         return Err(Refusal::too_many_groups(most));
     }
     let joining = site.door.admit(Asker::Member(connection), names, |_, verdict| {

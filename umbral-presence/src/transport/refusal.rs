@@ -170,6 +170,8 @@ impl From<Full> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        // What is wrong may be in the words of the client, which may be anything.
+        tracing::debug!(status = self.status.as_u16(), code = self.code, "refused");
         let mut response = (self.status, Json(self.body())).into_response();
         let headers = response.headers_mut();
         // A refusal is of this moment and of this visitor.

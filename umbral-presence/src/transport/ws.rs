@@ -149,6 +149,10 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
             }
         }
         if let Some(message) = heard {
+            if let Some(Err(Error::Capacity(_))) = message {
+                let (most, user) = (site.door.hub.limits.message_bytes, session.user());
+                counters.reached.note("message_bytes", most, user);
+            }
             (lost_at, last_call) = (Instant::now() + SILENCE, false);
             if let ControlFlow::Break(end) = hear(message, session, &mut inbox) {
                 return end;

@@ -1,0 +1,233 @@
+//! What an operator reads: what could be cured, with the cure, and what happens to connections;
+//! and nothing that is secret.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use http::StatusCode;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tests::{Client, EVENT_STREAM, Kind, Server, USER_HEADER, eventually};
+use umbral_presence::{Limits, MessageContext, MessageHandler, PresenceSpec};
+
+/// Everything that has been logged in this process, at every level.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+static LOG: LazyLock<Log> = LazyLock::new(|| {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .init();
+    log
+});
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().clone()).expect("text")
+    }
+
+    /// The lines that hold all of this.
+    fn lines(&self, parts: &[&str]) -> Vec<String> {
+        let text = self.text();
+        let lines = text.lines().filter(|line| parts.iter().all(|part| line.contains(part)));
+        lines.map(str::to_owned).collect()
+    }
+
+    /// Waits for lines that hold all of this.
+    async fn has(&self, parts: &[&str]) {
+        let what = format!("a line with {parts:?}");
+        eventually(&what, || async { !self.lines(parts).is_empty() }).await;
+    }
+}
+
+/// Says nothing, and is secretive.
+struct Quiet;
+
+impl MessageHandler for Quiet {
+    async fn on_message(&self, context: &MessageContext, text: &str) {
+        let _ = context.publish("room:secretive", "echo", &text).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_leaves_its_lines_and_none_of_its_secrets() {
+    const SECRETS: [&str; 7] = [
+        "secret-cookie",
+        "secret-authorization",
+        "secret-payload",
+        "secret-message",
+        "secret-data",
+        "secret-body",
+        "secret-refresh",
+    ];
+    let log = &*LOG;
+    let rooms = PresenceSpec::prefixes(["room:"])
+        .grace(Duration::ZERO)
+        .resolver(|user| json!({ "id": user, "name": "secret-payload" }));
+    let plugin = Server::plugin().with_presence(rooms).message_handler(Quiet);
+    let plugin = plugin.recheck_every(Duration::from_millis(50)).recheck_headers([USER_HEADER]);
+    let server = Server::start(plugin).await;
+    let headers = [
+        ("cookie", "session=secret-cookie"),
+        ("authorization", "Bearer secret-authorization"),
+        (USER_HEADER, "eve"),
+        EVENT_STREAM,
+    ];
+    let http = reqwest::Client::new();
+    let ask = async |path: &str| {
+        let request = http.get(server.url(path));
+        let request = headers.iter().fold(request, |r, (name, value)| r.header(*name, *value));
+        request.send().await.expect("an answer")
+    };
+    let stream = ask("/realtime/sse?groups=room:secretive&v=1").await;
+    assert_eq!(stream.status(), StatusCode::OK);
+    let refused = ask("/realtime/sse?groups=room:private").await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    let body = ask("/realtime/members?group=room:secretive").await.text().await.expect("a body");
+    assert!(body.contains("secret-payload"));
+    let mut member = Client::open(&server, Kind::SseV1, Some("adam"), "room:secretive").await;
+    let token = member.token().await;
+    member.event("presence:sync").await;
+    for body in [
+        json!({ "conn": token, "n": "secret-body", "groups": [] }),
+        json!({ "conn": token, "n": 1, "groups": ["room:secretive", "room:other", "room:private"] }),
+        json!({ "conn": "secret-body", "n": 2, "groups": [] }),
+    ] {
+        let request = http.post(server.url("/realtime/control")).header(USER_HEADER, "adam");
+        request.json(&body).send().await.expect("an answer");
+    }
+    let mut socket = Client::open(&server, Kind::WsV1, Some("eve"), "room:secretive").await;
+    socket.send(&json!({ "text": "secret-message" })).await;
+    socket.send(&json!({ "op": "join", "groups": ["secret-body,"] })).await;
+    socket.event("@refused").await;
+    let room = server.realtime.to_group("room:secretive");
+    room.send("news", &"secret-data").await.expect("a valid group");
+    member.event("news").await;
+    server.presence().refresh("eve").await;
+    socket.send(&json!({ "op": "leave", "groups": ["room:secretive"] })).await;
+    socket.event("@left").await;
+    socket.close(1000).await;
+    server.realtime.disconnect_user("adam");
+    drop(stream);
+    for parts in [
+        &["DEBUG", "open", "user=eve", "event stream"][..],
+        &["DEBUG", "open", "user=eve", "WebSocket"],
+        &["DEBUG", "join", "user=eve", "group=room:secretive"],
+        &["DEBUG", "denied", "user=eve", "group=room:private"],
+        &["DEBUG", "denied", "user=adam", "group=room:private"],
+        &["DEBUG", "join", "user=adam", "group=room:other"],
+        &["DEBUG", "leave", "user=eve", "group=room:secretive", "goodbye=true"],
+        &["DEBUG", "close", "user=eve", "the client has said goodbye"],
+        &["DEBUG", "close", "user=adam", "the application has sent the user away"],
+        &["DEBUG", "close", "user=eve", "the peer is gone"],
+        &["DEBUG", "refused", "status=403", "denied"],
+        &["DEBUG", "refused", "status=400", "bad_json"],
+        &["DEBUG", "refused", "status=404", "unknown_connection"],
+    ] {
+        log.has(parts).await;
+    }
+    server.realtime.drain().await;
+    for part in ["a drain begins", "the drain is over"] {
+        log.has(&["DEBUG", part]).await;
+    }
+    let text = log.text();
+    for secret in SECRETS.iter().copied().chain([token.as_str()]) {
+        let lines = log.lines(&[secret]);
+        assert!(lines.is_empty(), "{secret}: {lines:#?}");
+    }
+    assert!(text.contains("umbral_presence"));
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_is_warned_of_once_with_the_cure() {
+    let log = &*LOG;
+    let server = Server::start(Server::plugin()).await;
+    for _ in 0..5 {
+        for path in ["/realtime/sse", "/realtime/members?group=a"] {
+            let request = reqwest::Client::new().get(server.url(path));
+            let request = request.header("origin", "https://chat.logged.example");
+            let answer = request.header("host", "backend.logged:3000").send().await;
+            assert_eq!(answer.expect("an answer").status(), StatusCode::FORBIDDEN);
+        }
+    }
+    let lines = log.lines(&["WARN", "https://chat.logged.example"]);
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    for part in ["backend.logged:3000", "`allowed_origins`"] {
+        assert!(lines[0].contains(part), "{}", lines[0]);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_is_warned_of_by_name_and_seldom() {
+    let log = &*LOG;
+    let limits = Limits {
+        connections: 7,
+        connections_per_user: 3,
+        groups_per_connection: 6,
+        control_per_second: 5,
+        messages_per_second: 4,
+        message_bytes: 2000,
+        ..Limits::default()
+    };
+    let server = Server::start(Server::plugin().limits(limits)).await;
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(Client::open(&server, Kind::WsV1, Some("greedy"), "").await);
+    }
+    for _ in 0..20 {
+        assert!(Client::try_open(&server, Kind::Sse, Some("greedy"), "").await.is_err());
+        let groups = "a,b,c,d,e,f,g";
+        assert!(Client::try_open(&server, Kind::Sse, Some("other"), groups).await.is_err());
+        open[0].send(&json!({ "op": "leave", "groups": [] })).await;
+    }
+    let mut stream = Client::open(&server, Kind::SseV1, Some("caller"), "").await;
+    let token = stream.token().await;
+    for n in 0..20 {
+        let request = reqwest::Client::new().post(server.url("/realtime/control"));
+        let body: Value = json!({ "conn": token, "n": n, "groups": [] });
+        let request = request.header(USER_HEADER, "caller").json(&body);
+        request.send().await.expect("an answer");
+    }
+    open[1].send(&json!("x".repeat(3000))).await;
+    while open.len() < 6 {
+        let user = format!("user-{}", open.len());
+        open.push(Client::open(&server, Kind::Sse, Some(&user), "").await);
+    }
+    // One of the seven is the caller's; the one that said too much may have gone.
+    for _ in 0..20 {
+        let user = "late";
+        if let Ok(client) = Client::try_open(&server, Kind::Sse, Some(user), "").await {
+            open.push(client);
+        }
+    }
+    for (limit, value, user) in [
+        ("connections_per_user", 3, "user=greedy"),
+        ("groups_per_connection", 6, ""),
+        ("messages_per_second", 4, "user=greedy"),
+        ("control_per_second", 5, "user=caller"),
+        ("message_bytes", 2000, "user=greedy"),
+        ("connections", 7, ""),
+    ] {
+        let (name, value) = (format!("the limit `{limit}` is reached"), format!("value={value}"));
+        log.has(&["WARN", &name, &value, user]).await;
+        assert_eq!(log.lines(&[&name, &value]).len(), 1, "{limit}");
+    }
+}
