@@ -321,7 +321,7 @@ test("settings that are not known, and a base that cannot be one, are errors tha
     });
   }
   assert.throws(() => realtime.configure({ base: "http://" }), /TypeError|URL/);
-  for (const base of ["/realtime", "/realtime/", "http://page.test/realtime", undefined]) realtime.configure({ base });
+  for (const base of ["/realtime", "/realtime/", "http://page.test/realtime", "/@app/realtime", undefined]) realtime.configure({ base });
 });
 
 test("user and password of whoever looks at the page are no part of the base", async () => {

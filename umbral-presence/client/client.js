@@ -23,10 +23,10 @@
   /** The server's URL, with a slash at its end. @type {(base: string) => string} */
   const place = (base) => {
     const url = new URL(`${base}`.replace(/\/?$/, "/"), bare(globalThis.location?.href ?? "http://server"));
-    const { href, protocol, username, password, search, hash } = url;
-    if (!base || !protocol.startsWith("http") || username + password + search + hash)
+    // An empty query or fragment is one, too: what follows would be part of it.
+    if (!base || !/^https?:\/\/[^/@]+\/[^?#]*$/.test(url.href))
       throw new TypeError(`umbral.realtime: base is a path or URL without user, query and hash, not ${bare(url)}`);
-    return href;
+    return url.href;
   };
 
   // Once while it lasts.
