@@ -9,8 +9,14 @@ use http::{Method, Request, StatusCode};
 use hyper::{client::conn::http2, ext::Protocol, upgrade::Upgraded};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
-use tests::{Client, Frame, Kind, Server, USER_HEADER, eventually, settled};
-use tokio::{net::TcpStream, task::JoinHandle};
+use tests::{
+    Client, Frame, Kind, Pipes, Server, USER_HEADER, eventually, fill, settled, until_gone,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::JoinHandle,
+};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -18,6 +24,7 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, Role},
     },
 };
+use umbral_presence::PresenceSpec;
 
 const GRACE: Duration = Duration::from_millis(200);
 
@@ -33,11 +40,18 @@ struct Connection {
 impl Connection {
     async fn open(server: &Server) -> Self {
         let socket = TcpStream::connect(server.address).await.expect("a server");
+        Self::open_on(socket, server.address.to_string()).await
+    }
+
+    async fn open_on<IO>(socket: IO, address: String) -> Self
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let io = TokioIo::new(socket);
         let (requests, connection) =
             http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
         let task = tokio::spawn(connection);
-        let mut this = Self { address: server.address.to_string(), requests, task };
+        let mut this = Self { address, requests, task };
         // The server's settings, which allow the extended `CONNECT`, have arrived with the
         // first answer.
         let request = this.request(Method::GET, "/realtime/members?group=room:1");
@@ -191,4 +205,26 @@ async fn a_refusal_has_its_status_and_its_code() {
     }
     drop(connection);
     server.is_empty().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_read_is_gone_within_25_seconds_and_its_connection_serves_on() {
+    for kibibytes in [0, 1024] {
+        let rooms = PresenceSpec::prefixes(["room:"]);
+        let plugin = Server::plugin().with_presence(rooms);
+        let realtime = plugin.build().expect("a plugin that can be built");
+        let pipes = Pipes::serve(&realtime);
+        let pipe = pipes.connect(64 * 1024);
+        let mut connection = Connection::open_on(pipe, "here".to_owned()).await;
+        // The client's side of HTTP/2 answers what it is asked, and its side of the WebSocket
+        // does not.
+        let stuck = connection.websocket("7", "groups=room:1").await;
+        fill(&realtime, kibibytes).await;
+        let gone = until_gone(&realtime).await;
+        assert!(gone < Duration::from_secs(25), "{kibibytes} KiB: {gone:?}");
+        let mut other = connection.websocket("8", "groups=room:1").await;
+        let snapshot = event(&mut other, "presence:sync").await;
+        assert_eq!(snapshot.data, json!([{ "id": "8" }]));
+        drop(stuck);
+    }
 }
