@@ -175,6 +175,20 @@ async fn a_page_of_another_origin_is_warned_of_once_with_the_cure() {
     }
 }
 
+#[test]
+fn more_connections_than_files_are_warned_of_when_it_is_built() {
+    let log = &*LOG;
+    let limits = std::fs::read_to_string("/proc/self/limits").expect("Linux");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a limit");
+    let files: usize = line.split_whitespace().nth(3).expect("a value").parse().expect("a number");
+    let connections = files + 4321;
+    let limits = Limits { connections, ..Limits::default() };
+    let _realtime = Server::plugin().limits(limits).build().expect("a plugin that can be built");
+    let connections = format!("connections is {connections}");
+    let lines = log.lines(&["WARN", &connections, &format!("may have {files} files open")]);
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+}
+
 #[tokio::test]
 async fn a_limit_is_warned_of_by_name_and_seldom() {
     let log = &*LOG;

@@ -65,6 +65,7 @@ mod invisible;
 mod journal;
 mod limits;
 mod message;
+mod open_files;
 mod outbox;
 mod plugin;
 mod presence;

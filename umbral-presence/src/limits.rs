@@ -44,7 +44,8 @@ const MAX_DRAIN: Duration = Duration::from_secs(60 * 60);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Open connections in all; the next one gets `503`. 20,000.
+    /// Open connections in all; the next one gets `503`. 20,000. Each is an open file of the
+    /// process, which often may have 1,024 of them unless it is told otherwise.
     pub connections: usize,
     /// How many of them anonymous visitors may have, so that they cannot keep signed-in users
     /// out; the next one gets `503`. `None` is three quarters of `connections`, and all of them

@@ -13,6 +13,7 @@ use crate::{
     hub::Hub,
     limits::Limits,
     message::{AnyHandler, MessageHandler},
+    open_files,
     realtime::Realtime,
     spec::{
         PresenceSpec,
@@ -270,7 +271,9 @@ impl RealtimePlugin {
         self
     }
 
-    /// Checks everything and builds the handle. Every declaration is logged with its place.
+    /// Checks everything and builds the handle. Every declaration is logged with its place, and
+    /// what would work badly is warned of: limits that have no effect, and more connections
+    /// than this process may have files open.
     ///
     /// # Errors
     ///
@@ -301,7 +304,8 @@ impl RealtimePlugin {
                  everybody is anonymous, so nobody will ever be shown"
             );
         }
-        for warning in self.limits.warnings() {
+        let too_many = open_files::warning(self.limits.connections);
+        for warning in self.limits.warnings().into_iter().chain(too_many) {
             tracing::warn!("{warning}");
         }
         let keeps = (!self.identity.is_anonymous())
