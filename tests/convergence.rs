@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tests::{Client, Fold, Kind, Random, Server, USER_HEADER, eventually};
+use tests::{Client, Fold, Kind, Random, Server, USER_HEADER, eventually, told};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -52,6 +52,11 @@ async fn is_settled(server: &Server, truth: &BTreeSet<String>) {
         let members = server.presence().members(GROUP).await.expect("a valid name");
         let ids: BTreeSet<_> = members.iter().map(|member| member.id().to_string()).collect();
         ids == *truth
+    })
+    .await;
+    // Who came and went all the time is told of at a falling pace.
+    eventually("everybody has been told", || async {
+        told(&server.realtime, GROUP).await == *truth
     })
     .await;
 }

@@ -313,7 +313,7 @@ async fn an_application_sees_who_is_where() {
     let presence = server.presence();
     let mut transitions = presence.watch("room:1").unwrap();
     let mut next = async || settled("a transition", transitions.next()).await.unwrap();
-    assert_eq!(next().await, Transition::Sync(Vec::new()));
+    assert_eq!(next().await, Transition::Sync([].into()));
     let client = Client::open(&server, Kind::Sse, Some("7"), "room:1,room:2,news").await;
     let Transition::Join(member) = next().await else {
         panic!("a join was to come");

@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use tests::eventually;
+use tests::{eventually, told};
 use tokio::task::JoinSet;
 
 use self::{
@@ -97,6 +97,11 @@ async fn is_settled(world: &World, room: &str, truth: &BTreeSet<String>) {
     eventually("the server knows who stayed", || async {
         let members = world.server.presence().members(room).await.expect("a valid name");
         members.iter().map(|member| member.id().to_string()).collect::<BTreeSet<_>>() == *truth
+    })
+    .await;
+    // Who came and went all the time is told of at a falling pace.
+    eventually("everybody has been told", || async {
+        told(&world.server.realtime, room).await == *truth
     })
     .await;
 }

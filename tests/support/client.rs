@@ -301,7 +301,11 @@ impl Transport {
             },
             Self::Ws(socket) => loop {
                 if let Message::Text(text) = socket.next().await?.ok()? {
-                    return Some(serde_json::from_str(&text).expect("a frame"));
+                    let frame: Frame = serde_json::from_str(&text).expect("a frame");
+                    // A sign of life, as a ping is on an event stream.
+                    if frame.event != "@ping" {
+                        return Some(frame);
+                    }
                 }
             },
         }
@@ -315,9 +319,13 @@ fn take_event(buffer: &mut Vec<u8>, retry: &mut Option<Duration>) -> Option<Fram
         let end = buffer.windows(2).position(|pair| pair == b"\n\n")?;
         let event: Vec<u8> = buffer.drain(..end + 2).collect();
         let event = String::from_utf8(event).expect("a stream of UTF-8");
-        if event.starts_with("event: u\nid: ") {
-            let data = event.lines().nth(2).and_then(|line| line.strip_prefix("data: "));
-            return Some(serde_json::from_str(data.expect("data")).expect("a frame"));
+        // A plain stream numbers what is written to it.
+        let event = match event.strip_prefix("id: ") {
+            Some(numbered) => numbered.split_once('\n').expect("a number and an event").1,
+            None => &event,
+        };
+        if let Some(data) = event.strip_prefix("event: u\ndata: ") {
+            return Some(serde_json::from_str(data).expect("a frame"));
         }
         if let Some(wait) = event.strip_prefix("retry: ") {
             *retry = Some(Duration::from_millis(wait.trim().parse().expect("milliseconds")));

@@ -20,7 +20,7 @@ pub use self::{
     process::Process,
     proxy::{Mode, Proxy},
     random::Random,
-    routes::{Chunks, call, control},
+    routes::{Chunks, call, control, told},
     server::{EVENT_STREAM, Server, USER_HEADER},
     wait::{DEADLINE, eventually, settled},
 };

@@ -1,5 +1,7 @@
 //! The routes, called without a socket: nothing but timers is waited for.
 
+use std::collections::BTreeSet;
+
 use axum::body::{Body, BodyDataStream, to_bytes};
 use futures_util::StreamExt;
 use http::{Request, Response, header::CONTENT_TYPE};
@@ -42,6 +44,20 @@ pub async fn control(
     let status = response.status().as_u16();
     let body = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
     (status, retry, serde_json::from_slice(&body).expect("JSON"))
+}
+
+/// The ids of the members that a group has been told of, by `GET members`.
+///
+/// # Panics
+///
+/// Where the answer is no list of members that have ids.
+pub async fn told(realtime: &Realtime, group: &str) -> BTreeSet<String> {
+    let request = Request::get(format!("/realtime/members?group={group}")).body(Body::empty());
+    let response = call(realtime, request.expect("a request")).await;
+    let body = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+    let body: Value = serde_json::from_slice(&body).expect("JSON");
+    let members = body["members"].as_array().expect("a list").iter();
+    members.map(|member| member["id"].as_str().expect("an id").to_owned()).collect()
 }
 
 /// The body of an event stream.

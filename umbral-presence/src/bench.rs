@@ -82,6 +82,6 @@ impl Visitor {
     /// Takes what waits for it; gives how many bytes that was.
     pub fn read(&self) -> usize {
         let next = || self.0.next().now_or_never()?.ok();
-        std::iter::from_fn(next).map(|frames| frames.bytes()).sum()
+        std::iter::from_fn(next).map(|outgoing| outgoing.bytes()).sum()
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     rate::Rate,
     sync::Mutex,
     user::UserId,
+    window::Window,
 };
 
 /// Names a connection within one `Realtime`; never given out twice.
@@ -82,6 +83,8 @@ pub(crate) struct Connection {
     pub(crate) user: Option<UserId>,
     pub(crate) dialect: Dialect,
     pub(crate) outbox: Outbox,
+    /// What has been taken from it and is not written yet, on an event stream.
+    pub(crate) window: Arc<Window>,
     /// Present where the client may change its groups by `control`.
     pub(crate) token: Option<Token>,
     /// Locked before any group's lock, never after.
@@ -143,7 +146,7 @@ struct Signs {
     /// The transport asked for the next frame, which it does with every heartbeat unless
     /// its socket is stuck.
     reader: Instant,
-    /// How often the transport had taken something when it was last looked at, and since
+    /// How often something had been taken and written when it was last looked at, and since
     /// when that has been so while something waits.
     progress: Option<(u64, Instant)>,
 }
@@ -200,6 +203,7 @@ impl Connection {
             user,
             dialect,
             outbox,
+            window: Arc::default(),
             token,
             request,
             calls: Mutex::new(Calls { rate: calls, under_way: 0 }),
@@ -267,7 +271,9 @@ impl Connection {
         let mut signs = self.signs.lock();
         let silent = self.token.is_some() && now.duration_since(signs.client) > PROOF_OF_LIFE;
         let stuck = now.duration_since(signs.reader) > STUCK;
-        signs.progress = self.outbox.progress().map(|taken| match signs.progress {
+        let waiting = [self.outbox.progress(), self.window.progress()];
+        let taken = waiting.iter().any(Option::is_some).then(|| waiting.iter().flatten().sum());
+        signs.progress = taken.map(|taken| match signs.progress {
             Some((before, since)) if before == taken => (taken, since),
             _ => (taken, now),
         });

@@ -1,30 +1,24 @@
 //! What goes over the wire, encoded once and shared by everybody it goes to.
 
-use std::{
-    cell::OnceCell,
-    fmt,
-    io::Write,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{cell::OnceCell, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{
-    group::GroupName,
-    roster::{Change, Member},
-};
+use crate::{group::GroupName, roster::Change};
 
 /// The channel of frames that concern the connection itself.
 pub(crate) const CONNECTION_CHANNEL: &str = "@conn";
 
 /// The channel of frames to every connection.
 pub(crate) const BROADCAST_CHANNEL: &str = "@broadcast";
+
+/// What begins a frame of an event stream.
+pub(crate) const SSE_HEAD: &[u8] = b"event: u\ndata: ";
+
+/// What ends it.
+pub(crate) const SSE_TAIL: &[u8] = b"\n\n";
 
 /// In which form a connection gets its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +85,11 @@ impl Encoded {
     }
 }
 
-/// Encodes frames, and numbers the events of the streams.
+/// Encodes frames.
+///
+/// They have no `id:`. One counted here would tell each reader how much is sent to others.
 #[derive(Debug, Default)]
-pub(crate) struct Encoder {
-    sequence: AtomicU64,
-}
+pub(crate) struct Encoder;
 
 impl Encoder {
     /// A message of the application, or a control frame.
@@ -117,20 +111,6 @@ impl Encoder {
     /// Has an `EventSource` wait so long before it opens its next stream.
     pub(crate) fn retry(after: Duration) -> Frames {
         Bytes::from(format!("retry: {}\n\n", after.as_millis())).into()
-    }
-
-    /// The members of a group at `version`.
-    pub(crate) fn snapshot(
-        &self,
-        dialect: Dialect,
-        group: &GroupName,
-        members: &[Member],
-        version: u64,
-    ) -> Frames {
-        let keys: Vec<u64> = members.iter().map(Member::key).collect();
-        let frame =
-            Frame::new(group.as_str(), "presence:sync", members).at(version).of(keys.as_slice());
-        self.frame(dialect.transport, &frame).into()
     }
 
     /// The changes of one tick, the last of which made the version `version`.
@@ -169,11 +149,10 @@ impl Encoder {
         let mut bytes = Vec::with_capacity(128);
         match transport {
             Transport::Sse => {
-                let id = self.sequence.fetch_add(1, Ordering::Relaxed);
-                write!(bytes, "event: u\nid: {id}\ndata: ").expect(NEVER_FAILS);
+                bytes.extend_from_slice(SSE_HEAD);
                 // JSON has no line break outside of strings, and escapes those inside.
                 serde_json::to_writer(&mut bytes, &SseFrame::from(frame)).expect(NEVER_FAILS);
-                bytes.extend_from_slice(b"\n\n");
+                bytes.extend_from_slice(SSE_TAIL);
             }
             Transport::WebSocket => {
                 serde_json::to_writer(&mut bytes, frame).expect(NEVER_FAILS);
@@ -278,7 +257,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        roster::{Answer, Asked},
+        roster::{Answer, Asked, Member},
         user::UserId,
     };
 
@@ -296,20 +275,8 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_has_the_members_their_keys_and_the_version() {
-        let (encoder, group) = (Encoder::default(), GroupName::new("room:1").unwrap());
-        let members = [member("a", 1), member("b", 4)];
-        let frames = encoder.snapshot(dialect(Transport::Sse, true), &group, &members, 9);
-        assert_eq!(
-            text(&frames),
-            ["event: u\nid: 0\ndata: {\"c\":\"room:1\",\"e\":\"presence:sync\",\
-              \"d\":[{\"id\":\"a\"},{\"id\":\"b\"}],\"v\":9,\"k\":[1,4]}\n\n"]
-        );
-    }
-
-    #[test]
     fn the_changes_of_a_tick_are_one_diff_or_one_frame_each() {
-        let (encoder, group) = (Encoder::default(), GroupName::new("room:1").unwrap());
+        let (encoder, group) = (Encoder, GroupName::new("room:1").unwrap());
         let changes = [
             Change::Joined(member("a", 3)),
             Change::Left(member("b", 2)),
@@ -338,9 +305,9 @@ mod tests {
 
     #[test]
     fn a_line_break_in_the_data_stays_inside_its_frame() {
-        let encoder = Encoder::default();
+        let encoder = Encoder;
         let data = "a\n\nevent: u\ndata: b\r";
         let frames = encoder.message(dialect(Transport::Sse, true), "room:1", "chat", &data);
-        assert_eq!(text(&frames)[0].lines().count(), 4);
+        assert_eq!(text(&frames)[0].lines().count(), 3);
     }
 }

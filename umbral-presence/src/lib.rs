@@ -73,12 +73,15 @@ mod rate;
 mod realtime;
 mod roster;
 mod session;
+mod snapshot;
 mod spec;
 mod sync;
 mod target;
 mod transport;
 mod user;
+mod wakes;
 mod watch;
+mod window;
 
 /// # Every form
 ///

@@ -1,11 +1,13 @@
 //! What waits to be written to one connection.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fmt,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
+
+use indexmap::IndexSet;
 
 use crate::{counters::Counters, frame::Frames, group::GroupName, sync::Mutex};
 
@@ -37,8 +39,10 @@ struct State {
     queue: VecDeque<Entry>,
     /// What the entries of `queue` cost.
     cost: usize,
-    /// The snapshots that are due, each once.
-    due: Vec<Place>,
+    /// How many of them are changes of groups.
+    deltas: usize,
+    /// The snapshots that are due: the number of each group's place.
+    due: HashMap<GroupName, u64>,
     /// The number of the last place.
     places: u64,
     /// Messages dropped of which the reader has not been told.
@@ -46,6 +50,8 @@ struct State {
     /// How often the reader has taken something.
     taken: u64,
     end: Option<End>,
+    /// The end has come at once: whatever the transport is doing, it is to stop.
+    is_cut: bool,
     /// The reader, where it waits.
     reader: Option<Waker>,
 }
@@ -111,46 +117,51 @@ impl Outbox {
         Self { state: Mutex::default(), limit, counters }
     }
 
-    /// Queues what must arrive.
-    pub(crate) fn push_control(&self, frames: Frames) {
-        self.push(Entry::Control(frames));
+    /// Queues what must arrive. Like all that changes the queue, it gives the reader where one
+    /// waits, to be woken when no lock is held.
+    pub(crate) fn push_control(&self, frames: Frames) -> Option<Waker> {
+        self.push(Entry::Control(frames))
     }
 
     /// Queues a message of the application.
-    pub(crate) fn push_message(&self, frames: Frames) {
-        self.push(Entry::Message(frames));
+    pub(crate) fn push_message(&self, frames: Frames) -> Option<Waker> {
+        self.push(Entry::Message(frames))
     }
 
     /// Queues changes of a group, under that group's lock.
-    pub(crate) fn push_delta(&self, group: &GroupName, frames: &Frames) {
+    pub(crate) fn push_delta(&self, group: &GroupName, frames: &Frames) -> Option<Waker> {
         let mut state = self.state.lock();
-        if !state.is_due(group) {
-            self.queue(&mut state, Entry::Delta(group.clone(), frames.clone()));
+        if state.is_due(group) {
+            return None;
         }
+        self.queue(&mut state, Entry::Delta(group.clone(), frames.clone()))
     }
 
     /// Makes a group's snapshot due, under that group's lock.
-    pub(crate) fn want_snapshot(&self, group: &GroupName) {
+    pub(crate) fn want_snapshot(&self, group: &GroupName) -> Option<Waker> {
         let mut state = self.state.lock();
-        if !state.is_due(group) {
-            let entry = state.make_due(group.clone());
-            self.queue(&mut state, entry);
+        if state.is_due(group) {
+            return None;
         }
+        let entry = state.make_due(group.clone());
+        self.queue(&mut state, entry)
     }
 
     /// Under the group's lock: whether the snapshot of this place is due. Whoever asks will
     /// write it.
     pub(crate) fn take_due(&self, place: &Place) -> bool {
         let mut state = self.state.lock();
-        let due = state.due.len();
-        state.drop_due(|other| other == place);
-        state.due.len() < due
+        let is_due = state.due.get(&place.group) == Some(&place.number);
+        if is_due {
+            state.drop_due(&place.group);
+        }
+        is_due
     }
 
     /// The connection is in this group no longer; nothing more of it is written.
     pub(crate) fn forget(&self, group: &GroupName) {
         let mut state = self.state.lock();
-        state.drop_due(|place| place.group == *group);
+        state.drop_due(group);
         state.retain(|entry| match entry {
             Entry::Delta(of, _) => of != group,
             Entry::Snapshot(place) => place.group != *group,
@@ -158,21 +169,22 @@ impl Outbox {
         });
     }
 
-    fn push(&self, entry: Entry) {
-        self.queue(&mut self.state.lock(), entry);
+    fn push(&self, entry: Entry) -> Option<Waker> {
+        self.queue(&mut self.state.lock(), entry)
     }
 
-    fn queue(&self, state: &mut State, entry: Entry) {
+    fn queue(&self, state: &mut State, entry: Entry) -> Option<Waker> {
         if state.end.is_some() {
-            return;
+            return None;
         }
         if matches!(entry, Entry::Message(_)) && entry.cost() > self.limit {
             // It would have everything else dropped, and not fit all the same.
             state.missed += 1;
             self.counters.missed.add(1);
-            return state.wake();
+            return state.reader.take();
         }
         state.cost += entry.cost();
+        state.deltas += usize::from(entry.is_delta());
         state.queue.push_back(entry);
         if state.cost > self.limit {
             self.counters.resyncs.add(state.collapse());
@@ -184,7 +196,7 @@ impl Outbox {
             state.clear();
             state.end = Some(End::Overflow);
         }
-        state.wake();
+        state.reader.take()
     }
 
     /// Why the connection ends from this side, if it does.
@@ -203,17 +215,31 @@ impl Outbox {
         (!state.queue.is_empty()).then_some(state.taken)
     }
 
-    /// Ends the connection at once: what is queued is dropped.
-    pub(crate) fn end_now(&self, end: End) {
-        self.state.lock().clear();
-        self.end(end);
+    /// Ends the connection at once: what is queued is dropped, and what is under way is cut.
+    pub(crate) fn end_now(&self, end: End) -> Option<Waker> {
+        let mut state = self.state.lock();
+        state.clear();
+        state.end.get_or_insert(end);
+        state.is_cut = true;
+        state.reader.take()
     }
 
     /// Ends the connection once what is queued has been written.
-    pub(crate) fn end(&self, end: End) {
+    pub(crate) fn end(&self, end: End) -> Option<Waker> {
         let mut state = self.state.lock();
         state.end.get_or_insert(end);
-        state.wake();
+        state.reader.take()
+    }
+
+    /// Whether the connection has been ended at once, for a reader that cannot take anything
+    /// now; woken when it is.
+    pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.is_cut {
+            return Poll::Ready(());
+        }
+        state.wait(cx);
+        Poll::Pending
     }
 
     /// What to write next, or why there will be nothing more.
@@ -225,14 +251,16 @@ impl Outbox {
         if let Some(end) = state.end {
             return Poll::Ready(Err(end));
         }
-        if !state.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
-            state.reader = Some(cx.waker().clone());
-        }
+        state.wait(cx);
         Poll::Pending
     }
 }
 
 impl Entry {
+    fn is_delta(&self) -> bool {
+        matches!(self, Self::Delta(..))
+    }
+
     fn cost(&self) -> usize {
         ENTRY_BYTES
             + match self {
@@ -252,6 +280,7 @@ impl State {
         }
         let entry = self.queue.pop_front()?;
         self.cost -= entry.cost();
+        self.deltas -= usize::from(entry.is_delta());
         self.taken += 1;
         if self.queue.is_empty() {
             // An idle connection keeps no buffer.
@@ -266,36 +295,37 @@ impl State {
     }
 
     fn is_due(&self, group: &GroupName) -> bool {
-        self.due.iter().any(|place| place.group == *group)
+        self.due.contains_key(group)
     }
 
     /// Gives the place, which is to be queued.
     fn make_due(&mut self, group: GroupName) -> Entry {
         self.places += 1;
         let place = Place { group, number: self.places };
-        self.due.push(place.clone());
+        self.due.insert(place.group.clone(), place.number);
         Entry::Snapshot(place)
     }
 
-    fn drop_due(&mut self, which: impl Fn(&Place) -> bool) {
-        self.due.retain(|place| !which(place));
+    fn drop_due(&mut self, group: &GroupName) {
+        self.due.remove(group);
         if self.due.is_empty() {
-            // An idle connection keeps no buffer.
-            self.due = Vec::new();
+            // An idle connection keeps no table.
+            self.due = HashMap::new();
         }
     }
 
     /// Puts a snapshot in the place of all changes of each group. Gives how many groups had
     /// some.
     fn collapse(&mut self) -> u64 {
-        let mut behind: Vec<GroupName> = Vec::new();
+        if self.deltas == 0 {
+            return 0;
+        }
+        let mut behind: IndexSet<GroupName> = IndexSet::new();
         self.retain(|entry| {
             let Entry::Delta(group, _) = entry else {
                 return true;
             };
-            if !behind.contains(group) {
-                behind.push(group.clone());
-            }
+            behind.insert(group.clone());
             false
         });
         let groups = behind.len() as u64;
@@ -324,24 +354,25 @@ impl State {
     }
 
     fn retain(&mut self, mut keep: impl FnMut(&Entry) -> bool) {
-        let cost = &mut self.cost;
+        let (cost, deltas) = (&mut self.cost, &mut self.deltas);
         self.queue.retain(|entry| {
             let kept = keep(entry);
             if !kept {
                 *cost -= entry.cost();
+                *deltas -= usize::from(entry.is_delta());
             }
             kept
         });
     }
 
     fn clear(&mut self) {
-        (self.queue, self.due) = (VecDeque::new(), Vec::new());
-        (self.cost, self.missed) = (0, 0);
+        (self.queue, self.due) = (VecDeque::new(), HashMap::new());
+        (self.cost, self.deltas, self.missed) = (0, 0, 0);
     }
 
-    fn wake(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
+    fn wait(&mut self, cx: &mut Context<'_>) {
+        if !self.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
+            self.reader = Some(cx.waker().clone());
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     target::Target,
     transport::{self, Site},
     user::UserId,
+    wakes::Wakes,
 };
 
 /// Presence and messages, as built by
@@ -128,7 +129,8 @@ impl Realtime {
         for connection in hub.all_connections() {
             hub.tell(&connection, "@drain", &within);
             if connection.dialect.is_plain_sse() {
-                connection.outbox.push_control(Encoder::retry(part_of(window)));
+                let retry = Encoder::retry(part_of(window));
+                Wakes::default().add(connection.outbox.push_control(retry));
             }
         }
         let everybody_gone = async {

@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::json;
 
@@ -17,6 +18,7 @@ use crate::{
     hub::{Hub, NotOpened, Outdated, Permit, Verdict, now},
     journal,
     outbox::{End, Next},
+    snapshot::{Piece, Pieces},
     user::UserId,
 };
 
@@ -30,6 +32,27 @@ pub(crate) struct Session {
     goodbye: bool,
     /// Given back after the goodbye, when the transport drops the session.
     permit: Option<Permit>,
+    /// The large snapshot that is being written. The one reader alone locks it.
+    under_way: Mutex<Option<Pieces>>,
+}
+
+/// What to write next.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    /// Whole frames.
+    Frames(Frames),
+    /// A piece of a frame; nothing else comes before its last piece.
+    Piece(Piece),
+}
+
+impl Outgoing {
+    /// How many bytes it has.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Frames(frames) => frames.bytes(),
+            Self::Piece(piece) => piece.bytes.len(),
+        }
+    }
 }
 
 impl Session {
@@ -42,7 +65,8 @@ impl Session {
         hello: impl FnOnce(&[GroupName]) -> Option<H>,
     ) -> Result<Self, NotOpened> {
         let connection = hub.open(opening, verdict, hello)?;
-        Ok(Self { hub: hub.clone(), connection, goodbye: false, permit: None })
+        let (hub, under_way) = (hub.clone(), Mutex::default());
+        Ok(Self { hub, connection, goodbye: false, permit: None, under_way })
     }
 
     /// Takes the permit that it was opened with.
@@ -64,31 +88,53 @@ impl Session {
     }
 
     /// What to write next, or why the connection is to end.
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Frames, End>> {
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Outgoing, End>> {
         let Self { hub, connection, .. } = self;
+        let (outbox, dialect) = (&connection.outbox, connection.dialect);
         connection.is_read(now());
+        let mut under_way = self.under_way.lock();
+        if let Some(piece) = under_way.as_mut().and_then(Pieces::next) {
+            if piece.is_last {
+                *under_way = None;
+            }
+            return Poll::Ready(Ok(Outgoing::Piece(piece)));
+        }
         loop {
-            let frames = match ready!(connection.outbox.poll_next(cx))? {
+            let frames = match ready!(outbox.poll_next(cx))? {
                 Next::Frames(frames) => frames,
                 Next::Missed(missed) => {
                     let user = connection.user.as_ref();
                     hub.counters().reached.note("outbox_bytes", hub.limits.outbox_bytes, user);
                     let data = json!({ "missed": missed });
-                    hub.encoder().control(connection.dialect, "@lagged", &data)
+                    hub.encoder().control(dialect, "@lagged", &data)
                 }
-                Next::Snapshot(place) => match hub.snapshot(connection, &place) {
-                    Some(snapshot) => snapshot,
+                Next::Snapshot(place) => {
                     // Left meanwhile, or taken already.
-                    None => continue,
-                },
+                    let Some(snapshot) = hub.due_snapshot(connection, &place) else {
+                        continue;
+                    };
+                    if let Some(frames) = snapshot.whole(dialect) {
+                        frames
+                    } else if let Some(piece) = under_way.insert(snapshot.pieces(dialect)).next() {
+                        return Poll::Ready(Ok(Outgoing::Piece(piece)));
+                    } else {
+                        continue;
+                    }
+                }
             };
-            return Poll::Ready(Ok(frames));
+            return Poll::Ready(Ok(Outgoing::Frames(frames)));
         }
+    }
+
+    /// Whether the connection has been ended at once, for a transport that can take nothing
+    /// now.
+    pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.connection.outbox.poll_cut(cx)
     }
 
     /// What to write next, or why the connection is to end. Nothing is lost where the future
     /// is dropped.
-    pub(crate) async fn next(&self) -> Result<Frames, End> {
+    pub(crate) async fn next(&self) -> Result<Outgoing, End> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 

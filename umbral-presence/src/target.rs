@@ -10,6 +10,7 @@ use crate::{
     group::{GroupName, InvalidGroupName},
     hub::Hub,
     user::{InvalidUserId, UserId},
+    wakes::Wakes,
 };
 
 /// What a frame and its place in an outbox take besides the data, with the longest names.
@@ -88,12 +89,12 @@ impl Target {
             }
             Whom::Everybody => (BROADCAST_CHANNEL.to_owned(), self.hub.all_connections()),
         };
-        let message = Encoded::default();
+        let (message, mut wakes) = (Encoded::default(), Wakes::default());
         for connection in connections {
             let frames = message.get(connection.dialect, |dialect| {
                 encoder.message(dialect, &channel, event, &data)
             });
-            connection.outbox.push_message(frames.clone());
+            wakes.add(connection.outbox.push_message(frames.clone()));
         }
         Ok(())
     }

@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 
 use crate::{
     hub::{GroupCell, Hub},
-    roster::{Change, Member, Roster},
+    roster::{Change, Member},
+    snapshot::Snapshot,
 };
 
 /// How many transitions wait for a watcher before they collapse into one `Sync`.
@@ -23,9 +24,9 @@ const CAPACITY: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transition {
-    /// Everybody who is present. Comes first, and again in the place of transitions that a
-    /// slow watcher has missed.
-    Sync(Vec<Member>),
+    /// Everybody who is present, in order of joining: one list for all who watch. Comes first,
+    /// and again in the place of transitions that a slow watcher has missed.
+    Sync(Arc<[Member]>),
     /// A user became present.
     Join(Member),
     /// A user fully left.
@@ -55,7 +56,10 @@ impl Stream for Watch {
     type Item = Transition;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Transition>> {
-        self.queue.poll_next(cx).map(Some)
+        self.queue.poll_next(cx).map(|next| match next {
+            Some(transition) => Some(transition),
+            None => Some(Transition::Sync(self.hub.resync_watcher(&self.cell, &self.queue))),
+        })
     }
 }
 
@@ -74,8 +78,21 @@ pub(crate) struct WatchQueue {
 
 #[derive(Default)]
 struct State {
+    /// What comes before the queue.
+    first: First,
     queue: VecDeque<Transition>,
     reader: Option<Waker>,
+}
+
+/// What a watcher is given before the transitions that wait.
+#[derive(Default)]
+enum First {
+    /// The members of when the watching began.
+    Sync(Arc<Snapshot>),
+    /// The watcher has fallen behind: the members of when it asks.
+    Resync,
+    #[default]
+    Nothing,
 }
 
 /// Without a look inside, which would lock it.
@@ -86,45 +103,59 @@ impl fmt::Debug for WatchQueue {
 }
 
 impl WatchQueue {
-    /// Has the watcher begin anew with the members of now.
-    pub(crate) fn sync(&self, roster: &Roster) {
-        let mut state = self.state.lock();
-        state.queue.clear();
-        state.queue.push_back(Transition::Sync(roster.members()));
-        state.wake();
+    /// Begins with these members, under the group's lock.
+    pub(crate) fn begin(&self, snapshot: Arc<Snapshot>) {
+        self.state.lock().first = First::Sync(snapshot);
     }
 
-    /// Queues changes, after which the group is as `roster` says.
-    pub(crate) fn push(&self, changes: &[Change], roster: &Roster) {
+    /// Queues changes, under the group's lock. Gives the watcher where it waits, to be woken
+    /// when no lock is held.
+    pub(crate) fn push(&self, changes: &[Change]) -> Option<Waker> {
         let mut state = self.state.lock();
-        if state.queue.len() + changes.len() > CAPACITY {
-            drop(state);
-            return self.sync(roster);
+        if matches!(state.first, First::Resync) {
+            // The snapshot will hold them.
+        } else if state.queue.len() + changes.len() > CAPACITY {
+            state.queue = VecDeque::new();
+            state.first = First::Resync;
+        } else {
+            state.queue.extend(changes.iter().map(Transition::from));
         }
-        state.queue.extend(changes.iter().map(|change| match change {
-            Change::Joined(member) => Transition::Join(member.clone()),
-            Change::Left(member) => Transition::Leave(member.clone()),
-            Change::Updated(member) => Transition::Update(member.clone()),
-        }));
-        state.wake();
+        state.reader.take()
     }
 
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Transition> {
+    /// Under the group's lock: the watcher is given the members of now.
+    pub(crate) fn resynced(&self) {
+        self.state.lock().first = First::Nothing;
+    }
+
+    /// The next transition, or `None` where the members of now come next.
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Transition>> {
         let mut state = self.state.lock();
-        match state.queue.pop_front() {
-            Some(transition) => Poll::Ready(transition),
-            None => {
-                state.reader = Some(cx.waker().clone());
-                Poll::Pending
+        match std::mem::take(&mut state.first) {
+            First::Sync(snapshot) => {
+                drop(state);
+                return Poll::Ready(Some(Transition::Sync(snapshot.members().clone())));
             }
+            First::Resync => {
+                state.first = First::Resync;
+                return Poll::Ready(None);
+            }
+            First::Nothing => {}
         }
+        if let Some(transition) = state.queue.pop_front() {
+            return Poll::Ready(Some(transition));
+        }
+        state.reader = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 
-impl State {
-    fn wake(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
+impl From<&Change> for Transition {
+    fn from(change: &Change) -> Self {
+        match change {
+            Change::Joined(member) => Self::Join(member.clone()),
+            Change::Left(member) => Self::Leave(member.clone()),
+            Change::Updated(member) => Self::Update(member.clone()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
+    task::Waker,
     time::{Duration, Instant},
 };
 
@@ -14,6 +15,7 @@ use crate::{
     journal,
     outbox::{End, Outbox},
     rate::Rate,
+    wakes::Wakes,
 };
 
 /// How long what is left of a connection that has been ended may wait to be written.
@@ -59,7 +61,7 @@ impl Hub {
         if let Some(hello) = hello(&without_presence(&entrances)) {
             self.tell(&connection, "@hello", &hello);
         }
-        let mut unshown = Vec::new();
+        let (mut wakes, mut unshown) = (Wakes::default(), Vec::new());
         {
             // Held until it is in its groups, so that whoever sends it away, and finds it by then,
             // waits and finds them too.
@@ -75,7 +77,14 @@ impl Hub {
                 return Err(NotOpened::Draining);
             }
             for entrance in entrances {
-                self.join(&connection, &mut subscriptions, entrance, verdict.asked, &mut unshown);
+                self.join(
+                    &connection,
+                    &mut subscriptions,
+                    entrance,
+                    verdict.asked,
+                    &mut unshown,
+                    &mut wakes,
+                );
             }
         }
         if let Some(user) = &user {
@@ -126,12 +135,13 @@ impl Hub {
     pub(crate) fn depart(&self, connection: &Arc<Connection>, goodbye: bool) {
         // Held to the end, so that who sends the user away meanwhile finds the connection in
         // its groups, or waits until it has left them.
+        let mut wakes = Wakes::default();
         let mut subscriptions = connection.subscriptions.lock();
         if std::mem::replace(&mut subscriptions.ended, true) {
             return;
         }
         for subscription in std::mem::take(&mut subscriptions.groups).into_values() {
-            self.leave(&subscription, connection, goodbye);
+            self.leave(&subscription, connection, goodbye, &mut wakes);
         }
         drop(subscriptions);
         self.unregister(connection);
@@ -147,7 +157,8 @@ impl Hub {
     /// Ends a connection that has departed, once what is queued has been written, or when that
     /// has taken too long.
     fn end(&self, connection: &Arc<Connection>, end: End) {
-        connection.outbox.end(end);
+        let mut wakes = Wakes::default();
+        wakes.add(connection.outbox.end(end));
         self.ending.lock().push((now(), Arc::downgrade(connection)));
     }
 
@@ -155,27 +166,40 @@ impl Hub {
     /// asked for its next frame while its socket is stuck, and so does not learn that it
     /// has ended or that its client has fallen silent.
     pub(super) fn sweep(&self) {
+        let mut wakes = Wakes::default();
         let now = now();
         for connection in self.all_connections() {
             if connection.is_lost(now) {
                 self.counters().lost.add(1);
                 self.depart(&connection, false);
-                connection.outbox.end_now(End::Lost);
+                wakes.add(connection.outbox.end_now(End::Lost));
             }
         }
         self.ending.lock().retain(|(since, connection)| {
             let late = now.duration_since(*since) > ENDS_WITHIN;
             let connection = connection.upgrade();
             if let Some(connection) = connection.as_ref().filter(|_| late) {
-                connection.outbox.end_now(End::Lost);
+                wakes.add(connection.outbox.end_now(End::Lost));
             }
             connection.is_some() && !late
         });
     }
 
-    /// Queues a control frame for one connection.
+    /// Queues a control frame for one connection. Gives the reader where it waits, to be woken
+    /// when no lock is held.
+    pub(crate) fn queue(
+        &self,
+        connection: &Connection,
+        event: &str,
+        data: &impl Serialize,
+    ) -> Option<Waker> {
+        connection.outbox.push_control(self.encoder().control(connection.dialect, event, data))
+    }
+
+    /// Queues a control frame for one connection and wakes its reader: while a lock is held,
+    /// [`queue`](Self::queue) it.
     pub(crate) fn tell(&self, connection: &Connection, event: &str, data: &impl Serialize) {
-        connection.outbox.push_control(self.encoder().control(connection.dialect, event, data));
+        Wakes::default().add(self.queue(connection, event, data));
     }
 
     /// The connection whose client was told this token.

@@ -15,15 +15,21 @@ use crate::{
     group::GroupName,
     limits::Limits,
     outbox::Place,
-    roster::{Answer, Farewell, Roster},
+    roster::{Farewell, Roster, Seated},
+    snapshot::Snapshot,
     spec::PresenceSpec,
     user::UserId,
+    wakes::Wakes,
     watch::WatchQueue,
 };
 
 /// A tick lasts at least this many times what the last flush cost, so that telling never
 /// takes more than a fifth of the time, however many are told.
 const FLUSH_SHARE: u32 = 4;
+
+/// The longest that a tick grows by what telling costs. A flush that took longer was put aside
+/// by the machine, or has so many to tell that it must be told in time all the same.
+const MAX_GROWTH: Duration = Duration::from_millis(250);
 
 /// The state of one group.
 #[derive(Debug)]
@@ -42,7 +48,7 @@ pub(crate) struct Group {
     patience: Duration,
     watchers: Vec<Arc<WatchQueue>>,
     /// The members at the roster's version, once somebody has asked for them.
-    snapshot: Encoded,
+    snapshot: Option<Arc<Snapshot>>,
     /// Changes that follow one another within this time share one flush.
     tick: Duration,
     /// What the last flush cost.
@@ -88,7 +94,7 @@ impl Group {
             waiting: VecDeque::new(),
             patience: limits.resolver_timeout,
             watchers: Vec::new(),
-            snapshot: Encoded::default(),
+            snapshot: None,
             tick: limits.tick,
             last_cost: Duration::ZERO,
             flush_after: None,
@@ -97,34 +103,28 @@ impl Group {
         }
     }
 
-    /// Adds a subscriber, and its user where it has one, to be shown as `answer` says if not
-    /// shown yet. Says whether the user is new here.
+    /// Adds a subscriber, and its user where it has one. Says what has come of it for the user;
+    /// `None` where nobody is seated.
     pub(crate) fn subscribe(
         &mut self,
         connection: &Arc<Connection>,
-        answer: Option<Answer>,
         now: Instant,
-    ) -> bool {
+    ) -> Option<Seated> {
         let subscriber = Subscriber { connection: connection.clone(), synced: self.spec.is_none() };
         self.subscribers.insert(connection.id, subscriber);
-        let Some(spec) = &self.spec else {
-            return false;
-        };
+        let spec = self.spec.as_ref()?;
         let Some(user) = &connection.user else {
             self.newcomers.push(connection.id);
-            return false;
+            return None;
         };
-        let newly_seated = self.roster.join(connection.id, user);
-        if let Some(answer) = answer {
-            self.roster.show(user, answer);
-        }
+        let seated = self.roster.join(connection.id, user);
         if spec.resolver.is_batch() && self.roster.is_hidden(user) {
             let (connection, until) = (connection.id, now + self.patience);
             self.waiting.push_back(Waiting { connection, user: user.clone(), until });
         } else {
             self.newcomers.push(connection.id);
         }
-        newly_seated
+        Some(seated)
     }
 
     /// Removes a subscriber. Without a goodbye its user keeps the place for the grace, and
@@ -153,11 +153,17 @@ impl Group {
     }
 
     /// Adds a watcher inside the application; it begins with the members of now.
-    pub(crate) fn watch(&mut self, watcher: Arc<WatchQueue>, now: Instant, teller: &Teller) {
-        if self.is_dirty() {
-            self.begin_tick(now, teller);
+    pub(crate) fn watch(
+        &mut self,
+        watcher: Arc<WatchQueue>,
+        now: Instant,
+        teller: &Teller,
+        wakes: &mut Wakes,
+    ) {
+        if self.is_dirty(now) {
+            self.begin_tick(now, teller, wakes);
         }
-        watcher.sync(&self.roster);
+        watcher.begin(self.snapshot());
         self.watchers.push(watcher);
     }
 
@@ -166,66 +172,77 @@ impl Group {
     }
 
     /// Queues a message for every subscriber.
-    pub(crate) fn send(&self, message: &Encoded, encode: impl Fn(Dialect) -> Frames) {
+    pub(crate) fn send(
+        &self,
+        message: &Encoded,
+        encode: impl Fn(Dialect) -> Frames,
+        wakes: &mut Wakes,
+    ) {
         for subscriber in self.subscribers.values() {
             let connection = &subscriber.connection;
-            connection.outbox.push_message(message.get(connection.dialect, &encode).clone());
+            let frames = message.get(connection.dialect, &encode).clone();
+            wakes.add(connection.outbox.push_message(frames));
         }
     }
 
     /// Tells what has changed: at once in a quiet group, else when the tick is over.
-    pub(crate) fn settle(&mut self, now: Instant, teller: &Teller) {
+    pub(crate) fn settle(&mut self, now: Instant, teller: &Teller, wakes: &mut Wakes) {
         teller.counters.cancelled.add(self.roster.take_cancelled());
         while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.until <= now) {
             self.newcomers.push(waiting.connection);
         }
-        if !self.is_dirty() || self.flush_after.is_some_and(|after| now < after) {
+        if !self.is_dirty(now) || self.flush_after.is_some_and(|after| now < after) {
             return;
         }
-        self.begin_tick(now, teller);
+        self.begin_tick(now, teller, wakes);
     }
 
     /// Tells what has changed; what changes from now on waits for the end of the tick.
-    fn begin_tick(&mut self, now: Instant, teller: &Teller) {
+    fn begin_tick(&mut self, now: Instant, teller: &Teller, wakes: &mut Wakes) {
         let started = Instant::now();
-        self.flush(teller);
+        self.flush(now, teller, wakes);
         let (before, cost) = (self.last_cost, started.elapsed());
         self.last_cost = cost;
         // The lesser of two, since one of them may have been put aside by a busy machine.
-        self.flush_after = Some(now + self.tick.max(cost.min(before) * FLUSH_SHARE));
+        let growth = (cost.min(before) * FLUSH_SHARE).min(MAX_GROWTH);
+        self.flush_after = Some(now + self.tick.max(growth));
     }
 
     /// When there will be something to do without anybody's asking.
-    pub(crate) fn next_wake(&self) -> Option<Instant> {
-        let flush = self.flush_after.filter(|_| self.is_dirty());
+    pub(crate) fn next_wake(&self, now: Instant) -> Option<Instant> {
+        let flush = self.flush_after.filter(|_| self.is_dirty(now));
+        let held = self.roster.held_until().map(|at| self.flush_after.map_or(at, |f| f.max(at)));
         let patience = self.waiting.front().map(|waiting| waiting.until);
-        flush.into_iter().chain(patience).chain(self.roster.deadline()).min()
+        flush.into_iter().chain(held).chain(patience).chain(self.roster.deadline()).min()
     }
 
     /// Whether there is something to tell.
-    pub(super) fn is_dirty(&self) -> bool {
-        self.roster.has_changes() || !self.newcomers.is_empty()
+    pub(super) fn is_dirty(&self, now: Instant) -> bool {
+        self.roster.has_changes(now) || !self.newcomers.is_empty()
     }
 
     /// Queues the changes for those who know what was before; the others are to take a
     /// snapshot, which will hold them. Both happens under the group's lock, so every
     /// connection sees one order.
-    fn flush(&mut self, teller: &Teller) {
+    fn flush(&mut self, now: Instant, teller: &Teller, wakes: &mut Wakes) {
         let Teller { encoder, counters } = teller;
-        let changes = self.roster.take_changes();
+        // Before the roll changes, which need not be copied then.
+        let snapshot = self.snapshot.take();
+        let changes = self.roster.take_changes(now);
         counters.transitions.add(changes.len() as u64);
-        if !changes.is_empty() {
-            self.snapshot = Encoded::default();
+        if changes.is_empty() {
+            self.snapshot = snapshot;
+        } else {
             let (version, delta) = (self.roster.version(), Encoded::default());
             for subscriber in self.subscribers.values().filter(|s| s.synced) {
                 let connection = &subscriber.connection;
                 let frames = delta.get(connection.dialect, |dialect| {
                     encoder.delta(dialect, &self.name, &changes, version)
                 });
-                connection.outbox.push_delta(&self.name, frames);
+                wakes.add(connection.outbox.push_delta(&self.name, frames));
             }
             for watcher in &self.watchers {
-                watcher.push(&changes, &self.roster);
+                wakes.add(watcher.push(&changes));
             }
             // Some of them may be shown now.
             self.waiting.retain(|waiting| {
@@ -238,47 +255,36 @@ impl Group {
         }
         for id in self.newcomers.drain(..) {
             if let Some(subscriber) = self.subscribers.get_mut(&id) {
-                subscriber.connection.outbox.want_snapshot(&self.name);
+                wakes.add(subscriber.connection.outbox.want_snapshot(&self.name));
                 subscriber.synced = true;
             }
         }
     }
 
     /// Has a subscriber take a snapshot once more.
-    pub(crate) fn resync(&self, connection: &Connection) {
+    pub(crate) fn resync(&self, connection: &Connection, wakes: &mut Wakes) {
         if self.subscribers.get(&connection.id).is_some_and(|subscriber| subscriber.synced)
             && self.spec.is_some()
         {
-            connection.outbox.want_snapshot(&self.name);
+            wakes.add(connection.outbox.want_snapshot(&self.name));
         }
     }
 
-    /// The snapshot that a subscriber is due, encoded once for all who take it before the
-    /// next change is told.
+    /// The snapshot that a subscriber is due.
     pub(crate) fn take_snapshot(
         &mut self,
         connection: &Connection,
         place: &Place,
-        now: Instant,
-        encoder: &Encoder,
-    ) -> Option<Frames> {
-        if !connection.outbox.take_due(place) {
-            return None;
-        }
-        let mut cost = None;
-        let frames = self.snapshot.get(connection.dialect, |dialect| {
-            let started = Instant::now();
-            let (members, version) = (self.roster.told(), self.roster.version());
-            let frames = encoder.snapshot(dialect, &self.name, &members, version);
-            cost = Some(started.elapsed());
-            frames
-        });
-        let frames = frames.clone();
-        if let Some(cost) = cost {
-            let after = now + cost * FLUSH_SHARE;
-            self.flush_after = Some(self.flush_after.map_or(after, |before| before.max(after)));
-        }
-        Some(frames)
+    ) -> Option<Arc<Snapshot>> {
+        connection.outbox.take_due(place).then(|| self.snapshot())
+    }
+
+    /// The members as subscribers have been told: one snapshot for all who ask before the next
+    /// change is told.
+    pub(crate) fn snapshot(&mut self) -> Arc<Snapshot> {
+        let Self { name, roster, .. } = self;
+        let new = || Snapshot::new(name.clone(), roster.version(), roster.told().clone());
+        self.snapshot.get_or_insert_with(|| Arc::new(new())).clone()
     }
 
     /// Whether nothing would be lost without this group.

@@ -6,16 +6,17 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use shuttle::{check_random, future::block_on, sync::mpsc, thread};
 
-use super::{Hub, Moment, NotOpened, Subject, Verdict, reader::Reader};
+use super::{Hub, Moment, NotOpened, Subject, Verdict, now, reader::Reader};
 use crate::{
     connection::Opening,
     frame::{Dialect, Transport},
     group::GroupName,
     limits::Limits,
     outbox::End,
-    session::Session,
+    session::{Outgoing, Session},
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
     user::UserId,
+    wakes::Wakes,
 };
 
 /// How many orders each test goes through.
@@ -70,7 +71,7 @@ impl Watcher {
             let session = session.clone();
             move || {
                 let mut reader = Reader::of(session.connection().clone());
-                while let Ok(frames) = block_on(session.next()) {
+                while let Ok(Outgoing::Frames(frames)) = block_on(session.next()) {
                     reader.take(&frames);
                     // Who watches may have seen enough.
                     let _ = tell.send(reader.shown());
@@ -87,14 +88,15 @@ impl Watcher {
         settle(hub);
         let expected: Vec<Value> = users.iter().map(|id| json!({ "id": id })).collect();
         while self.shown.recv().expect("the reader goes on") != expected {}
-        self.session.connection().outbox.end(End::Draining);
+        Wakes::default().add(self.session.connection().outbox.end(End::Draining));
         self.reading.join().expect("the reader finds no contradiction")
     }
 }
 
 /// What the alarm does, until nothing is due.
 fn settle(hub: &Hub) {
-    while let Some(true) = hub.with_group(&room(), super::group::Group::is_dirty) {
+    let late = now() + Duration::from_secs(3600);
+    while let Some(true) = hub.with_group(&room(), |group| group.is_dirty(late)) {
         wake(hub);
     }
 }

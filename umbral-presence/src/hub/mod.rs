@@ -35,7 +35,7 @@ use self::{
     alarm::Alarms,
     group::{Group, Teller},
     permits::Permits,
-    resolving::Batches,
+    resolving::{Batches, Questions},
     revocations::Revocations,
     users::User,
 };
@@ -52,10 +52,12 @@ use crate::{
     group::GroupName,
     limits::Limits,
     outbox::Place,
-    roster::Member,
+    roster::{Member, Present, Roll},
+    snapshot::Snapshot,
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
     sync::{Mutex, MutexGuard},
     user::UserId,
+    wakes::Wakes,
     watch::WatchQueue,
 };
 
@@ -83,8 +85,7 @@ pub(crate) struct Hub {
     drain_until: OnceLock<Instant>,
     pub(crate) revocations: Revocations,
     context: ResolveContext,
-    /// Numbers the questions to resolvers.
-    questions: AtomicU64,
+    questions: Questions,
     batches: Batches,
     alarms: Alarms,
 }
@@ -106,7 +107,7 @@ impl Hub {
             drain_until: OnceLock::new(),
             revocations: Revocations::default(),
             context,
-            questions: AtomicU64::new(0),
+            questions: Questions::default(),
             batches: Batches::default(),
             alarms: Alarms::default(),
         })
@@ -114,22 +115,23 @@ impl Hub {
 
     /// Does what is due in a group.
     fn wake(&self, cell: &Arc<GroupCell>) {
+        let mut wakes = Wakes::default();
         let mut group = cell.0.lock();
         group.alarm = None;
-        self.settle(cell, group);
+        self.settle(cell, group, &mut wakes);
     }
 
     /// Ends every use of a group: ends the graces that are over, tells what is due, has the
     /// group woken when more will be, and takes it off the map where nobody needs it any
     /// longer.
-    fn settle(&self, cell: &Arc<GroupCell>, mut group: MutexGuard<'_, Group>) {
+    fn settle(&self, cell: &Arc<GroupCell>, mut group: MutexGuard<'_, Group>, wakes: &mut Wakes) {
         let now = now();
         for user in group.roster.expire(now) {
             self.unseat(&user, &group.name);
         }
-        group.settle(now, &self.teller);
+        group.settle(now, &self.teller, wakes);
         // An alarm that is over may have been lost with the runtime that it waited in.
-        if let Some(at) = group.next_wake()
+        if let Some(at) = group.next_wake(now)
             && group.alarm.is_none_or(|alarm| at < alarm || alarm <= now)
             && self.alarms.set(at, cell, &self.me)
         {
@@ -166,7 +168,8 @@ impl Hub {
         &self,
         name: &GroupName,
         spec: Option<&Arc<PresenceSpec>>,
-        change: impl FnOnce(&mut Group) -> T,
+        wakes: &mut Wakes,
+        change: impl FnOnce(&mut Group, &mut Wakes) -> T,
     ) -> (Arc<GroupCell>, T) {
         loop {
             let cell = self.cell(name, spec);
@@ -174,8 +177,8 @@ impl Hub {
                 self.forget(name, &cell);
                 continue;
             };
-            let changed = change(&mut group);
-            self.settle(&cell, group);
+            let changed = change(&mut group, wakes);
+            self.settle(&cell, group, wakes);
             return (cell, changed);
         }
     }
@@ -195,22 +198,28 @@ impl Hub {
         let Some(cell) = self.groups.get(name).map(|cell| cell.clone()) else {
             return;
         };
+        let mut wakes = Wakes::default();
         if let Some(mut group) = cell.lock() {
             change(&mut group);
-            self.settle(&cell, group);
+            self.settle(&cell, group, &mut wakes);
         }
     }
 
     /// Queues a message for every subscriber of a group.
     pub(crate) fn send(&self, name: &GroupName, encode: impl Fn(Dialect) -> Frames) {
-        self.with_group(name, |group| group.send(&Encoded::default(), encode));
+        let mut wakes = Wakes::default();
+        self.with_group(name, |group| group.send(&Encoded::default(), encode, &mut wakes));
     }
 
     /// The snapshot of a group that a connection has come to, if it is still due.
-    pub(crate) fn snapshot(&self, connection: &Connection, place: &Place) -> Option<Frames> {
+    pub(crate) fn due_snapshot(
+        &self,
+        connection: &Connection,
+        place: &Place,
+    ) -> Option<Arc<Snapshot>> {
         let cell = self.groups.get(&place.group)?.clone();
         let mut group = cell.lock()?;
-        group.take_snapshot(connection, place, now(), &self.teller.encoder)
+        group.take_snapshot(connection, place)
     }
 
     pub(crate) fn encoder(&self) -> &Encoder {
@@ -231,16 +240,17 @@ impl Hub {
         self.owner(name).is_some()
     }
 
-    /// The members of a group as its subscribers have been told, and the version that they
-    /// have.
-    pub(crate) fn told(&self, name: &GroupName) -> (Vec<Member>, u64) {
-        self.with_group(name, |group| (group.roster.told(), group.roster.version()))
-            .unwrap_or_default()
+    /// The members of a group as its subscribers have been told.
+    pub(crate) fn snapshot(&self, name: &GroupName) -> Arc<Snapshot> {
+        let cell = self.groups.get(name).map(|cell| cell.clone());
+        let snapshot = cell.and_then(|cell| Some(cell.lock()?.snapshot()));
+        snapshot.unwrap_or_else(|| Arc::new(Snapshot::new(name.clone(), 0, Roll::default())))
     }
 
     /// The members of a group.
     pub(crate) fn members(&self, name: &GroupName) -> Vec<Member> {
-        self.with_group(name, |group| group.roster.members()).unwrap_or_default()
+        let present = self.with_group(name, |group| group.roster.now());
+        present.map(Present::members).unwrap_or_default()
     }
 
     /// How many members a group has.
@@ -257,14 +267,33 @@ impl Hub {
     /// [`unwatch`](Self::unwatch).
     pub(crate) fn watch(&self, name: &GroupName, watcher: &Arc<WatchQueue>) -> Arc<GroupCell> {
         let spec = self.owner(name);
-        let begin = |group: &mut Group| group.watch(watcher.clone(), now(), &self.teller);
-        self.group(name, spec.as_ref(), begin).0
+        let mut wakes = Wakes::default();
+        let begin = |group: &mut Group, wakes: &mut Wakes| {
+            group.watch(watcher.clone(), now(), &self.teller, wakes);
+        };
+        self.group(name, spec.as_ref(), &mut wakes, begin).0
+    }
+
+    /// The members of a group as it has told them, from which the changes go on that `watcher`
+    /// gets.
+    pub(crate) fn resync_watcher(
+        &self,
+        cell: &Arc<GroupCell>,
+        watcher: &WatchQueue,
+    ) -> Arc<[Member]> {
+        let snapshot = {
+            let mut group = cell.0.lock();
+            watcher.resynced();
+            group.snapshot()
+        };
+        snapshot.members().clone()
     }
 
     pub(crate) fn unwatch(&self, cell: &Arc<GroupCell>, watcher: &Arc<WatchQueue>) {
+        let mut wakes = Wakes::default();
         let mut group = cell.0.lock();
         group.unwatch(watcher);
-        self.settle(cell, group);
+        self.settle(cell, group, &mut wakes);
     }
 
     /// How many groups have a subscriber, a watcher or a member.

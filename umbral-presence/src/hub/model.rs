@@ -26,6 +26,7 @@ use crate::{
     roster::{Answer, Asked},
     spec::PresenceSpec,
     user::UserId,
+    wakes::Wakes,
 };
 
 const TICK: u64 = 25;
@@ -248,13 +249,13 @@ impl Real {
     /// What the hub does after every use of a group.
     fn settle(&mut self) {
         self.group.roster.expire(self.now);
-        self.group.settle(self.now, &self.teller);
+        self.group.settle(self.now, &self.teller, &mut Wakes::default());
     }
 
     /// Time passes, and the group is woken whenever it has asked for it.
     fn pass(&mut self, milliseconds: u64) {
         let end = self.now + Duration::from_millis(milliseconds);
-        while let Some(wake) = self.group.next_wake().filter(|wake| *wake <= end) {
+        while let Some(wake) = self.group.next_wake(self.now).filter(|wake| *wake <= end) {
             self.now = wake.max(self.now);
             self.settle();
         }
@@ -288,7 +289,10 @@ impl Real {
         // A resolver is asked as the hub asks it.
         let wanted = user.filter(|user| self.group.roster.wants_payload(&user_id(*user)));
         let answer = wanted.map(|user| self.answer(user, edition));
-        self.group.subscribe(&reader.connection, answer, self.now);
+        self.group.subscribe(&reader.connection, self.now);
+        if let (Some(user), Some(answer)) = (user, answer) {
+            self.group.roster.show(&user_id(user), answer);
+        }
         self.readers.insert(connection, reader);
     }
 
@@ -312,10 +316,10 @@ impl Real {
                 Poll::Ready(Ok(Next::Frames(frames))) => reader.take(&frames),
                 Poll::Ready(Ok(Next::Missed(missed))) => reader.messages += missed,
                 Poll::Ready(Ok(Next::Snapshot(place))) => {
-                    let Self { group, now, teller, .. } = self;
-                    let (connection, encoder) = (&reader.connection, &teller.encoder);
-                    let due = group.take_snapshot(connection, &place, *now, encoder);
-                    due.iter().for_each(|frames| reader.take(frames));
+                    let connection = &reader.connection;
+                    let due = self.group.take_snapshot(connection, &place);
+                    let frames = due.and_then(|snapshot| snapshot.whole(connection.dialect));
+                    frames.iter().for_each(|frames| reader.take(frames));
                 }
                 Poll::Ready(Err(end)) => panic!("ended: {end:?}"),
                 Poll::Pending => return,
@@ -355,23 +359,24 @@ impl StateMachineTest for Real {
             Step::Read { connection, entries } => real.read(connection, entries.into()),
             Step::Resync { connection } => {
                 let reader = &real.readers[&connection];
-                real.group.resync(&reader.connection);
+                real.group.resync(&reader.connection, &mut Wakes::default());
             }
             Step::Send { bytes } => {
                 let text = "x".repeat(bytes);
-                real.group.send(&Default::default(), |dialect| {
-                    real.teller.encoder.message(dialect, "room:1", "chat", &text)
-                });
+                let encoder = &real.teller.encoder;
+                let encode = |dialect| encoder.message(dialect, "room:1", "chat", &text);
+                real.group.send(&Default::default(), encode, &mut Wakes::default());
             }
             Step::Refresh { user } => {
                 let answer = real.answer(user, model.edition(user));
-                real.group.roster.update(&user_id(user), answer);
+                real.group.roster.show(&user_id(user), answer);
             }
             Step::Settle => {
                 real.pass(4 * TICK);
                 // A flush that this machine has taken long for makes the tick longer.
-                while real.group.is_dirty() {
-                    real.group.settle(real.now + Duration::from_secs(3600), &real.teller);
+                let late = real.now + Duration::from_secs(3600);
+                while real.group.is_dirty(late) {
+                    real.group.settle(late, &real.teller, &mut Wakes::default());
                 }
                 for connection in 0..CONNECTIONS {
                     real.read(connection, usize::MAX);
@@ -387,8 +392,14 @@ impl StateMachineTest for Real {
 
     fn check_invariants(real: &Self, model: &Model) {
         assert_eq!(real.now - real.start, Duration::from_millis(model.now));
-        let members: BTreeSet<_> =
-            real.group.roster.members().iter().map(|member| member.id().to_string()).collect();
+        let members: BTreeSet<_> = real
+            .group
+            .roster
+            .now()
+            .members()
+            .iter()
+            .map(|member| member.id().to_string())
+            .collect();
         let present: BTreeSet<_> = model.present().keys().map(ToString::to_string).collect();
         assert_eq!(members, present, "the truth of this moment");
         assert_eq!(real.group.roster.count(), members.len());

@@ -3,7 +3,11 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Weak, atomic::Ordering},
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -41,6 +45,54 @@ const GIVE_UP: Duration = Duration::from_secs(60);
 /// The longest wait before a user who was not resolved is asked for again; the first wait is
 /// a second, and each one twice that before.
 const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// How many users share one place of [`Questions`] by chance: too many would be asked for once
+/// more than needed, which costs time and nothing else.
+const PLACES: usize = 1024;
+
+/// Numbers the questions to resolvers, and knows since when older answers are out of date.
+#[derive(Debug)]
+pub(super) struct Questions {
+    last: AtomicU64,
+    /// Which question the application has asked for last, by the users who share a place: what
+    /// was asked before it may say what was true before.
+    refreshed: Box<[AtomicU64]>,
+    hasher: RandomState,
+}
+
+impl Default for Questions {
+    fn default() -> Self {
+        Self {
+            last: AtomicU64::new(0),
+            refreshed: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl Questions {
+    /// Numbers a question, before it is asked.
+    fn next(&self) -> Asked {
+        Asked(self.last.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    /// From now on, what was asked about a user before does not count.
+    fn refresh(&self, user: &UserId) {
+        let Asked(question) = self.next();
+        self.place(user).fetch_max(question, Ordering::SeqCst);
+    }
+
+    /// Whether what was asked about a user at this time still counts.
+    pub(super) fn counts(&self, user: &UserId, asked: Asked) -> bool {
+        self.place(user).load(Ordering::SeqCst) <= asked.0
+    }
+
+    fn place(&self, user: &UserId) -> &AtomicU64 {
+        let places = self.refreshed.len() as u64;
+        let at = usize::try_from(self.hasher.hash_one(user) % places).unwrap_or_default();
+        &self.refreshed[at]
+    }
+}
 
 /// The users who wait for a batch resolver, by the address of its spec, which lives as long
 /// as the hub.
@@ -109,11 +161,6 @@ impl Batches {
 }
 
 impl Hub {
-    /// Numbers a question, before it is asked.
-    fn question(&self) -> Asked {
-        Asked(self.questions.fetch_add(1, Ordering::Relaxed))
-    }
-
     /// What is shown of a user in a group, where the resolver says it at once; `None` where
     /// it failed.
     pub(super) fn resolve(
@@ -122,7 +169,7 @@ impl Hub {
         user: &UserId,
         group: &GroupName,
     ) -> Option<Answer> {
-        let asked = self.question();
+        let asked = self.questions.next();
         match spec.resolver.resolve(user, self.limits.payload_bytes) {
             Ok(payload) => Some(Answer { payload, asked }),
             Err(error) => {
@@ -150,6 +197,9 @@ impl Hub {
 
     /// Resolves a user again everywhere, and shows what has changed.
     pub(crate) async fn refresh(&self, user: &UserId) {
+        // Before it is looked where the user is, so that whoever comes in meanwhile with an older
+        // answer is either found here or finds that it does not count.
+        self.questions.refresh(user);
         let mut batches: Vec<(Arc<PresenceSpec>, Vec<GroupName>)> = Vec::new();
         for name in self.seats_of(user) {
             let Some(spec) = self.owner(&name) else {
@@ -161,14 +211,14 @@ impl Hub {
                     None => batches.push((spec, vec![name])),
                 }
             } else if let Some(answer) = self.resolve(&spec, user, &name) {
-                self.change(&name, |group| group.roster.update(user, answer));
+                self.change(&name, |group| group.roster.show(user, answer));
             }
         }
         for (spec, names) in batches {
             let Resolver::Batch(resolver) = &spec.resolver else {
                 continue;
             };
-            let asked = self.question();
+            let asked = self.questions.next();
             let limit = self.limits.resolver_timeout;
             let mut payloads = call(self, &spec, resolver, vec![user.clone()], limit).await;
             let Some(payload) = payloads.remove(user) else {
@@ -176,7 +226,7 @@ impl Hub {
             };
             for name in names {
                 let answer = Answer { payload: payload.clone(), asked };
-                self.change(&name, |group| group.roster.update(user, answer));
+                self.change(&name, |group| group.roster.show(user, answer));
             }
         }
     }
@@ -203,7 +253,12 @@ impl Hub {
     ) {
         let mut shown: HashMap<GroupName, Vec<(UserId, Answer)>> = HashMap::new();
         let (mut missing, mut failures) = (Vec::new(), u32::MAX);
+        let mut outdated = Users::new();
         for (user, waiting) in users {
+            if !self.questions.counts(&user, asked) {
+                outdated.insert(user, waiting);
+                continue;
+            }
             let Some(payload) = payloads.remove(&user) else {
                 failures = failures.min(waiting.failures + 1);
                 missing.push(user);
@@ -220,6 +275,9 @@ impl Hub {
                     group.roster.show(&user, answer);
                 }
             });
+        }
+        if !outdated.is_empty() {
+            self.resolve_later(spec, outdated);
         }
         if missing.is_empty() {
             return;
@@ -272,7 +330,7 @@ async fn resolve_batch(hub: Weak<Hub>, spec: Arc<PresenceSpec>, users: Users) {
     let (Resolver::Batch(resolver), Some(strong)) = (&spec.resolver, hub.upgrade()) else {
         return;
     };
-    let asked = strong.question();
+    let asked = strong.questions.next();
     let ids = users.keys().cloned().collect();
     let payloads = call(&strong, &spec, resolver, ids, GIVE_UP).await;
     strong.resolved(&spec, users, payloads, asked);

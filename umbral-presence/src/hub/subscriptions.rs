@@ -9,9 +9,10 @@ use crate::{
     connection::{Connection, Subscription, Subscriptions},
     group::GroupName,
     journal,
-    roster::Answer,
+    roster::{Answer, Seated},
     spec::PresenceSpec,
     user::UserId,
+    wakes::Wakes,
 };
 
 /// For how long nobody leaves after the last connections of a server that is going down have
@@ -91,7 +92,7 @@ impl Hub {
     ) -> Result<(), Outdated> {
         let entrances = self.entrances(connection.user.as_ref(), &verdict.allowed);
         let without_presence = without_presence(&entrances);
-        let mut unshown = Vec::new();
+        let (mut wakes, mut unshown) = (Wakes::default(), Vec::new());
         {
             let mut subscriptions = connection.subscriptions.lock();
             self.check(connection.user.as_ref(), verdict)?;
@@ -99,10 +100,19 @@ impl Hub {
                 return Err(Outdated);
             }
             for entrance in entrances {
-                self.join(connection, &mut subscriptions, entrance, verdict.asked, &mut unshown);
+                let asked = verdict.asked;
+                self.join(
+                    connection,
+                    &mut subscriptions,
+                    entrance,
+                    asked,
+                    &mut unshown,
+                    &mut wakes,
+                );
             }
             tell(&without_presence);
         }
+        drop(wakes);
         if let Some(user) = &connection.user {
             self.show(user, unshown);
         }
@@ -116,11 +126,12 @@ impl Hub {
         connection: &Arc<Connection>,
         names: &[GroupName],
     ) -> Vec<GroupName> {
+        let mut wakes = Wakes::default();
         let mut subscriptions = connection.subscriptions.lock();
         let mut left = Vec::new();
         for name in names {
             if let Some(left_now) = subscriptions.groups.remove(name) {
-                self.leave(&left_now, connection, true);
+                self.leave(&left_now, connection, true, &mut wakes);
                 left.push(name.clone());
             }
         }
@@ -131,19 +142,20 @@ impl Hub {
     /// and tells the client so; nothing of these groups comes after that. Where the policy was
     /// asked later and has allowed a group the connection stays.
     pub(crate) fn deny(&self, connection: &Arc<Connection>, names: &[(GroupName, Moment)]) {
+        let mut wakes = Wakes::default();
         let mut subscriptions = connection.subscriptions.lock();
         let mut denied = Vec::new();
         for (name, asked) in names {
             if subscriptions.groups.get(name).is_some_and(|held| held.allowed < *asked)
                 && let Some(subscription) = subscriptions.groups.remove(name)
             {
-                self.leave(&subscription, connection, true);
+                self.leave(&subscription, connection, true, &mut wakes);
                 journal::denied(connection.user.as_ref(), name);
                 denied.push(name);
             }
         }
         if !denied.is_empty() {
-            self.tell(connection, "@denied", &json!({ "groups": denied }));
+            wakes.add(self.queue(connection, "@denied", &json!({ "groups": denied })));
         }
     }
 
@@ -161,6 +173,7 @@ impl Hub {
         let entrances = self.entrances(connection.user.as_ref(), allowed);
         let no_presence = without_presence(&entrances);
         let (mut joined, mut unshown) = (Vec::new(), Vec::new());
+        let mut wakes = Wakes::default();
         let mut subscriptions = connection.subscriptions.lock();
         if subscriptions.ended {
             return Err(Unchanged::Ended);
@@ -182,16 +195,18 @@ impl Hub {
         left.retain(|name| !wanted.contains(name));
         for name in &left {
             if let Some(subscription) = subscriptions.groups.remove(name) {
-                self.leave(&subscription, connection, true);
+                self.leave(&subscription, connection, true, &mut wakes);
             }
         }
         for entrance in entrances {
             let name = entrance.name.clone();
-            if self.join(connection, &mut subscriptions, entrance, *asked, &mut unshown) {
+            let (unshown, wakes) = (&mut unshown, &mut wakes);
+            if self.join(connection, &mut subscriptions, entrance, *asked, unshown, wakes) {
                 joined.push(name);
             }
         }
         drop(subscriptions);
+        drop(wakes);
         if let Some(user) = &connection.user {
             self.show(user, unshown);
         }
@@ -201,8 +216,9 @@ impl Hub {
 
     /// Has a connection take the snapshots of these groups once more, where it is in them.
     pub(crate) fn resync(&self, connection: &Connection, names: &[GroupName]) {
+        let mut wakes = Wakes::default();
         for name in names {
-            self.with_group(name, |group| group.resync(connection));
+            self.with_group(name, |group| group.resync(connection, &mut wakes));
         }
     }
 
@@ -235,6 +251,7 @@ impl Hub {
         entrance: Entrance,
         allowed: Moment,
         unshown: &mut Vec<GroupName>,
+        wakes: &mut Wakes,
     ) -> bool {
         let Entrance { name, spec, asked, answer } = entrance;
         if subscriptions.ended {
@@ -244,15 +261,21 @@ impl Hub {
             held.allowed = held.allowed.max(allowed);
             return false;
         }
-        let (cell, ()) = self.group(&name, spec.as_ref(), |group| {
-            let newly_seated = group.subscribe(connection, answer, now());
-            if let Some(user) = connection.user.as_ref().filter(|_| group.spec.is_some()) {
-                if newly_seated {
+        let (cell, ()) = self.group(&name, spec.as_ref(), wakes, |group, _| {
+            let seated = group.subscribe(connection, now());
+            if let (Some(user), Some(seated)) = (&connection.user, seated) {
+                if seated != Seated::Already {
                     let mut entry = self.users.entry(user.clone()).or_default();
                     entry.groups.insert(name.clone(), allowed);
                 }
-                if !asked && group.roster.is_hidden(user) {
+                // Now that the seat can be found, for a refresh that is under way.
+                let is_outdated =
+                    answer.as_ref().is_some_and(|a| !self.questions.counts(user, a.asked));
+                let is_unsure = seated == Seated::Back || group.roster.is_hidden(user);
+                if is_outdated || !asked && is_unsure {
                     unshown.push(name.clone());
+                } else if let Some(answer) = answer {
+                    group.roster.show(user, answer);
                 }
             }
         });
@@ -261,7 +284,13 @@ impl Hub {
         true
     }
 
-    pub(super) fn leave(&self, from: &Subscription, connection: &Connection, goodbye: bool) {
+    pub(super) fn leave(
+        &self,
+        from: &Subscription,
+        connection: &Connection,
+        goodbye: bool,
+        wakes: &mut Wakes,
+    ) {
         let mut group = from.cell.0.lock();
         // Who goes elsewhere because this server is going down has not left.
         let stays_until = self.drain_until.get().map(|until| *until + LINGER);
@@ -275,7 +304,7 @@ impl Hub {
             }
         }
         let name = group.name.clone();
-        self.settle(&from.cell, group);
+        self.settle(&from.cell, group, wakes);
         journal::left(connection, &name, goodbye);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -12,17 +12,26 @@ use crate::{
     frame::{Dialect, Frames, Transport},
     group::GroupName,
     limits::Limits,
-    session::Session,
+    session::{Outgoing, Session},
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
     user::UserId,
+    watch::{Transition, Watch},
 };
 
 /// Many ticks, however slow the machine is.
 const LONG: Duration = Duration::from_secs(10);
 
 fn hub() -> Arc<Hub> {
-    let (matcher, _) = Matcher::new(vec![PresenceSpec::prefixes(["room:"])]);
+    hub_of(PresenceSpec::prefixes(["room:"]))
+}
+
+fn hub_of(spec: PresenceSpec) -> Arc<Hub> {
+    let (matcher, _) = Matcher::new(vec![spec]);
     Hub::new(matcher, Limits::default(), ResolveContext::default())
+}
+
+fn room() -> GroupName {
+    GroupName::new("room:1").expect("a name")
 }
 
 /// A session in the room.
@@ -35,16 +44,24 @@ fn enter(hub: &Arc<Hub>, user: &str) -> Session {
     };
     let session =
         Session::open(hub, opening, &Verdict::default(), |_| None::<Value>).expect("room for it");
-    let room = GroupName::new("room:1").expect("a name");
-    let asked = hub.revocations.now();
-    let verdict = Verdict { asked, allowed: vec![room], ..Verdict::default() };
-    session.subscribe(&verdict).expect("nobody is sent away here");
+    come_in(hub, &session);
     session
+}
+
+/// A session comes into the room.
+fn come_in(hub: &Hub, session: &Session) {
+    let asked = hub.revocations.now();
+    let verdict = Verdict { asked, allowed: vec![room()], ..Verdict::default() };
+    session.subscribe(&verdict).expect("nobody is sent away here");
 }
 
 /// What waits for a session.
 fn read(session: &Session) -> Vec<Frames> {
-    std::iter::from_fn(|| session.next().now_or_never()?.ok()).collect()
+    let frames = |outgoing| match outgoing {
+        Outgoing::Frames(frames) => frames,
+        Outgoing::Piece(piece) => panic!("a small room in pieces: {piece:?}"),
+    };
+    std::iter::from_fn(|| session.next().now_or_never()?.ok()).map(frames).collect()
 }
 
 /// Where the bytes are, which is one place for those who share them.
@@ -103,4 +120,137 @@ async fn changes_and_snapshots_are_encoded_once_for_all() {
     assert_eq!(one.len(), 1);
     assert_eq!(places(&one), places(&other), "the same snapshot");
     assert_eq!(places(&one), places(&third));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_between_a_goodbye_and_a_return_is_what_is_shown() {
+    let name = Arc::new(parking_lot::Mutex::new("old"));
+    let is = name.clone();
+    let spec = PresenceSpec::prefixes(["room:"]).resolver(move |_| (*is.lock()).into());
+    let hub = hub_of(spec);
+    let session = enter(&hub, "7");
+    for round in 0..200 {
+        // Whoever reads nothing is taken for lost.
+        read(&session);
+        *name.lock() = "old";
+        hub.refresh(session.connection().user.as_ref().expect("a user")).await;
+        sleep(LONG).await;
+        // Within a tick that a neighbour has begun, or without one.
+        let neighbour = (round % 2 == 0).then(|| enter(&hub, "neighbour"));
+        hub.unsubscribe(session.connection(), &[room()]);
+        *name.lock() = "new";
+        hub.refresh(session.connection().user.as_ref().expect("a user")).await;
+        come_in(&hub, &session);
+        let members = hub.members(&room());
+        let shown = members.iter().find(|member| member.id().as_str() == "7").expect("7 is here");
+        assert_eq!(shown.payload().get(), "\"new\"", "round {round}");
+        drop(neighbour);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_from_before_a_refresh_does_not_count_whoever_brings_it() {
+    let name = Arc::new(parking_lot::Mutex::new("old"));
+    let is = name.clone();
+    let hub = Arc::new_cyclic(|hub: &std::sync::Weak<std::sync::OnceLock<Arc<Hub>>>| {
+        let hub = hub.clone();
+        // While the answer for a newcomer is made, the name changes and that is made known.
+        let spec = PresenceSpec::prefixes(["room:"]).resolver(move |id| {
+            let answer = (*is.lock()).into();
+            if std::mem::replace(&mut *is.lock(), "new") == "old" {
+                let hub = hub.upgrade().and_then(|hub| hub.get().cloned()).expect("the hub");
+                let user = UserId::new(id).expect("an id");
+                hub.refresh(&user).now_or_never().expect("nothing to wait for");
+            }
+            answer
+        });
+        std::sync::OnceLock::from(hub_of(spec))
+    });
+    let hub = hub.get().expect("the hub");
+    let _session = enter(hub, "7");
+    assert_eq!(hub.members(&room())[0].payload().get(), "\"new\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_flaps_costs_a_watcher_a_few_frames_and_the_truth_is_told_in_the_end() {
+    let hub = hub();
+    let watcher = enter(&hub, "watcher");
+    let flapper = enter(&hub, "flapper");
+    sleep(LONG).await;
+    read(&watcher);
+    let mut frames = 0;
+    // 36 times a second for half a minute.
+    for _ in 0..1080 {
+        hub.unsubscribe(flapper.connection(), &[room()]);
+        sleep(Duration::from_millis(14)).await;
+        come_in(&hub, &flapper);
+        sleep(Duration::from_millis(14)).await;
+        frames += read(&watcher).len();
+    }
+    assert!((10..=25).contains(&frames), "{frames} frames");
+    hub.unsubscribe(flapper.connection(), &[room()]);
+    sleep(LONG).await;
+    let snapshot = hub.snapshot(&room());
+    let told: Vec<_> = snapshot.members().iter().map(|m| m.id().as_str()).collect();
+    assert_eq!(told, ["watcher"], "the truth");
+}
+
+/// Whoever wakes it has it do this at once.
+struct OnWake<F>(F);
+
+impl<F: Fn() + Send + Sync> std::task::Wake for OnWake<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_is_dropped_where_it_is_woken_holds_nobody_up() {
+    // Every change is told at once.
+    let (matcher, _) = Matcher::new(vec![PresenceSpec::prefixes(["room:"])]);
+    let limits = Limits { tick: Duration::ZERO, ..Limits::default() };
+    let hub = Hub::new(matcher, limits, ResolveContext::default());
+    let session = enter(&hub, "7");
+    read(&session);
+    let held = Arc::new(parking_lot::Mutex::new(Some((session, Watch::new(hub.clone(), &room())))));
+    let wake = Arc::new(OnWake({
+        let held = held.clone();
+        move || drop(held.lock().take())
+    }));
+    let waker = std::task::Waker::from(wake);
+    let mut context = std::task::Context::from_waker(&waker);
+    {
+        let mut held = held.lock();
+        let (session, watch) = held.as_mut().expect("nobody has woken them");
+        assert!(session.poll_next(&mut context).is_pending());
+        let poll_watch = |watch: &mut Watch, context: &mut _| watch.poll_next_unpin(context);
+        assert!(poll_watch(watch, &mut context).is_ready(), "the members");
+        assert!(poll_watch(watch, &mut context).is_pending());
+    }
+    let (done, is_done) = std::sync::mpsc::channel();
+    let joining = hub.clone();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async { drop(enter(&joining, "8")) });
+        let _ = done.send(());
+    });
+    is_done.recv_timeout(Duration::from_secs(20)).expect("the join comes back");
+    assert!(held.lock().is_none(), "both were dropped by the join");
+}
+
+#[tokio::test(start_paused = true)]
+async fn watchers_share_one_list() {
+    let hub = hub();
+    let _members: Vec<_> = (0..100).map(|n| enter(&hub, &n.to_string())).collect();
+    sleep(LONG).await;
+    let mut watches: Vec<_> = (0..100).map(|_| Watch::new(hub.clone(), &room())).collect();
+    let lists: Vec<_> = watches
+        .iter_mut()
+        .map(|watch| match watch.next().now_or_never() {
+            Some(Some(Transition::Sync(members))) => members,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(lists[0].len(), 100);
+    assert!(lists.iter().all(|list| Arc::ptr_eq(list, &lists[0])));
 }

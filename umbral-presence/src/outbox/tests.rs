@@ -171,6 +171,6 @@ async fn a_waiting_reader_is_woken() {
         async move { next(&outbox).await }
     });
     tokio::task::yield_now().await;
-    outbox.push_message(frames("a"));
+    outbox.push_message(frames("a")).expect("the reader waits").wake();
     assert_eq!(reader.await.unwrap(), Ok("a".into()));
 }

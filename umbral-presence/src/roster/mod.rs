@@ -2,9 +2,11 @@
 //! the last flush. Pure: no I/O, no clock, no lock.
 
 mod member;
+mod pace;
+mod roll;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     time::Instant,
 };
 
@@ -12,22 +14,26 @@ use indexmap::{IndexMap, map::Entry};
 use serde_json::value::RawValue;
 
 pub use self::member::Member;
+use self::pace::Paces;
+pub(crate) use self::roll::Roll;
 use crate::{connection::ConnectionId, user::UserId};
 
 /// The versioned members of one group.
 ///
-/// `seats` is the truth of this moment. What subscribers have been told is the truth of
-/// the last flush: `seats` with `untold` undone. A version counts one change told.
+/// `seats` is the truth of this moment. What subscribers have been told is `roll`, and
+/// `untold` is the difference of the two. A version counts one change told.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     version: u64,
+    roll: Roll,
     last_key: u64,
     seats: HashMap<UserId, Seat>,
     /// Seats that somebody can see: those with a member.
     visible: usize,
     /// The users who are not as subscribers were told, so that changes of one user between
     /// two flushes become one, or none.
-    untold: IndexMap<UserId, Untold>,
+    untold: Changed,
+    paces: Paces,
     /// When users without a connection are to go, soonest first.
     graces: BTreeSet<(Instant, UserId)>,
     /// Changes that came to nothing since the last look.
@@ -57,12 +63,24 @@ pub(crate) struct Answer {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Asked(pub(crate) u64);
 
+/// The users who are not as subscribers were told.
+#[derive(Debug, Default)]
+struct Changed {
+    users: IndexMap<UserId, Untold>,
+    /// How many of them are held back, and until when the first of them is. That may be
+    /// earlier than needed, where its change came to nothing.
+    held: usize,
+    first_held: Option<Instant>,
+}
+
 /// What subscribers were told of a user, where that has changed since.
 #[derive(Debug)]
 struct Untold {
     told: Option<Member>,
     /// What was there last, where nothing is now: for a user who comes back at once.
     last: Option<Member>,
+    /// It is not told before then, since the user comes and goes too often.
+    not_before: Option<Instant>,
 }
 
 /// What happened to a member, between what was told before and what is true now.
@@ -71,6 +89,26 @@ pub(crate) enum Change {
     Joined(Member),
     Left(Member),
     Updated(Member),
+}
+
+/// What a join has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seated {
+    /// The user had no seat.
+    New,
+    /// The user had none, and is shown as before, since nobody has been told of the leave.
+    Back,
+    /// The user had one.
+    Already,
+}
+
+/// Who is present at one moment: what was told, and what has changed since. It is looked at
+/// without the group's lock.
+#[derive(Debug)]
+pub(crate) struct Present {
+    told: Roll,
+    /// The key under which a user was told to be there, and who is there now.
+    changed: Vec<(Option<u64>, Option<Member>)>,
 }
 
 /// How a connection leaves a group.
@@ -83,13 +121,15 @@ pub(crate) enum Farewell {
 }
 
 impl Roster {
-    /// Whether `join` wants a payload for this user.
+    /// Whether `join` wants a payload for this user. One who has left and is back before
+    /// anybody was told is shown as before, and asked for again all the same: what was said
+    /// of the user before may no longer hold.
     pub(crate) fn wants_payload(&self, user: &UserId) -> bool {
-        !self.contains(user) && self.untold.get(user).is_none_or(|untold| untold.last.is_none())
+        !self.contains(user)
     }
 
-    /// Counts a connection of `user` in. Says whether the user had no seat before.
-    pub(crate) fn join(&mut self, connection: ConnectionId, user: &UserId) -> bool {
+    /// Counts a connection of `user` in.
+    pub(crate) fn join(&mut self, connection: ConnectionId, user: &UserId) -> Seated {
         let new = !self.seats.contains_key(user);
         let seat = self.seats.entry(user.clone()).or_default();
         if !seat.connections.contains(&connection) {
@@ -100,41 +140,36 @@ impl Roster {
             self.cancelled += u64::from(seat.connections.len() == 1);
         }
         // Back before anybody was told: nothing has happened.
+        let last = self.untold.users.get(user).and_then(|untold| untold.last.clone());
         if seat.member.is_none()
-            && let Some(last) = self.untold.get(user).and_then(|untold| untold.last.clone())
+            && let Some(last) = last
         {
             self.visible += 1;
-            self.cancelled += changed(&mut self.untold, None, Some(&last));
+            self.cancelled += self.untold.change(&self.paces, None, Some(&last));
             seat.member = Some(last);
+            return Seated::Back;
         }
-        new
-    }
-
-    /// Shows a user who has a seat and is not shown yet.
-    pub(crate) fn show(&mut self, user: &UserId, answer: Answer) {
-        if let Some(seat) = self.seats.get_mut(user).filter(|seat| seat.member.is_none()) {
-            self.last_key += 1;
-            let member = Member::new(user.clone(), self.last_key, answer);
-            self.visible += 1;
-            self.cancelled += changed(&mut self.untold, None, Some(&member));
-            seat.member = Some(member);
-        }
+        if new { Seated::New } else { Seated::Already }
     }
 
     /// Shows a user who has a seat like this from now on, unless what is shown was asked
     /// for later.
-    pub(crate) fn update(&mut self, user: &UserId, answer: Answer) {
+    pub(crate) fn show(&mut self, user: &UserId, answer: Answer) {
         let Some(seat) = self.seats.get_mut(user) else {
             return;
         };
-        let Some(before) = &seat.member else {
-            return self.show(user, answer);
+        let key = match &seat.member {
+            Some(before) if before.asked() > answer.asked => return,
+            Some(before) => before.key(),
+            None => {
+                self.last_key += 1;
+                self.visible += 1;
+                self.last_key
+            }
         };
-        if before.asked() <= answer.asked {
-            let member = Member::new(user.clone(), before.key(), answer);
-            self.cancelled += changed(&mut self.untold, Some(before), Some(&member));
-            seat.member = Some(member);
-        }
+        let member = Member::new(user.clone(), key, answer);
+        self.cancelled += self.untold.change(&self.paces, seat.member.as_ref(), Some(&member));
+        seat.member = Some(member);
     }
 
     /// Counts a connection of `user` out. Says whether the user's seat is gone.
@@ -213,22 +248,36 @@ impl Roster {
         }
         if let Some(member) = seat.member {
             self.visible -= 1;
-            self.cancelled += changed(&mut self.untold, Some(&member), None);
+            self.cancelled += self.untold.change(&self.paces, Some(&member), None);
         }
     }
 
-    /// Takes the net changes since the last call; the roster's version moves on by one
-    /// for each, in this order.
-    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
-        let mut changes = Vec::with_capacity(self.untold.len());
-        for (user, Untold { told, .. }) in self.untold.drain(..) {
-            let now = self.seats.get(&user).and_then(|seat| seat.member.clone());
-            changes.extend(match (told, now) {
-                (None, Some(member)) => Some(Change::Joined(member)),
-                (Some(_), Some(member)) => Some(Change::Updated(member)),
-                (Some(member), None) => Some(Change::Left(member)),
-                (None, None) => None,
-            });
+    /// Takes the net changes since the last call, save those that are held back; the
+    /// roster's version moves on by one for each, in this order.
+    pub(crate) fn take_changes(&mut self, now: Instant) -> Vec<Change> {
+        let untold = self.untold.take(now);
+        let mut changes = Vec::with_capacity(untold.len());
+        for (user, Untold { told, .. }) in untold {
+            let is = self.seats.get(&user).and_then(|seat| seat.member.clone());
+            let change = match (told, is) {
+                (None, Some(member)) => {
+                    self.paces.joined(&user, now);
+                    self.roll.insert(member.clone());
+                    Change::Joined(member)
+                }
+                // One who is back is the same member, under the same key.
+                (Some(_), Some(member)) => {
+                    self.roll.replace(member.clone());
+                    Change::Updated(member)
+                }
+                (Some(member), None) => {
+                    self.paces.left(&user, now);
+                    self.roll.remove(member.key());
+                    Change::Left(member)
+                }
+                (None, None) => continue,
+            };
+            changes.push(change);
         }
         self.version += changes.len() as u64;
         changes
@@ -240,9 +289,15 @@ impl Roster {
         std::mem::take(&mut self.cancelled)
     }
 
-    /// Whether there are changes that nobody has been told.
-    pub(crate) fn has_changes(&self) -> bool {
-        !self.untold.is_empty()
+    /// Whether there are changes that are to be told now.
+    pub(crate) fn has_changes(&self, now: Instant) -> bool {
+        let held = &self.untold;
+        held.users.len() > held.held || held.first_held.is_some_and(|at| at <= now)
+    }
+
+    /// When changes that are held back are to be told.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        self.untold.first_held
     }
 
     /// The number of the last change told.
@@ -250,21 +305,19 @@ impl Roster {
         self.version
     }
 
-    /// Everybody who is present now, in order of joining.
-    pub(crate) fn members(&self) -> Vec<Member> {
-        let mut members: Vec<_> = self.seats.values().filter_map(|s| s.member.clone()).collect();
-        members.sort_unstable_by_key(Member::key);
-        members
-    }
-
     /// Everybody who was present at the last flush, in order of joining: what belongs to
     /// [`version`](Self::version).
-    pub(crate) fn told(&self) -> Vec<Member> {
-        let mut members = self.members();
-        members.retain(|member| !self.untold.contains_key(member.id()));
-        members.extend(self.untold.values().filter_map(|untold| untold.told.clone()));
-        members.sort_unstable_by_key(Member::key);
-        members
+    pub(crate) fn told(&self) -> &Roll {
+        &self.roll
+    }
+
+    /// Everybody who is present now.
+    pub(crate) fn now(&self) -> Present {
+        let changed = self.untold.users.iter().map(|(user, untold)| {
+            let is = self.seats.get(user).and_then(|seat| seat.member.clone());
+            (untold.told.as_ref().map(Member::key), is)
+        });
+        Present { told: self.roll.clone(), changed: changed.collect() }
     }
 
     /// How many are present now.
@@ -288,31 +341,68 @@ impl Roster {
 
     /// Whether nobody has a seat and nothing is left to tell.
     pub(crate) fn is_empty(&self) -> bool {
-        self.seats.is_empty() && self.untold.is_empty()
+        self.seats.is_empty() && self.untold.users.is_empty()
     }
 }
 
-/// Keeps `untold` true where a member takes the place of another, or of nothing. Gives how
-/// many changes have come to nothing by this.
-fn changed(
-    untold: &mut IndexMap<UserId, Untold>,
-    before: Option<&Member>,
-    now: Option<&Member>,
-) -> u64 {
-    let Some(member) = now.or(before).filter(|_| now != before) else {
-        return 0;
-    };
-    match untold.entry(member.id().clone()) {
-        Entry::Vacant(entry) => {
-            entry.insert(Untold { told: before.cloned(), last: before.cloned() });
+impl Changed {
+    /// Notes that a member has taken the place of another, or of nothing. Gives how many
+    /// changes have come to nothing by this.
+    fn change(&mut self, paces: &Paces, before: Option<&Member>, now: Option<&Member>) -> u64 {
+        let Some(member) = now.or(before).filter(|_| now != before) else {
+            return 0;
+        };
+        match self.users.entry(member.id().clone()) {
+            Entry::Vacant(entry) => {
+                let not_before = paces.not_before(member.id());
+                self.held += usize::from(not_before.is_some());
+                self.first_held = self.first_held.into_iter().chain(not_before).min();
+                let told = before.cloned();
+                entry.insert(Untold { last: told.clone(), told, not_before });
+            }
+            Entry::Occupied(entry) if entry.get().told.as_ref() == now => {
+                let untold = entry.swap_remove();
+                self.held -= usize::from(untold.not_before.is_some());
+                if self.held == 0 {
+                    self.first_held = None;
+                }
+                return 1;
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().last = before.cloned(),
         }
-        Entry::Occupied(entry) if entry.get().told.as_ref() == now => {
-            entry.swap_remove();
-            return 1;
-        }
-        Entry::Occupied(mut entry) => entry.get_mut().last = before.cloned(),
+        0
     }
-    0
+
+    /// Takes those out that are to be told now.
+    fn take(&mut self, now: Instant) -> IndexMap<UserId, Untold> {
+        let mut users = std::mem::take(&mut self.users);
+        (self.held, self.first_held) = (0, None);
+        if users.values().any(|untold| untold.not_before.is_some_and(|at| at > now)) {
+            for (user, untold) in std::mem::take(&mut users) {
+                let until = untold.not_before.filter(|at| *at > now);
+                self.held += usize::from(until.is_some());
+                self.first_held = self.first_held.into_iter().chain(until).min();
+                if until.is_some() { &mut self.users } else { &mut users }.insert(user, untold);
+            }
+        }
+        users
+    }
+}
+
+impl Present {
+    /// Everybody, in order of joining.
+    pub(crate) fn members(self) -> Vec<Member> {
+        let Self { told, changed } = self;
+        if changed.is_empty() {
+            return told.members().cloned().collect();
+        }
+        let gone: HashSet<u64> = changed.iter().filter_map(|(told, _)| *told).collect();
+        let stayed = told.members().filter(|member| !gone.contains(&member.key())).cloned();
+        let mut members: Vec<_> = stayed.collect();
+        members.extend(changed.into_iter().filter_map(|(_, is)| is));
+        members.sort_by_key(Member::key);
+        members
+    }
 }
 
 impl Change {

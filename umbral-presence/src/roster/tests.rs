@@ -19,9 +19,11 @@ fn answer(text: &str, asked: u64) -> Answer {
 
 /// A join of a user whose resolver has answered.
 fn join(roster: &mut Roster, connection: u64, id: &str, text: &str) -> bool {
-    let new = roster.join(conn(connection), &user(id));
-    roster.show(&user(id), answer(text, 0));
-    new
+    let seated = roster.join(conn(connection), &user(id));
+    if !roster.contains(&user(id)) {
+        roster.show(&user(id), answer(text, 0));
+    }
+    seated == Seated::New
 }
 
 /// The changes, told as `+1@a`: a join (`-`: a leave, `~`: an update), the member's key, the
@@ -36,7 +38,7 @@ fn told(roster: &mut Roster) -> Vec<String> {
         let member = change.member();
         format!("{sign}{}@{}", member.key(), member.payload().get().trim_matches('"'))
     };
-    roster.take_changes().iter().map(tell).collect()
+    roster.take_changes(Instant::now()).iter().map(tell).collect()
 }
 
 #[test]
@@ -63,11 +65,10 @@ fn a_join_and_a_leave_before_a_flush_cancel_in_both_orders() {
     join(&mut roster, 2, "7", "b");
     assert_eq!(told(&mut roster), ["+2@b"]);
     roster.leave(conn(2), &user("7"), Farewell::Goodbye, now);
-    assert!(!roster.wants_payload(&user("7")));
-    roster.join(conn(3), &user("7"));
+    assert_eq!(roster.join(conn(3), &user("7")), Seated::Back);
     assert_eq!(told(&mut roster), [""; 0]);
     assert!(roster.contains(&user("7")));
-    assert_eq!(roster.members()[0].key(), 2);
+    assert_eq!(roster.now().members()[0].key(), 2);
 }
 
 #[test]
@@ -122,7 +123,7 @@ fn a_stale_goodbye_removes_nothing_newer() {
 fn a_user_whose_payload_is_missing_is_seated_but_not_shown() {
     let (mut roster, now) = (Roster::default(), Instant::now());
     roster.join(conn(1), &user("7"));
-    assert_eq!((roster.count(), roster.has_changes()), (0, false));
+    assert_eq!((roster.count(), roster.has_changes(now)), (0, false));
     assert!(roster.wants_payload(&user("7")));
     join(&mut roster, 2, "7", "a");
     assert_eq!(told(&mut roster), ["+1@a"]);
@@ -138,8 +139,8 @@ fn a_user_whose_payload_comes_late_is_shown_then() {
     roster.show(&user("7"), answer("a", 0));
     assert!(roster.is_empty());
     roster.join(conn(1), &user("7"));
-    roster.show(&user("7"), answer("a", 0));
-    roster.show(&user("7"), answer("b", 9));
+    roster.show(&user("7"), answer("a", 9));
+    roster.show(&user("7"), answer("b", 8));
     assert_eq!(told(&mut roster), ["+1@a"]);
     roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
     assert_eq!(told(&mut roster), ["-1@a"]);
@@ -149,23 +150,23 @@ fn a_user_whose_payload_comes_late_is_shown_then() {
 fn an_update_keeps_the_key_and_the_answer_that_was_asked_for_last() {
     let (mut roster, now) = (Roster::default(), Instant::now());
     join(&mut roster, 1, "7", "a");
-    roster.update(&user("7"), answer("b", 5));
+    roster.show(&user("7"), answer("b", 5));
     // Nobody had been told of the first one.
     assert_eq!(told(&mut roster), ["+1@b"]);
-    roster.update(&user("7"), answer("old", 4));
-    roster.update(&user("7"), answer("b", 6));
-    assert!(!roster.has_changes());
-    roster.update(&user("7"), answer("c", 7));
-    roster.update(&user("7"), answer("d", 8));
+    roster.show(&user("7"), answer("old", 4));
+    roster.show(&user("7"), answer("b", 6));
+    assert!(!roster.has_changes(now));
+    roster.show(&user("7"), answer("c", 7));
+    roster.show(&user("7"), answer("d", 8));
     assert_eq!(told(&mut roster), ["~1@d"]);
-    roster.update(&user("7"), answer("e", 9));
-    roster.update(&user("7"), answer("d", 10));
-    assert!(!roster.has_changes());
+    roster.show(&user("7"), answer("e", 9));
+    roster.show(&user("7"), answer("d", 10));
+    assert!(!roster.has_changes(now));
     // A leave shows what was told, whatever has changed since.
-    roster.update(&user("7"), answer("f", 11));
+    roster.show(&user("7"), answer("f", 11));
     roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
     assert_eq!(told(&mut roster), ["-1@d"]);
-    roster.update(&user("7"), answer("g", 12));
+    roster.show(&user("7"), answer("g", 12));
     assert!(roster.is_empty());
 }
 
@@ -174,10 +175,9 @@ fn a_user_who_leaves_and_is_back_at_once_keeps_the_update() {
     let (mut roster, now) = (Roster::default(), Instant::now());
     join(&mut roster, 1, "7", "a");
     told(&mut roster);
-    roster.update(&user("7"), answer("b", 1));
+    roster.show(&user("7"), answer("b", 1));
     roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
-    assert!(!roster.wants_payload(&user("7")));
-    roster.join(conn(2), &user("7"));
+    assert_eq!(roster.join(conn(2), &user("7")), Seated::Back);
     assert_eq!(roster.count(), 1);
     assert_eq!(told(&mut roster), ["~1@b"]);
 }
@@ -207,14 +207,16 @@ fn what_was_told_adds_up_to_the_truth() {
         random ^= random << 17;
         random % below
     };
-    let start = Instant::now();
+    const STEP: Duration = Duration::from_millis(60);
+    let (start, mut held) = (Instant::now(), 0);
     let (mut roster, mut seen) = (Roster::default(), BTreeMap::new());
     let mut open: BTreeMap<u64, UserId> = BTreeMap::new();
     let mut graces: BTreeMap<UserId, Instant> = BTreeMap::new();
     // What is shown of whom; a user who is missing waits for a resolver.
     let mut shown: BTreeMap<UserId, String> = BTreeMap::new();
-    for step in 0..200_000 {
-        let now = start + Duration::from_millis(step);
+    for step in 0..200_000_u32 {
+        // So far apart that a user who comes and goes is held back now and then.
+        let now = start + STEP * step;
         for gone in roster.expire(now) {
             assert!(graces.remove(&gone).is_some_and(|until| until <= now));
         }
@@ -225,20 +227,21 @@ fn what_was_told_adds_up_to_the_truth() {
         match next(24) {
             0..=5 => {
                 graces.remove(&somebody);
-                roster.join(conn(step), &somebody);
-                open.insert(step, somebody.clone());
+                let id = u64::from(step);
+                roster.join(conn(id), &somebody);
+                open.insert(id, somebody.clone());
                 // Back before the leave was told: what was shown is shown again.
                 if let Some(member) = roster.seats[&somebody].member.clone() {
                     shown.insert(somebody, member.payload().get().to_owned());
                 }
             }
             6..=8 if seated(&somebody) && !shown.contains_key(&somebody) => {
-                roster.show(&somebody, answer(&step.to_string(), step));
+                roster.show(&somebody, answer(&step.to_string(), step.into()));
                 shown.insert(somebody, format!("\"{step}\""));
             }
             9..=11 if seated(&somebody) => {
                 let payload = next(3).to_string();
-                roster.update(&somebody, answer(&payload, step));
+                roster.show(&somebody, answer(&payload, step.into()));
                 shown.insert(somebody, format!("\"{payload}\""));
             }
             12 => {
@@ -253,7 +256,7 @@ fn what_was_told_adds_up_to_the_truth() {
                 if next(2) == 0 {
                     roster.leave(conn(id), &user, Farewell::Goodbye, now);
                 } else {
-                    let until = now + Duration::from_millis(next(40));
+                    let until = now + STEP * u32::try_from(next(40)).unwrap();
                     roster.leave(conn(id), &user, Farewell::Lost { until }, now);
                     let grace = graces.entry(user).or_insert(until);
                     *grace = until.max(*grace);
@@ -263,10 +266,10 @@ fn what_was_told_adds_up_to_the_truth() {
             21..=23 => {
                 let tell = |member: &Member| (member.key(), member.payload().get().to_owned());
                 let told: BTreeMap<_, _> =
-                    roster.told().iter().map(|m| (m.id().clone(), tell(m))).collect();
+                    roster.told().members().map(|m| (m.id().clone(), tell(m))).collect();
                 assert_eq!(told, seen, "step {step}");
                 let before = roster.version();
-                let changes = roster.take_changes();
+                let changes = roster.take_changes(now);
                 assert_eq!(roster.version(), before + changes.len() as u64);
                 for change in changes {
                     let (id, now) = (change.member().id().clone(), tell(change.member()));
@@ -280,7 +283,16 @@ fn what_was_told_adds_up_to_the_truth() {
                     }
                 }
                 let payloads = seen.iter().map(|(id, (_, payload))| (id, payload));
-                assert!(payloads.eq(shown.iter()), "step {step}");
+                if roster.held_until().is_none() {
+                    assert!(payloads.eq(shown.iter()), "step {step}");
+                } else {
+                    held += 1;
+                }
+                assert!(!roster.has_changes(now));
+                let present = roster.now().members().into_iter();
+                let present: BTreeMap<_, _> =
+                    present.map(|m| (m.id().clone(), m.payload().get().to_owned())).collect();
+                assert_eq!(present, shown, "step {step}");
                 assert_eq!(roster.count(), shown.len());
             }
             _ => {}
@@ -288,16 +300,41 @@ fn what_was_told_adds_up_to_the_truth() {
         let seated = |user: &UserId| open.values().any(|u| u == user) || graces.contains_key(user);
         shown.retain(|user, _| seated(user));
     }
+    assert!((100..10_000).contains(&held), "{held} of about 25,000");
+}
+
+#[test]
+fn a_user_who_comes_and_goes_without_end_is_told_now_and_then_and_rightly_in_the_end() {
+    let (mut roster, start) = (Roster::default(), Instant::now());
+    let (mut changes, mut last) = (0, String::new());
+    // 36 times a second for a minute, told every 25 ms.
+    for n in 0..2160_u64 {
+        let now = start + Duration::from_millis(28 * n);
+        join(&mut roster, n, "7", "a");
+        for change in roster.take_changes(now) {
+            (changes, last) = (changes + 1, format!("{change:?}"));
+        }
+        roster.leave(conn(n), &user("7"), Farewell::Goodbye, now);
+        for change in roster.take_changes(now) {
+            (changes, last) = (changes + 1, format!("{change:?}"));
+        }
+    }
+    assert!((15..=25).contains(&changes), "{changes} of 4,320");
+    let end = roster.held_until().unwrap_or(start) + Duration::from_secs(60);
+    for change in roster.take_changes(end) {
+        last = format!("{change:?}");
+    }
+    assert!(last.starts_with("Left") && roster.is_empty(), "{last}");
 }
 
 #[test]
 fn an_older_answer_does_not_replace_a_newer_one_after_a_return() {
     let (mut roster, now) = (Roster::default(), Instant::now());
     join(&mut roster, 1, "7", "a");
-    roster.update(&user("7"), answer("new", 6));
+    roster.show(&user("7"), answer("new", 6));
     told(&mut roster);
     roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
     roster.join(conn(2), &user("7"));
-    roster.update(&user("7"), answer("old", 5));
+    roster.show(&user("7"), answer("old", 5));
     assert_eq!(told(&mut roster), [""; 0]);
 }

@@ -1,15 +1,15 @@
 //! `GET {base}/members?group=g`: who is present now, for first paint and for scripts.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    Json,
+    body::Body,
     extract::State,
     response::{IntoResponse, Response},
 };
+use futures_util::stream;
 use http::{StatusCode, header, request::Parts};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::{
     Site,
@@ -34,12 +34,14 @@ pub(super) async fn list(State(site): State<Arc<Site>>, parts: Parts) -> Result<
         let [group] = verdict.allowed.as_slice() else {
             return Err(Unfit::Refused(Refusal::denied(&verdict.denied)));
         };
-        Ok(hub.has_presence(group).then(|| hub.told(group)))
+        Ok(hub.has_presence(group).then(|| hub.snapshot(group)))
     });
-    let Some((members, version)) = look.await? else {
+    let Some(snapshot) = look.await? else {
         let message = format!("{group} has no presence");
         return Err(Refusal::new(StatusCode::NOT_FOUND, "no_presence", message));
     };
-    let body = json!({ "group": group, "v": version, "members": members });
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "application/json")];
+    // Written as the transport asks for it, from pages that are shared with all who ask.
+    let pieces = snapshot.listing().map(|piece| Ok::<_, Infallible>(piece.bytes));
+    Ok((headers, Body::from_stream(stream::iter(pieces))).into_response())
 }

@@ -1,7 +1,6 @@
 //! `GET {base}/sse`: an event stream per connection.
 
 use std::{
-    convert::Infallible,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -18,7 +17,12 @@ use http::{header, request::Parts};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::{HEARTBEAT, Site, admission::admit, refusal::Refusal};
-use crate::{frame::Transport, session::Session};
+use crate::{
+    frame::Transport,
+    outbox::End,
+    session::{Outgoing, Session},
+    window::Window,
+};
 
 const PING: Bytes = Bytes::from_static(b"event: ping\ndata: {}\n\n");
 
@@ -32,28 +36,77 @@ pub(super) async fn open(State(site): State<Arc<Site>>, parts: Parts) -> Result<
         // Asks nginx not to hold the stream back.
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    let body = Body::from_stream(EventStream { session, heartbeat });
-    Ok((headers, body).into_response())
+    let connection = session.connection();
+    let window = connection.window.clone();
+    let number = connection.dialect.is_plain_sse().then_some(0);
+    let stream = EventStream { session, heartbeat, window, number, is_inside: false, behind: None };
+    Ok((headers, Body::from_stream(stream)).into_response())
 }
 
 /// The body. Dropping it, which is what happens when the client is gone, is the goodbye.
 struct EventStream {
     session: Session,
     heartbeat: Interval,
+    window: Arc<Window>,
+    /// The number of the next event's `id:`, which a plain stream has. It is counted here, so
+    /// that it tells nothing of what others are sent.
+    number: Option<u64>,
+    /// The last piece of a frame has not come yet.
+    is_inside: bool,
+    /// What comes behind its number.
+    behind: Option<Bytes>,
 }
 
+/// The stream is to be cut, though what was under way has not been written: hyper then
+/// closes the socket.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream has been ended")]
+struct Cut;
+
 impl Stream for EventStream {
-    type Item = Result<Bytes, Infallible>;
+    type Item = Result<Bytes, Cut>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.session.poll_next(cx) {
-            Poll::Ready(Ok(frames)) => return Poll::Ready(frames.iter().next().cloned().map(Ok)),
-            Poll::Ready(Err(_)) => return Poll::Ready(None),
-            Poll::Pending => {}
+        if self.session.poll_cut(cx).is_ready() {
+            let is_stuck = self.window.progress().is_some();
+            return Poll::Ready(is_stuck.then_some(Err(Cut)));
         }
-        if self.heartbeat.poll_tick(cx).is_pending() {
+        if !self.window.has_room(cx.waker()) {
             return Poll::Pending;
         }
-        Poll::Ready(Some(Ok(PING)))
+        let bytes = match self.poll_bytes(cx) {
+            Poll::Ready(Ok(bytes)) => bytes,
+            Poll::Ready(Err(_)) => return Poll::Ready(None),
+            Poll::Pending => return Poll::Pending,
+        };
+        Poll::Ready(Some(Ok(self.window.send(bytes))))
+    }
+}
+
+impl EventStream {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+        if let Some(bytes) = self.behind.take() {
+            return Poll::Ready(Ok(bytes));
+        }
+        let (bytes, is_last) = match self.session.poll_next(cx) {
+            Poll::Ready(Ok(Outgoing::Frames(frames))) => {
+                // An event stream gets its frames as one chunk.
+                (frames.iter().next().cloned().unwrap_or_default(), true)
+            }
+            Poll::Ready(Ok(Outgoing::Piece(piece))) => (piece.bytes, piece.is_last),
+            Poll::Ready(Err(end)) => return Poll::Ready(Err(end)),
+            Poll::Pending if self.heartbeat.poll_tick(cx).is_ready() => {
+                return Poll::Ready(Ok(PING));
+            }
+            Poll::Pending => return Poll::Pending,
+        };
+        let begins = !std::mem::replace(&mut self.is_inside, !is_last);
+        let Some(number) = self.number.as_mut().filter(|_| begins) else {
+            return Poll::Ready(Ok(bytes));
+        };
+        let id = Bytes::from(format!("id: {number}\n"));
+        *number += 1;
+        self.behind = Some(bytes);
+        Poll::Ready(Ok(id))
     }
 }

@@ -23,7 +23,13 @@ use super::{
     refusal::Refusal,
     upgrade::{Io, Upgrade},
 };
-use crate::{counters::Counters, frame::Transport, limits::Limits, outbox::End, session::Session};
+use crate::{
+    counters::Counters,
+    frame::Transport,
+    limits::Limits,
+    outbox::End,
+    session::{Outgoing, Session},
+};
 
 /// How often the peer is asked for a sign of life.
 const PING: Duration = Duration::from_secs(11);
@@ -232,8 +238,11 @@ async fn next(fragments: &mut Fragments, session: &Session) -> Result<Message, E
         if let Some(message) = fragments.next() {
             return Ok(message);
         }
-        for text in session.next().await?.iter() {
-            fragments.push(text.clone(), true);
+        match session.next().await? {
+            Outgoing::Frames(texts) => {
+                texts.iter().for_each(|text| fragments.push(text.clone(), true));
+            }
+            Outgoing::Piece(piece) => fragments.push(piece.bytes, piece.is_last),
         }
     }
 }

@@ -1,0 +1,128 @@
+//! How fast a group is told of one user's coming and going: at once a few times, then slower
+//! and slower, so that whoever joins and leaves without end costs the others next to nothing.
+//! What is held back is still true when it is told, since changes of a user become one.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use crate::user::UserId;
+
+/// So many changes of a user are told without a pause: five visits that follow one another.
+const FREE: u32 = 10;
+
+/// The first pause; each one after it is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest pause.
+const MAX_PAUSE: Duration = Duration::from_secs(8);
+
+/// A user of whom nothing was told for so long begins anew.
+const FORGIVEN: Duration = Duration::from_secs(20);
+
+/// The users of one group who have left lately. A user who only joins is not among them, so
+/// that a crowd that comes in costs nothing here.
+#[derive(Debug, Default)]
+pub(crate) struct Paces {
+    users: HashMap<UserId, Pace>,
+    /// How many there were after the last look for those who are forgiven.
+    kept: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// How many changes were told, the last of them at `last`.
+    told: u32,
+    last: Instant,
+}
+
+impl Pace {
+    fn pause(self) -> Duration {
+        let doubled = self.told.checked_sub(FREE).map(|over| 1 << over.min(16));
+        doubled.map_or(Duration::ZERO, |times| (FIRST_PAUSE * times).min(MAX_PAUSE))
+    }
+}
+
+impl Paces {
+    /// Before when the next change of a user is not told.
+    pub(crate) fn not_before(&self, user: &UserId) -> Option<Instant> {
+        if self.users.is_empty() {
+            return None;
+        }
+        let pace = self.users.get(user)?;
+        (pace.told >= FREE).then(|| pace.last + pace.pause())
+    }
+
+    /// A join of this user has been told.
+    pub(crate) fn joined(&mut self, user: &UserId, now: Instant) {
+        if !self.users.is_empty()
+            && let Some(pace) = self.users.get_mut(user)
+        {
+            pace.count(now);
+        }
+    }
+
+    /// A leave of this user has been told.
+    pub(crate) fn left(&mut self, user: &UserId, now: Instant) {
+        /// Fewer are not worth the look.
+        const FEW: usize = 64;
+        self.users.entry(user.clone()).or_insert(Pace { told: 0, last: now }).count(now);
+        if self.users.len() > 2 * self.kept + FEW {
+            self.users.retain(|_, pace| now.saturating_duration_since(pace.last) < FORGIVEN);
+            self.kept = self.users.len();
+        }
+    }
+}
+
+impl Pace {
+    fn count(&mut self, now: Instant) {
+        let quiet = now.saturating_duration_since(self.last) >= FORGIVEN;
+        self.told = if quiet { 1 } else { self.told.saturating_add(1) };
+        self.last = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(id: &str) -> UserId {
+        UserId::new(id).unwrap()
+    }
+
+    #[test]
+    fn a_user_who_flaps_is_told_of_at_a_falling_pace() {
+        let (mut paces, mut now) = (Paces::default(), Instant::now());
+        let end = now + Duration::from_mins(1);
+        let mut told = 0;
+        while now < end {
+            // Changes come as fast as they can be told.
+            paces.left(&user("7"), now);
+            told += 1;
+            now = paces.not_before(&user("7")).unwrap_or(now) + Duration::from_millis(25);
+        }
+        assert!((15..=25).contains(&told), "{told} changes in a minute");
+    }
+
+    #[test]
+    fn who_comes_and_goes_now_and_then_is_told_of_at_once() {
+        let (mut paces, mut now) = (Paces::default(), Instant::now());
+        for _ in 0..100 {
+            paces.left(&user("7"), now);
+            paces.joined(&user("7"), now);
+            now += FORGIVEN;
+            assert_eq!(paces.not_before(&user("7")), None);
+        }
+    }
+
+    #[test]
+    fn those_who_have_gone_for_good_are_forgotten() {
+        let (mut paces, mut now) = (Paces::default(), Instant::now());
+        for n in 0..10_000 {
+            paces.left(&user(&n.to_string()), now);
+            now += Duration::from_secs(1);
+        }
+        assert!(paces.users.len() < 200, "{}", paces.users.len());
+    }
+}

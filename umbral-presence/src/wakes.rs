@@ -1,0 +1,30 @@
+//! Readers who have something to read, to be woken when every lock has been let go.
+
+use std::{fmt, task::Waker};
+
+/// Wakes its readers when it is dropped.
+///
+/// Waking runs code that this crate does not know: an executor's, which may drop what it
+/// wakes there and then, and so come back for the locks. So whoever takes a lock makes this
+/// *before*, since values are dropped in the reverse order.
+#[derive(Default)]
+pub(crate) struct Wakes(Vec<Waker>);
+
+impl Wakes {
+    /// Adds a reader, if there is one that waits.
+    pub(crate) fn add(&mut self, reader: Option<Waker>) {
+        self.0.extend(reader);
+    }
+}
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl fmt::Debug for Wakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wakes({})", self.0.len())
+    }
+}
