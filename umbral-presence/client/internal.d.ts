@@ -1,11 +1,7 @@
-// The types of the scripts, and why each part does what it does: every byte of a script is
-// sent to every browser, and nothing of this file is. What a user of the client sees is in
-// client.d.mts.
+// The types of the scripts. What is done, and why, stands in the scripts: their comments are not
+// sent to browsers. What a user of the client sees is in client.d.mts.
 //
 //   page (client.js) ── port ── hub (worker.js) ── stream ── server
-//
-// The hub is in a SharedWorker; in one of the tabs where there is none (leader.js); in each tab
-// where Web Locks or channels cannot be used. Over a WebSocket it is extended by ws.js.
 
 import type { Failure, PresenceEvent, Snapshot } from "./client.mjs";
 
@@ -17,9 +13,13 @@ declare global {
 
   // Wire ------------------------------------------------------------------------------------
 
-  /** A frame of the event stream. */
+  /** A frame of the event stream, or of a WebSocket, where the first three have longer names. */
   interface Frame {
+    /** A group, `@user:{id}`, `@broadcast` or `@conn`. */
     c: string;
+    /** An event of the application's, `presence:*`, or one of the connection's: `@hello`,
+     * `@denied {groups}`, `@lagged {missed}`, `@drain {within}`; over a WebSocket `@joined {groups,
+     * no_presence}`, `@left {groups}`, `@refused {error}` and `@ping` as well. */
     e: string;
     d: any;
     v: number;
@@ -27,10 +27,28 @@ declare global {
     k: any;
   }
 
+  /** The data of `@hello`. */
+  interface Hello extends Settled {
+    /** Names the connection in calls. */
+    conn: string;
+    me: string | null;
+    /** A stream says something every so many seconds. */
+    heartbeat: number;
+  }
+
+  /** What the server has decided of the groups that it was asked for: with `@hello`, or in answer
+   * to a call. */
+  interface Settled {
+    denied: string[];
+    /** Groups without a declaration, whose members nobody is told. */
+    no_presence?: string[];
+  }
+
   /** Somebody has come, gone, or is shown in another way. */
   type Change = [event: "join" | "leave" | "update", key: number, member?: any];
 
-  /** The answer to a request: 0 where there was none, and how long to wait, in milliseconds. */
+  /** The answer to a request: no status where there was none, and how long to wait, in
+   * milliseconds. */
   interface Reply {
     status?: number;
     body?: any;
@@ -51,6 +69,8 @@ declare global {
     /** What the server has said of the group. */
     status: "wanted" | "live" | "denied";
     error: Failure | null;
+    /** Whether the group has members at all. */
+    presence: boolean;
     /** Another one where keys may be another roster's, that is with another stream, or where
      * the group was left in between. */
     id: number;
@@ -59,11 +79,10 @@ declare global {
   /** A member with its key. */
   type Entry = [key: number, member: any];
 
-  /** Stale until its snapshot comes. */
   type CreateRoster = () => Roster;
-  /** Takes a `presence:*` frame in; gives what it came to. What comes before the snapshot is
-   * in it, and what the roster holds already is not new. */
+  /** Takes a `presence:*` frame in; gives what it came to. */
   type Fold = (roster: Roster, frame: Omit<Frame, "d" | "k"> & { d: any[]; k: any[] }) => "sync" | "gap" | Change[];
+  type Explain = (path: string, reply: Reply) => Failure;
 
   /** A tab as its hub sees it. */
   interface Tab {
@@ -75,6 +94,8 @@ declare global {
     since: number;
     /** What it is told once it is confirmed. */
     held: object[];
+    /** Whether it wants to know what the hub does. */
+    debug?: boolean;
   }
 
   /** A tab's end of a port, or a hub's. */
@@ -83,14 +104,16 @@ declare global {
     onmessage: ((event: any) => any) | null;
   }
 
-  /** What a tab says to its hub: the method that takes it, and what for. */
+  /** What a tab says to its hub. */
   interface Message {
-    t: "attach" | "want" | "vanish" | "identity" | "retry";
+    t: "attach" | "want" | "vanish" | "identity" | "retry" | "send";
     groups: string[];
-    /** Held by the tab for as long as it is there; `null` where locks cannot be used. */
+    /** With `attach`: held by the tab for as long as it is there; `null` where locks cannot be used. */
     lock?: string | null;
-    /** The tab's user wants to know what the hub does. */
+    /** Whether the tab's user wants to know what the hub does. */
     debug?: boolean;
+    /** With `send`: for the application, over a WebSocket. */
+    text: string;
   }
 
   /** One connection to the server. */
@@ -98,13 +121,11 @@ declare global {
     /** Those that it was opened with. */
     groups: string[];
     close(): void;
-    /** Names the connection in calls. */
     conn: string;
     /** Numbers the calls. */
     n: number;
-    /** When it was asked for, by the hub's clock. */
+    /** When it was asked for, by the hub's clock, and in milliseconds. */
     at: number;
-    /** When it was asked for, by the clock on the wall. */
     since: number;
     /** After so many milliseconds without a byte it is lost. */
     silence: number;
@@ -114,6 +135,9 @@ declare global {
     /** Whether a call is under way, and whether there has been something to tell since. */
     calling?: boolean;
     changed?: boolean;
+    /** A snapshot will be asked for; the server goes down, and this stream is left. */
+    gap?: ReturnType<typeof setTimeout>;
+    drained?: ReturnType<typeof setTimeout>;
   }
 
   interface Hub {
@@ -124,12 +148,18 @@ declare global {
     /** Whose stream it is; `undefined` before the first. */
     me: string | null | undefined;
     status: "connecting" | "live" | "reconnecting" | "denied";
-    /** Why it is refused. */
+    /** Why it is not live. */
     error: Failure | null;
+    /** Why calls fail while it is. */
+    trouble: Failure | null;
     /** How many groups the server allows, and its words, once there were more. */
     full: any;
-    /** Counts the attempts to connect, for the backoff. */
+    /** Counts what has failed, for the backoff. */
     attempt: number;
+    /** Counts the calls that have failed in a row. */
+    failed: number;
+    /** Whether a call has ever succeeded. */
+    proven?: boolean;
     /** Orders what tabs ask and what is asked of the server. */
     clock: number;
     /** The name of the lock that is held while the hub lives, whether it is held, and what lets it go. */
@@ -141,74 +171,47 @@ declare global {
     hurry?: () => void;
     planned?: ReturnType<typeof setTimeout>;
 
-    /** Listens to a tab. */
     serve(port: Port): void;
-    /** A tab is there; its lock is free when it has closed or crashed. The wait for it is shared,
-     * so that a leader that is frozen in the back/forward cache is in nobody's way. The answer
-     * comes once the hub's own lock is held. */
+    receive(port: Port, message: Message): void;
     attach(port: Port, message: Message): void;
     want(port: Port, message: Pick<Message, "groups">): void;
-    /** A tab is gone, be it into the back/forward cache, from which a message would throw it
-     * out. Its groups are kept for `LINGER`, for it may be a reload. */
     vanish(port: Port): void;
-    /** Somebody may have signed in or out: until a call with the cookies of now is answered,
-     * tabs hear nothing. */
+    isUnsure(): boolean;
     identity(): void;
-    /** The next attempt is made at once: the page is looked at, or the network is back. */
     retry(): void;
 
-    /** Tells these tabs, or all, what is known of a group that they want. */
     show(group: string, tabs?: Iterable<Tab>): void;
-    /** What is for a tab whose cookies may be another user's waits until they are checked. */
     tell(channel: string, message: object, tabs?: Iterable<Tab>): void;
-    /** Tells all tabs how the hub is; `reset` where all that they know is somebody else's. */
     say(status: Hub["status"], error?: Failure | null, reset?: boolean): void;
     greet(tab: Tab, reset?: boolean): void;
+    log(text: string): void;
 
-    /** Does what is to be done in the next task, however often it was asked for. */
-    plan(): void;
-    /** The groups to be in, the oldest first; those beyond the limit are refused. */
+    plan(nothing?: undefined): void;
     groups(): string[];
-    /** Says to the server which groups are wanted, and that this side lives. One call at a time;
-     * none while a stream is being opened, which has its groups in its address. If a call fails,
-     * the server may have taken it or not: rosters that it would have ended are asked for again
-     * when they are wanted again. */
     control(): Promise<void>;
+    succeed(stream: Stream, groups: string[], at: number, body: Settled): void;
+    fail(stream: Stream, reply: Reply): Promise<boolean>;
     post(stream: Stream, groups: string[], last?: boolean): Promise<Reply>;
-    reply(response: Response): Promise<Reply>;
-    /** Whether this is the refusal of too many groups; from then on there will be fewer. */
+    reply(path: string, response?: Response): Promise<Reply>;
     isFull(body: any): boolean;
-    /** The server has answered for these groups, and knows of no other. */
-    settleAll(groups: string[], denied: string[]): void;
-    settle(group: string, status: Roster["status"], error?: Failure | null): void;
-    /** Tabs that were there at this time have the identity of the stream; those that have come
-     * or signed in since may have other cookies. */
+    settleAll(groups: string[], settled: Settled): void;
+    settle(group: string, status: Roster["status"], error?: Failure | null, presence?: boolean): void;
     confirm(at: number): void;
 
-    /** Opens a stream; the one that is open is closed once the new one is live. */
     open(delay?: number): Promise<void>;
+    fret(error: Failure): void;
+    isDenied(reply: Reply, error: Failure): boolean;
+    delay(reply: Reply): number;
     backoff(): number;
     pause(ms?: number): Promise<void>;
-    /** One connection, from its attempt to its end; `done` is told when it is live, or has failed.
-     * The stream may be cut anywhere; the data of an event is one line. */
     connect(done: (reply: Reply) => void): Promise<void>;
-    /** So many groups fit into a URL as `FIRST` says; a call asks for the others. */
     createStream(close: () => void): Stream;
-    /** The stream has shown that it is alive. If the last call is `PROOF` ago another one proves
-     * to the server that we are: its heartbeat wakes a hidden page, where timers sleep. */
-    heard(stream: Stream): void;
-    /** The stream has ended. */
+    heard(stream: Stream, isLate?: boolean): void;
     lose(stream: Stream): void;
-    /** Closes the current stream, without a goodbye. */
     drop(): void;
-    /** Takes a frame in. Where a change is missing that group's snapshot is asked for. */
     take(stream: Stream, frame: Frame, done: (reply: Reply) => void): void;
-    /** The stream is live. Nothing that was for somebody else is left before anything of the new
-     * user is seen. */
-    hello(stream: Stream, hello: { conn: string; me: string | null; denied: string[]; heartbeat: number }): void;
-    /** Forgets everything that an identity has seen, and has the tabs forget it. */
+    hello(stream: Stream, hello: Hello): void;
     reset(): void;
-    /** The last tab is gone: others see it at once. */
     goodbye(): void;
   }
 
@@ -219,9 +222,8 @@ declare global {
     socket: WebSocket;
     /** What the server has let this connection into. */
     joined: Set<string>;
-    /** The question that is under way. */
-    waiting: null | { op: string; groups: Set<string>; denied: string[]; answer(reply: Reply): void };
-    beat?: ReturnType<typeof setInterval>;
+    /** The question that is under way, and what has been answered of it. */
+    waiting: null | (Required<Settled> & { op: string; groups: Set<string>; answer(reply: Reply): void });
   }
 
   // Tab -------------------------------------------------------------------------------------

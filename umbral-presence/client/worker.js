@@ -1,7 +1,33 @@
-// The hub: one stream for all tabs. The reasons are in internal.d.ts.
+// The hub: one stream to the server for all tabs of a browser.
+//
+//   page (client.js) ── port ── hub ── stream ── server
+//
+// It is in a SharedWorker; in one of the tabs where there is none (leader.js); in each tab where
+// Web Locks or channels cannot be used. Over a WebSocket it is extended by ws.js. A stream is fetched and not an
+// EventSource, which hides why it was refused. Comments are not sent to browsers.
+//
+//   connecting ──▶ live ⇄ reconnecting        denied: by 401 or 403, until a page is looked at
+//
+// All that fails, a stream or a call, counts in `attempt`, and makes the next pause longer. So
+// there are no answers, in whatever order, that have the hub ask without end.
+
+/** How long the groups of a tab that is gone are kept, for it may be a reload. */
 const LINGER = 2000;
-const PROOF = 10000;
+
+/** So long after a call the next word of the server has the hub make another one, to prove that it
+ * lives: the server's heartbeat wakes a hidden page, where timers sleep. */
+const PROOF = 20000;
+
+/** Half of what has failed is forgotten with a call that succeeds, once in so long, and not before
+ * the stream is so old: else a server that fails between two calls, or ends each stream at once,
+ * would be asked as often as it fails. */
+const SETTLED = 60000;
+
+/** So many groups fit into a URL; a call asks for the others. */
 const FIRST = 10;
+
+/** In a row: the first calls that fail are a bad moment, after so many a new stream is opened. */
+const FEW = 3;
 
 const NAMES = new Map([["+", "join"], ["-", "leave"], ["~", "update"]]);
 
@@ -14,17 +40,25 @@ export const STREAM = {
   cache: /** @type {const} */ ("no-store"),
 };
 
+// Not the clock on the wall, which may be set.
+const now = () => performance.now();
+
 const random = (below = 1) => Math.random() * below;
 
+/** A number of the server, within bounds; what is none, or is smaller, is not believed.
+ * @param {any} value @param {number} least @param {number} most @param {number} other */
+const clamp = (value, least, most, other) => (value >= least ? Math.min(value, most) : other);
+
+// A roster is stale until its snapshot comes.
 /** @type {CreateRoster} */
-export const createRoster = () => ({ members: new Map(), v: -1, id: random(), status: "wanted", error: null });
+export const createRoster = () => ({ members: new Map(), v: -1, id: random(), status: "wanted", error: null, presence: true });
 
 /** @type {Fold} */
 export const fold = (roster, { e, d, v, k }) => {
   if (e === "presence:sync") {
     if (v === roster.v) return [];
     const members = new Map(k.map((key, i) => [key, d[i]]));
-    Object.assign(roster, { members, v, lost: false, status: "live", error: null });
+    Object.assign(roster, { members, v, lost: false, status: "live", error: null, presence: true });
     return "sync";
   }
   const changes = e === "presence:diff" ? d : [[e.slice(9), k, d]];
@@ -41,6 +75,15 @@ export const fold = (roster, { e, d, v, k }) => {
   });
 };
 
+// Why something failed, in the server's words where it has any.
+/** @type {Explain} */
+export const explain = (path, { status, body }) => {
+  const { code, message } = body?.error ?? {};
+  if (code && message) return body.error;
+  const what = status ? `an answer ${status} that is not the server's` : "no answer, or none that this page may read";
+  return { code: `${status || "unreachable"}`, message: `${path}: ${what}` };
+};
+
 /** @type {CreateHub} */
 export const createHub = (base) => ({
   tabs: new Map(),
@@ -49,17 +92,39 @@ export const createHub = (base) => ({
   me: undefined,
   status: "connecting",
   error: null,
+  trouble: null,
   full: { limit: Infinity },
   attempt: 0,
+  failed: 0,
   clock: 0,
   lock: `umbral-presence-hub-${random()}`,
 
+  // What tabs say -----------------------------------------------------------------------------
+
   serve(port) {
-    port.onmessage = (/** @type {{data: Message}} */ { data }) => this[data.t](port, data);
+    port.onmessage = (/** @type {{data: Message}} */ { data }) => this.receive(port, data);
   },
 
-  async attach(port, { lock, groups }) {
-    const tab = { port, groups: new Set(), confirmed: false, since: ++this.clock, held: [] };
+  receive(port, message) {
+    switch (message.t) {
+      case "attach":
+        return this.attach(port, message);
+      case "want":
+        return this.want(port, message);
+      case "vanish":
+        return this.vanish(port);
+      case "identity":
+        return this.identity();
+      case "retry":
+        return this.retry();
+    }
+  },
+
+  // A tab is there; its lock is free when it has closed or crashed. The hub's own lock, by which
+  // tabs notice that it has died, must be held before they are told its name. The wait for it is
+  // shared, so that a leader that is frozen in the back/forward cache is in nobody's way.
+  async attach(port, { lock, groups, debug }) {
+    const tab = { port, groups: new Set(), confirmed: false, since: ++this.clock, held: [], debug };
     this.tabs.set(port, tab);
     if (lock) navigator.locks.request(lock, { mode: "shared" }, () => this.tabs.get(port) === tab && this.vanish(port));
     this.want(port, { groups });
@@ -81,6 +146,7 @@ export const createHub = (base) => ({
     this.plan();
   },
 
+  // A tab is gone, be it into the back/forward cache, from which a message would throw it out.
   vanish(port) {
     const tab = this.tabs.get(port);
     Object.assign(tab ?? {}, { confirmed: false, since: Infinity });
@@ -90,24 +156,34 @@ export const createHub = (base) => ({
     }, LINGER);
   },
 
+  // Whether there are tabs whose cookies have not been checked.
+  isUnsure() {
+    return [...this.tabs.values()].some((tab) => !tab.confirmed && tab.since < Infinity);
+  },
+
+  // Somebody may have signed in or out: until a call with the cookies of now is answered, tabs
+  // hear nothing.
   identity() {
     for (const tab of this.tabs.values()) [tab.confirmed, tab.since] = [false, ++this.clock];
     this.attempt = 0;
     this.retry();
   },
 
+  // The page is looked at, or the network is back: the next attempt is made at once.
   retry() {
     if (this.status === "denied") this.say("connecting");
     this.hurry?.();
     this.plan();
   },
 
+  // What tabs are told ------------------------------------------------------------------------
+
   show(group, tabs) {
     const roster = this.rosters.get(group);
     if (!roster || roster.status === "wanted") return;
-    const { status, error, v, id } = roster;
+    const { status, error, presence, v, id } = roster;
     const members = v < 0 ? null : [...roster.members];
-    this.tell(group, { t: "room", group, room: { status, error }, members, roster: id }, tabs);
+    this.tell(group, { t: "room", group, room: { status, error, presence }, members, roster: id }, tabs);
   },
 
   tell(channel, message, tabs) {
@@ -119,16 +195,28 @@ export const createHub = (base) => ({
     }
   },
 
+  // `reset` where all that tabs know is somebody else's.
   say(status, error = null, reset = false) {
     Object.assign(this, { status, error });
     for (const tab of this.tabs.values()) this.greet(tab, reset);
   },
 
-  greet({ port, confirmed }, reset) {
-    const { status, error, me } = this;
+  greet({ port, confirmed, groups }, reset) {
+    const { status, me, trouble } = this;
+    // What calls have failed for concerns a tab that waits for one; in the end it concerns all.
+    const waits = !confirmed || [...groups].some((group) => this.rosters.get(group)?.status === "wanted");
+    const error = this.error ?? (waits || this.failed >= FEW ? trouble : null);
     port.postMessage({ t: "status", page: { status, error, me: confirmed ? me : null }, reset });
   },
 
+  // A worker's requests are in no tab's network panel.
+  log(text) {
+    for (const { port, debug } of this.tabs.values()) if (debug) port.postMessage({ t: "log", text });
+  },
+
+  // Which groups there are --------------------------------------------------------------------
+
+  // Does what is to be done in the next task, however often it was asked for.
   plan() {
     this.planned ??= setTimeout(() => {
       this.planned = undefined;
@@ -138,6 +226,7 @@ export const createHub = (base) => ({
     });
   },
 
+  // The oldest first; those beyond the limit are refused.
   groups() {
     const wanted = new Set([...this.tabs.values()].flatMap((tab) => [...tab.groups]));
     for (const group of wanted) if (!this.rosters.has(group)) this.rosters.set(group, createRoster());
@@ -146,6 +235,9 @@ export const createHub = (base) => ({
     return groups;
   },
 
+  // One call at a time; none while a stream is being opened, which has its groups in its address.
+  // A call that fails may have been taken or not: rosters that it would have ended are asked for
+  // again when they are wanted again.
   async control() {
     const { stream } = this;
     if (!stream || this.opening) return;
@@ -154,27 +246,57 @@ export const createHub = (base) => ({
     [stream.calling, stream.changed] = [true, false];
     const at = ++this.clock;
     const groups = this.groups();
+    const wanted = new Set(groups);
     for (const [group, roster] of this.rosters)
-      if (!groups.includes(group)) Object.assign(roster, { v: -1, id: random(), lost: true });
-    const { status = 0, body, wait = 0 } = await this.post(stream, groups);
+      if (!wanted.has(group)) Object.assign(roster, { v: -1, id: random(), lost: true });
+    const reply = await this.post(stream, groups);
     if (stream !== this.stream) return;
-    if (body?.denied) {
-      this.settleAll(groups, body.denied);
-      this.confirm(at);
-      if (Date.now() - stream.since > 10000) this.attempt = 0;
-    } else {
-      stream.changed = true;
-      if (status === 409) this.reset();
-      if (status > 400 && status < 410) return this.open();
-      if (!this.isFull(body)) await this.pause(wait || this.backoff());
-    }
+    if (reply.status === 200 && Array.isArray(reply.body?.denied)) this.succeed(stream, groups, at, reply.body);
+    else if (await this.fail(stream, reply)) return;
     stream.calling = false;
     if (stream.changed) this.plan();
   },
 
+  succeed(stream, groups, at, body) {
+    if (now() - stream.since > SETTLED) {
+      this.attempt = Math.min(this.attempt, 6) >> 1;
+      stream.since = now();
+    }
+    Object.assign(this, { failed: 0, proven: true });
+    this.settleAll(groups, body);
+    this.confirm(at);
+    if (this.trouble) this.say(this.status, (this.trouble = null));
+  },
+
+  // Gives whether this stream makes no more calls, for one that takes its place does. Where calls fail and the stream stands, a new
+  // one has its groups in its address and confirms who asks, while nobody is seen to leave.
+  async fail(stream, reply) {
+    const { status, body } = reply;
+    const isFirst = !this.attempt;
+    const wait = this.delay(reply);
+    stream.changed = true;
+    const error = explain("control", reply);
+    if (this.isDenied(reply, error)) return true;
+    if (status === 409) {
+      this.reset();
+      this.open(isFirst ? 0 : wait);
+    } else {
+      const counts = !this.isFull(body) && status !== 429;
+      if (counts) this.failed++;
+      this.fret(error);
+      if (status === 404) this.open(wait);
+      else if (counts && this.failed >= FEW) this.open(this.attempt > FEW ? wait : reply.wait);
+      else {
+        await this.pause(wait);
+        return stream !== this.stream;
+      }
+    }
+    return true;
+  },
+
   post(stream, groups, last = false) {
     const sync = groups.filter((group) => this.rosters.get(group)?.lost);
-    stream.proved = Date.now();
+    stream.proved = now();
     return fetch(`${base}control`, {
       method: "POST",
       credentials: "include",
@@ -182,37 +304,45 @@ export const createHub = (base) => ({
       body: JSON.stringify({ conn: stream.conn, n: ++stream.n, groups, sync }),
       keepalive: last,
       signal: AbortSignal.timeout(10000),
-    }).then(this.reply, () => ({}));
+    }).then((response) => this.reply("control", response), () => this.reply("control"));
   },
 
-  async reply(response) {
-    const wait = 1000 * Number(response.headers.get("retry-after")) || 0;
+  async reply(path, response) {
+    this.log(`${path}: ${response?.status ?? "no answer"}`);
+    if (!response) return {};
+    const wait = 1000 * clamp(response.headers.get("retry-after"), 0, 600, 0);
     return { status: response.status, body: await response.json().catch(() => null), wait: wait + random(wait) };
   },
 
+  // Whether this is the refusal of too many groups; from then on there will be fewer.
   isFull(body) {
     const full = body?.error;
-    if (full?.code !== "too_many_groups" || full.limit >= this.full.limit) return false;
+    if (full?.code !== "too_many_groups" || !(full.limit >= 0 && full.limit < this.full.limit)) return false;
     return (this.full = full);
   },
 
-  settleAll(groups, denied) {
+  // The server has answered for these groups, and knows of no other.
+  settleAll(groups, { denied, no_presence = [] }) {
+    const known = new Set(groups);
     for (const group of this.rosters.keys())
-      if (groups.includes(group)) this.settle(group, denied.includes(group) ? "denied" : "live");
-      else this.rosters.delete(group);
+      if (!known.has(group)) this.rosters.delete(group);
+      else if (denied.includes(group)) this.settle(group, "denied");
+      else this.settle(group, "live", null, !no_presence.includes(group));
   },
 
-  settle(group, status, error = null) {
+  settle(group, status, error = null, presence = true) {
     const roster = this.rosters.get(group);
-    if (!roster || (status === "live" && roster.status === status)) return;
+    if (!roster || (status === "live" && roster.status === status && (presence || !roster.presence))) return;
     if (status === "denied") {
       roster.v = -1;
       error ??= { code: status, message: `you are not let into ${group}` };
     }
-    Object.assign(roster, { status, error });
+    Object.assign(roster, { status, error, presence });
     this.show(group);
   },
 
+  // Tabs that were there at this time have the identity of the stream; those that have come or
+  // signed in since may have other cookies.
   confirm(at) {
     for (const tab of this.tabs.values()) {
       if (tab.confirmed || tab.since > at) continue;
@@ -222,37 +352,67 @@ export const createHub = (base) => ({
     }
   },
 
+  // The stream --------------------------------------------------------------------------------
+
+  // The one that is open is closed once the new one is live.
   async open(delay = 0) {
     if (this.opening) return;
     this.opening = true;
+    let reply;
     for (await this.pause(delay); this.tabs.size; await this.pause(delay)) {
-      const { live, status = 0, body, wait = 0 } = await new Promise((done) => this.connect(done));
-      if (live) break;
-      if (this.isFull(body)) delay = 0;
-      else if (status > 399 && status < 404) {
-        this.drop();
-        this.say("denied", body?.error ?? { code: `${status}` });
-        break;
-      } else {
-        if (!this.stream) this.say(this.me === undefined ? "connecting" : "reconnecting");
-        delay = wait || this.backoff();
-      }
+      reply = await new Promise((/** @type {(reply: Reply) => void} */ done) => this.connect(done));
+      if (reply.live) break;
+      const error = explain("sse", reply);
+      if (this.isDenied(reply, error)) break;
+      this.isFull(reply.body);
+      delay = this.delay(reply);
+      if (this.stream) this.fret(error);
+      else this.say(this.me === undefined ? "connecting" : "reconnecting", error);
     }
     this.opening = false;
-    this.plan();
+    // The first call shows whether calls come through; later ones are made where one is due.
+    const { groups } = this.stream ?? {};
+    const isKnown = this.proven && groups?.join() === this.groups().join();
+    if (!isKnown || this.isUnsure()) this.plan();
+  },
+
+  // Something has failed while there is a stream.
+  fret(error) {
+    this.trouble = error;
+    this.say(this.status, this.error);
+  },
+
+  // Who is not let in is not so in a moment either.
+  isDenied({ status }, error) {
+    if (status !== 401 && status !== 403) return false;
+    this.drop();
+    this.say("denied", error);
+    return true;
+  },
+
+  // How long to wait after a failure. Never less than the backoff: a server that says "1" does so
+  // each time.
+  delay({ wait = 0 }) {
+    return Math.max(wait, this.backoff());
   },
 
   backoff() {
-    return random(Math.min(30000, 1000 * 2 ** this.attempt++));
+    const most = Math.min(30000, 1000 * 2 ** this.attempt);
+    // The first wait may be next to nothing, the others not, or chance would make them many.
+    const least = this.attempt++ && most / 2;
+    return least + random(most - least);
   },
 
-  pause(ms) {
+  // `hurry` ends it.
+  pause(ms = 0) {
+    if (ms) this.log(`${Math.round(ms)} ms until the next attempt`);
     return new Promise((done) => {
       const timer = setTimeout(done, ms);
       this.hurry = () => done(clearTimeout(timer));
     });
   },
 
+  // One connection, from its attempt to its end; `done` is told when it is live, or has failed.
   async connect(done) {
     const abort = new AbortController();
     const stream = this.createStream(() => abort.abort());
@@ -260,12 +420,17 @@ export const createHub = (base) => ({
     try {
       const { signal } = abort;
       const response = await fetch(url, { ...STREAM, signal });
-      if (!response.ok || !response.body) done(await this.reply(response));
+      const { body, headers } = response;
+      const isStream = headers.get("content-type")?.startsWith("text/event-stream");
+      if (!response.ok || !body || !isStream) done(await this.reply("sse", response));
       else {
-        const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+        const reader = body.pipeThrough(new TextDecoderStream()).getReader();
         for (let rest = "", piece; !(piece = await reader.read()).done; ) {
           this.heard(stream);
-          const lines = (rest + piece.value).split("\n");
+          // The stream may be cut anywhere, and a line may come in a thousand pieces: each is
+          // split once. The data of an event is one line.
+          const lines = piece.value.split("\n");
+          lines[0] = rest + lines[0];
           rest = lines.pop() ?? "";
           for (const line of lines)
             if (line.startsWith("data:")) this.take(stream, JSON.parse(line.slice(5)), done);
@@ -280,28 +445,37 @@ export const createHub = (base) => ({
 
   createStream(close) {
     const groups = this.groups().slice(0, FIRST);
-    const stream = { groups, close, conn: "", n: 0, at: ++this.clock, silence: 37500, since: Date.now(), proved: Date.now() };
+    const stream = { groups, close, conn: "", n: 0, at: ++this.clock, silence: 37500, since: now(), proved: now() };
+    this.log("a stream is opened");
     this.heard(stream);
     return stream;
   },
 
-  heard(stream) {
+  // The stream has shown that it is alive. A watchdog that itself runs late, on a page that was
+  // hidden or frozen, gives what waits behind it one more chance.
+  heard(stream, isLate = false) {
     clearTimeout(stream.watchdog);
-    stream.watchdog = setTimeout(stream.close, stream.silence);
-    if (Date.now() - stream.proved > PROOF) this.plan();
+    const due = now() + stream.silence;
+    const bite = () => (!isLate && now() > due + 1000 ? this.heard(stream, true) : stream.close());
+    stream.watchdog = setTimeout(bite, stream.silence);
+    if (now() - stream.proved > PROOF) this.plan();
   },
 
   lose(stream) {
     clearTimeout(stream.watchdog);
     stream.close();
     if (stream !== this.stream) return;
+    this.log("the stream has ended");
     this.drop();
-    this.say("reconnecting");
+    this.say("reconnecting", { code: "lost", message: "the connection has ended; another one is made" });
     this.open(this.backoff());
   },
 
+  // Closes the current stream, without a goodbye.
   drop() {
     this.stream?.close();
+    // It has cost two requests.
+    if (this.stream?.n === 1) this.attempt++;
     this.stream = null;
     for (const roster of this.rosters.values()) Object.assign(roster, { v: -1, id: random(), lost: false });
   },
@@ -317,29 +491,38 @@ export const createHub = (base) => ({
       const came = roster ? fold(roster, frame) : [];
       if (came === "gap") {
         Object.assign(roster ?? {}, { v: -1, lost: true });
-        this.plan();
+        // The snapshot of this group alone is asked for.
+        stream.gap ??= setTimeout(() => this.plan((stream.gap = undefined)), this.backoff());
       } else if (came === "sync") {
         this.show(c);
       } else if (came.length) this.tell(c, { t: "diff", group: c, changes: came });
     } else {
       if (e === "@denied") for (const group of d.groups) this.settle(group, "denied");
-      if (e === "@drain") setTimeout(() => stream === this.stream && this.open(), random(1000 * d.within));
+      if (e === "@drain")
+        stream.drained ??= setTimeout(
+          () => stream === this.stream && this.open(),
+          this.delay({ wait: random(1000 * clamp(d?.within, 0, 3600, 0)) }),
+        );
       this.tell(c, { t: "event", c, e, d });
     }
   },
 
-  hello(stream, { conn, me, denied, heartbeat }) {
-    // Nothing of the user before is left.
+  // The stream is live. Nothing that was for somebody else is left before anything of the new
+  // user is seen.
+  hello(stream, hello) {
+    const { conn, me, heartbeat } = hello;
+    this.log("the stream is live");
     if (this.me !== undefined && this.me !== me) this.reset();
     this.drop();
     this.groups();
-    Object.assign(stream, { conn, silence: 2500 * heartbeat });
-    Object.assign(this, { stream, me });
-    this.settleAll(stream.groups, denied);
+    Object.assign(stream, { conn, silence: 2500 * clamp(heartbeat, 1, 300, 15) });
+    Object.assign(this, { stream, me, trouble: this.failed ? this.trouble : null });
+    this.settleAll(stream.groups, hello);
     this.say("live");
     this.confirm(stream.at);
   },
 
+  // Forgets everything that an identity has seen, and has the tabs forget it.
   reset() {
     this.drop();
     this.me = undefined;
@@ -348,6 +531,7 @@ export const createHub = (base) => ({
     this.say("connecting", null, true);
   },
 
+  // The last tab is gone: others see it at once.
   goodbye() {
     const { stream } = this;
     this.stream = null;

@@ -1,15 +1,25 @@
-// The hub over a WebSocket instead of an event stream: what the tabs send is passed on.
+// The hub over a WebSocket instead of an event stream: what tabs send is passed on.
+//
+// A handshake that fails keeps its reason from scripts, so a request for an event stream asks for
+// it. And only a handshake carries cookies, so another one tells who has opened a tab.
 import { createHub as create, STREAM } from "./worker.js";
+
 /** Messages that wait for a connection, of one tab. */
 const MOST_UNSENT = 100;
 
 /** Ends a socket without a goodbye: the next one takes over. */
 const REPLACED = 4000;
 
+/** So many names, of 200 bytes and each of them escaped, are less than 32 KiB of text. */
+const MOST_NAMES = 80;
+
+/** How long an answer may take, in milliseconds. */
+const PATIENCE = 10000;
+
 /** @type {CreateHub} */
 export const createHub = (base) => {
   const hub = create(base);
-  const { control, confirm, identity, reset } = hub;
+  const { control, confirm, identity, receive, reset } = hub;
   /** What has not been sent, by the port of its tab. @type {Map<object, string[]>} */
   const unsent = new Map();
   let asking = false;
@@ -23,48 +33,77 @@ export const createHub = (base) => {
     }
   };
 
+  /** A tab's message for the application. @param {object} port @param {string} text */
+  const send = (port, text) => {
+    const texts = unsent.get(port) ?? [];
+    if (texts.length >= MOST_UNSENT) return console.error("umbral.realtime: not connected, and not sent:", text);
+    unsent.set(port, [...texts, text]);
+    flush();
+  };
+
   return Object.assign(hub, {
+    /** @type {Hub["receive"]} */
+    receive(port, message) {
+      if (message.t === "send") send(port, message.text);
+      else receive.call(hub, port, message);
+    },
+
     /** @type {Hub["connect"]} */
     async connect(done) {
-      const stream = /** @type {SocketStream} */ (hub.createStream(() => socket.close(REPLACED)));
-      const { groups } = stream;
-      const socket = new WebSocket(`${base.replace(/^http/, "ws")}ws?v=1&groups=${encodeURIComponent(groups.join())}`);
-      Object.assign(stream, { socket, joined: new Set(groups), waiting: null });
-      let isLive = false;
+      /** @type {WebSocket | undefined} */
+      let socket;
+      const stream = /** @type {SocketStream} */ (hub.createStream(() => socket?.close(REPLACED)));
+      let [isOpen, isLive, isOver] = [false, false, false];
+      const end = async () => {
+        if (isOver) return;
+        isOver = true;
+        stream.waiting?.answer({});
+        if (!isLive) done(await refusal(hub, base, isOpen));
+        hub.lose(stream);
+      };
+      try {
+        socket = new WebSocket(address(base, stream.groups));
+      } catch {
+        // A policy of the page forbids it, or its address.
+        return end();
+      }
+      Object.assign(stream, { socket, joined: new Set(stream.groups), waiting: null });
+      socket.onopen = () => (isOpen = true);
       socket.onmessage = ({ data }) => {
         hub.heard(stream);
-        const { channel: c, event: e, data: d, v, k } = JSON.parse(data);
-        if (c === "@conn" && answered(stream, e, d)) return;
-        hub.take(stream, { c, e, d, v, k }, done);
-        if (e !== "@hello") return;
-        isLive = true;
-        for (const group of d.denied) stream.joined.delete(group);
-        // A browser answers the server's pings without a word to the page, so this is how
-        // the server is heard when it has nothing to say.
-        stream.beat = setInterval(() => stream.waiting || say(stream, "leave", []), 1000 * d.heartbeat);
+        try {
+          const { channel: c, event: e, data: d, v, k } = JSON.parse(data);
+          // A browser answers the server's pings without a word to the page, so this is how the
+          // server is heard when it has nothing to say.
+          if (e === "@ping" || (c === "@conn" && answered(stream, e, d))) return;
+          hub.take(stream, { c, e, d, v, k }, done);
+          if (e !== "@hello") return;
+          isLive = true;
+          for (const group of d.denied) stream.joined.delete(group);
+        } catch {
+          // Nothing that the server says.
+          stream.close();
+        }
       };
-      socket.onclose = async () => {
-        clearInterval(stream.beat);
-        stream.waiting?.answer({});
-        if (!isLive) done(await refusal(hub, base));
-        hub.lose(stream);
+      socket.onclose = ({ code }) => {
+        hub.log(`the socket was closed with ${code}`);
+        end();
       };
     },
 
-    /** Only a handshake carries cookies, so another one tells who the tabs are. @type {Hub["control"]} */
+    /** @type {Hub["control"]} */
     async control() {
       const { stream } = hub;
-      const isUnsure = [...hub.tabs.values()].some((tab) => !tab.confirmed && tab.since < Infinity);
-      if (stream && isUnsure && !asking) {
+      if (stream && hub.isUnsure() && !asking && !hub.opening) {
         asking = true;
         const at = ++hub.clock;
-        const hello = await greeting(base);
+        const hello = await greeting(base).catch(() => null);
         asking = false;
         if (stream !== hub.stream) return;
         // Whoever it was, the stream's own end tells what is wrong.
         if (!hello || hello.me !== hub.me) {
           if (hello) hub.reset();
-          return hub.open();
+          return hub.open(hello ? 0 : hub.backoff());
         }
         hub.confirm(at);
         hub.plan();
@@ -78,29 +117,30 @@ export const createHub = (base) => {
         stream.socket.close(1000);
         return { status: 200 };
       }
-      stream.proved = Date.now();
-      const joined = stream.joined;
-      const [more, less] = [groups.filter((g) => !joined.has(g)), [...joined].filter((g) => !groups.includes(g))];
-      const lost = groups.filter((g) => hub.rosters.get(g)?.lost);
-      const left = less.length ? await ask(stream, "leave", less) : { status: 200 };
-      if (left.status !== 200) return left;
-      for (const group of less) joined.delete(group);
-      const answer = more.length ? await ask(stream, "join", more) : { status: 200, body: { denied: [] } };
-      if (answer.status === 200) for (const group of more) if (!answer.body.denied.includes(group)) joined.add(group);
-      if (lost.length) say(stream, "sync", lost);
-      return answer;
+      stream.proved = performance.now();
+      const { joined } = stream;
+      const wanted = new Set(groups);
+      /** @type {{denied: string[], no_presence: string[]}} */
+      const body = { denied: [], no_presence: [] };
+      for (const some of chunks([...joined].filter((group) => !wanted.has(group)))) {
+        const left = await ask(stream, "leave", some);
+        if (left.status !== 200) return left;
+        for (const group of some) joined.delete(group);
+      }
+      for (const some of chunks(groups.filter((group) => !joined.has(group)))) {
+        const answer = await ask(stream, "join", some);
+        if (answer.status !== 200) return answer;
+        const denied = new Set(answer.body.denied);
+        for (const group of some) if (!denied.has(group)) joined.add(group);
+        body.denied.push(...denied);
+        body.no_presence.push(...answer.body.no_presence);
+      }
+      for (const some of chunks(groups.filter((group) => hub.rosters.get(group)?.lost))) say(stream, "sync", some);
+      return { status: 200, body };
     },
 
     confirm(/** @type {number} */ at) {
       confirm.call(hub, at);
-      flush();
-    },
-
-    /** A tab's message for the application. @param {object} port @param {{text: string}} message */
-    send(port, { text }) {
-      const texts = unsent.get(port) ?? [];
-      if (texts.length >= MOST_UNSENT) return console.error("umbral.realtime: not connected, and not sent:", text);
-      unsent.set(port, [...texts, text]);
       flush();
     },
 
@@ -119,6 +159,16 @@ export const createHub = (base) => {
   });
 };
 
+/** @param {string} base @param {string[]} groups */
+const address = (base, groups) => `${base.replace(/^http/, "ws")}ws?v=1&groups=${encodeURIComponent(groups.join())}`;
+
+/** Names in so many texts that none is too long for the server. @param {string[]} names */
+const chunks = (names) => {
+  const all = [];
+  for (let at = 0; at < names.length; at += MOST_NAMES) all.push(names.slice(at, at + MOST_NAMES));
+  return all;
+};
+
 /** @param {SocketStream} stream @param {string} op @param {string[]} groups */
 const say = (stream, op, groups) => {
   if (stream.socket.readyState === WebSocket.OPEN) stream.socket.send(JSON.stringify({ op, groups }));
@@ -128,14 +178,14 @@ const say = (stream, op, groups) => {
  * @param {SocketStream} stream @param {string} op @param {string[]} groups @returns {Promise<Reply>} */
 const ask = (stream, op, groups) =>
   new Promise((done) => {
-    const late = setTimeout(() => answer({}), 10000);
+    const late = setTimeout(() => answer({}), PATIENCE);
     /** @param {Reply} reply */
     const answer = (reply) => {
       clearTimeout(late);
       stream.waiting = null;
       done(reply);
     };
-    stream.waiting = { op, groups: new Set(groups), denied: [], answer };
+    stream.waiting = { op, groups: new Set(groups), denied: [], no_presence: [], answer };
     say(stream, op, groups);
   });
 
@@ -152,36 +202,52 @@ const answered = ({ waiting }, event, data) => {
     waiting.answer({ status: data.error.code === "bad_group" ? 400 : 503, body: data });
     return true;
   }
-  const groups = event === "@joined" || event === "@denied" ? data.groups : [];
+  const isDenial = event === "@denied";
+  /** @type {string[]} */
+  const groups = event === "@joined" || isDenial ? data.groups : [];
   // The same frame tells that a right has been lost, which nobody has asked for.
-  if (waiting.op !== "join" || !groups.every((/** @type {string} */ group) => waiting.groups.has(group))) return false;
-  if (event === "@denied") waiting.denied.push(...data.groups);
+  if (waiting.op !== "join" || !groups.every((group) => waiting.groups.has(group))) return false;
+  if (isDenial) waiting.denied.push(...groups);
+  else waiting.no_presence.push(...(data?.no_presence ?? []));
   for (const group of groups) waiting.groups.delete(group);
-  if (groups.length && !waiting.groups.size) waiting.answer({ status: 200, body: { denied: waiting.denied } });
+  const { denied, no_presence } = waiting;
+  if (groups.length && !waiting.groups.size) waiting.answer({ status: 200, body: { denied, no_presence } });
   return groups.length > 0;
 };
 
 /** What the server says to whoever has the cookies of now. @param {string} base */
 const greeting = (base) =>
   new Promise((/** @type {(hello: {me: string | null} | null) => void} */ done) => {
-    const socket = new WebSocket(`${base.replace(/^http/, "ws")}ws?v=1&groups=`);
+    const socket = new WebSocket(address(base, []));
     socket.onmessage = ({ data }) => {
-      done(JSON.parse(data).data);
+      try {
+        done(JSON.parse(data).data);
+      } catch {
+        // As good as none.
+      }
       socket.close(1000);
     };
     socket.onclose = () => done(null);
-    setTimeout(() => socket.close(1000), 10000);
+    setTimeout(() => socket.close(1000), PATIENCE);
   });
 
-/** Why there is no socket. The handshake keeps it from scripts, an event stream does not.
- * @param {Hub} hub @param {string} base @returns {Promise<Reply>} */
-const refusal = async (hub, base) => {
+/** Why there is no socket.
+ * @param {Hub} hub @param {string} base @param {boolean} isOpen whether the handshake came about
+ * @returns {Promise<Reply>} */
+const refusal = async (hub, base, isOpen) => {
+  // It costs a request more.
+  hub.attempt++;
   const abort = new AbortController();
-  const options = { ...STREAM, signal: abort.signal };
-  const response = await fetch(`${base}sse?v=1&groups=`, options).catch(() => null);
-  if (response && !response.ok) return hub.reply(response);
+  const late = setTimeout(() => abort.abort(), PATIENCE);
+  const response = await fetch(`${base}sse?v=1&groups=`, { ...STREAM, signal: abort.signal }).catch(() => null);
+  const reply = response && !response.ok ? await hub.reply("sse", response) : {};
+  clearTimeout(late);
   abort.abort();
-  return {};
+  if (!response?.ok) return reply;
+  const message = isOpen
+    ? "the WebSocket was closed before the server had said anything"
+    : 'the server answers, but no WebSocket comes about: has a proxy to pass "Upgrade" on? Without one, transport is "sse"';
+  return { body: { error: { code: "no_websocket", message } } };
 };
 
 // The worker's script has made a hub of its own, which nobody reaches.
