@@ -19,12 +19,7 @@ const OUTBOX: usize = 256 * 1024;
 async fn a_websocket_keeps_little_of_the_largest_snapshot_that_it_was_sent() {
     const WATCHERS: usize = 200;
     let server = Process::start(SERVE, OUTBOX).await;
-    // Each reads what it is told of the others, and does not look at it.
-    let mut members = JoinSet::new();
-    for n in 0..128 {
-        let mut member = server.open(Kind::SseV1, Some(&n.to_string()), "large:1").await;
-        members.spawn(async move { io::copy(member.socket(), &mut io::sink()).await });
-    }
+    let _members = large_room(&server).await;
     // What is allocated once, whoever watches.
     drop(join_all((0..20).map(|_| watch(&server))).await);
     let before = server.memory("VmRSS");
@@ -35,15 +30,50 @@ async fn a_websocket_keeps_little_of_the_largest_snapshot_that_it_was_sent() {
     assert!(each < 24 * 1024, "{each} bytes each");
 }
 
+/// The members of a room whose snapshot has 1 MiB. Each reads what it is told of the others,
+/// and does not look at it.
+async fn large_room(server: &Process) -> JoinSet<io::Result<u64>> {
+    let mut members = JoinSet::new();
+    for n in 0..128 {
+        let mut member = server.open(Kind::SseV1, Some(&n.to_string()), "large:1").await;
+        members.spawn(async move { io::copy(member.socket(), &mut io::sink()).await });
+    }
+    members
+}
+
 /// A WebSocket that has read its snapshot of 1 MiB.
 async fn watch(server: &Process) -> Client {
-    let mut watcher = server.open(Kind::WsV1, None, "large:1").await;
+    watch_as(server, None).await
+}
+
+async fn watch_as(server: &Process, user: Option<&str>) -> Client {
+    let mut watcher = server.open(Kind::WsV1, user, "large:1").await;
     let (mut read, mut buffer) = (0, vec![0; 64 * 1024]);
     while read < 1000 * 1024 {
         read +=
             settled("the snapshot", watcher.socket().read(&mut buffer)).await.expect("a server");
     }
     watcher
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::print_stdout)]
+async fn a_websocket_that_is_not_read_holds_no_more_than_its_outbox_and_a_piece() {
+    const STUCK: usize = 60;
+    let server = Process::start(SERVE, OUTBOX).await;
+    let _members = large_room(&server).await;
+    drop(join_all((0..20).map(|_| watch(&server))).await);
+    let before = server.memory("VmRSS");
+    let mut stuck = Vec::new();
+    for n in 0..STUCK {
+        stuck.push(server.open_slow(Kind::WsV1, "large:1", 4 * 1024).await);
+        // Each is to get another snapshot than the one before.
+        watch_as(&server, Some(&format!("guest-{n}"))).await;
+    }
+    let each = server.memory("VmHWM").saturating_sub(before) / STUCK;
+    drop(stuck);
+    println!("a WebSocket that is not read holds {} KiB", each / 1024);
+    assert!(each < OUTBOX + 64 * 1024, "{each} bytes each");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

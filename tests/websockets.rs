@@ -12,11 +12,12 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use tests::{Pipes, Server, fill, until_gone};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
-use umbral_presence::{MessageContext, MessageHandler, PresenceSpec, RealtimePlugin};
+use umbral_presence::{Limits, MessageContext, MessageHandler, PresenceSpec, RealtimePlugin};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -234,5 +235,24 @@ async fn as_many_messages_as_may_come_are_taken_without_delay() {
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
         sleep(SECOND).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_sent_away_is_cut_off_however_slowly_it_reads() {
+    let limits = Limits { outbox_bytes: 8 * 1024 * 1024, ..Limits::default() };
+    let realtime = rooms().limits(limits).build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let mut socket = pipes.websocket("7", "groups=room:1").await;
+    let long = "x".repeat(4 * 1024 * 1024);
+    realtime.to_group("room:1").send("chat", &long).await.expect("a valid name");
+    sleep(SECOND).await;
+    realtime.disconnect_user(7);
+    let (start, pipe) = (Instant::now(), socket.get_mut());
+    // It reads so little that this would take hours, and shows all the time that it is there.
+    while pipe.write_all(&[0x8A, 0x80, 0, 0, 0, 0]).await.is_ok() {
+        assert!(start.elapsed() < 60 * SECOND, "never");
+        pipe.read_exact(&mut [0; 16 * 1024]).await.expect("what was written");
+        sleep(5 * SECOND).await;
     }
 }

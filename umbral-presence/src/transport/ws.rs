@@ -1,6 +1,12 @@
 //! `GET {base}/ws`: a WebSocket per connection.
 
-use std::{future::Future, ops::ControlFlow, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    ops::ControlFlow,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
@@ -127,7 +133,7 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
                 Ok(message) => {
                     // A write that is stuck does not outlast a silent peer.
                     let writing = write_batch(socket, &mut fragments, session, message);
-                    within(counters, lost_at, writing).await?;
+                    within(counters, session, lost_at, writing).await?;
                     // Who has always something to read is heard all the same.
                     heard = socket.next().now_or_never();
                 }
@@ -138,7 +144,7 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
             beat = beats.next() => match beat {
                 Beat::Ping => {
                     let ping = socket.send(Message::Ping(Bytes::new()));
-                    within(counters, lost_at, ping).await?;
+                    within(counters, session, lost_at, ping).await?;
                 }
                 // Whoever is written to needs none.
                 Beat::Text if fragments.is_idle() => {
@@ -264,15 +270,24 @@ async fn write_batch(
     SinkExt::flush(socket).await
 }
 
-/// Waits for a write; `None` where the peer is gone, or takes nothing until then.
+/// Waits for a write; `None` where the peer is gone, takes nothing until then, or is to be cut
+/// off whatever it does.
 async fn within(
     counters: &Counters,
+    session: &Session,
     until: Instant,
     writing: impl Future<Output = Result<(), Error>>,
 ) -> Option<()> {
-    let Ok(written) = timeout_at(until, writing).await else {
-        counters.lost.add(1);
-        return None;
-    };
-    written.ok()
+    tokio::select! {
+        // The writing asks for what comes next as well, and whoever asked last is woken.
+        biased;
+        written = timeout_at(until, writing) => match written {
+            Ok(written) => written.ok(),
+            Err(_) => {
+                counters.lost.add(1);
+                None
+            }
+        },
+        () = poll_fn(|cx| session.poll_cut(cx)) => None,
+    }
 }
