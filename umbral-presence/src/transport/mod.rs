@@ -4,17 +4,11 @@ mod admission;
 mod assets;
 mod comments;
 mod control;
-mod fragments;
-mod inbox;
-mod lean;
 mod members;
-mod metered;
 mod names;
-mod reading;
 mod refusal;
 pub(crate) mod socket;
 mod sse;
-mod upgrade;
 mod ws;
 
 use std::{fmt, sync::Arc, time::Duration};

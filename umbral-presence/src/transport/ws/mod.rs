@@ -1,9 +1,16 @@
 //! `GET {base}/ws`: a WebSocket per connection.
 
+mod beats;
+mod fragments;
+mod inbox;
+mod lean;
+mod metered;
+mod reading;
+mod upgrade;
+
 use std::{
     future::{Future, poll_fn},
     ops::ControlFlow,
-    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -12,23 +19,22 @@ use axum::{extract::State, response::Response};
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use http::request::Parts;
-use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{
     Error, Message,
     error::ProtocolError,
     protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
 };
 
-use super::{
-    HEARTBEAT, Site,
-    admission::admit,
+use self::{
+    beats::{Beat, Beats, PING},
     fragments::Fragments,
     inbox::Inbox,
     lean::Lean,
     metered::Metered,
-    refusal::Refusal,
     upgrade::{Io, Upgrade},
 };
+use super::{Site, admission::admit, refusal::Refusal};
 use crate::{
     counters::Counters,
     frame::Transport,
@@ -36,9 +42,6 @@ use crate::{
     outbox::End,
     session::{Outgoing, Session},
 };
-
-/// How often the peer is asked for a sign of life.
-const PING: Duration = Duration::from_secs(11);
 
 /// How long its answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -170,47 +173,6 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
                 return end;
             }
         }
-    }
-}
-
-/// What is to be sent because time has passed.
-#[derive(Clone, Copy, Debug)]
-enum Beat {
-    Ping,
-    Text,
-}
-
-/// When the next ones are due, with one timer for both.
-struct Beats {
-    timer: Pin<Box<Sleep>>,
-    ping: Instant,
-    /// For a client that is a page.
-    text: Option<Instant>,
-}
-
-impl Beats {
-    fn new(with_text: bool) -> Self {
-        let now = Instant::now();
-        let (ping, text) = (now + PING, with_text.then(|| now + HEARTBEAT));
-        Self { timer: Box::pin(sleep_until(ping)), ping, text }
-    }
-
-    /// Nothing is lost where the future is dropped.
-    async fn next(&mut self) -> Beat {
-        self.timer.as_mut().await;
-        let now = Instant::now();
-        let beat = match &mut self.text {
-            Some(text) if *text <= self.ping => {
-                *text = now + HEARTBEAT;
-                Beat::Text
-            }
-            _ => {
-                self.ping = now + PING;
-                Beat::Ping
-            }
-        };
-        self.timer.as_mut().reset(self.text.map_or(self.ping, |text| text.min(self.ping)));
-        beat
     }
 }
 

@@ -15,7 +15,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::refusal::Refusal;
+use super::super::refusal::Refusal;
 
 /// A request for a WebSocket that may be granted.
 pub(super) struct Upgrade {
