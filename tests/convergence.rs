@@ -159,7 +159,7 @@ async fn abort(server: &Server, websocket: bool, when: Abort, user: &str, wait: 
     let (path, more) = if websocket { ("ws", upgrade) } else { ("sse", "") };
     let request = format!(
         "GET /realtime/{path}?groups=room:1,room:2 HTTP/1.1\r\nHost: {}\r\n\
-         {USER_HEADER}: {user}\r\n{more}\r\n",
+         Accept: text/event-stream\r\n{USER_HEADER}: {user}\r\n{more}\r\n",
         server.address
     );
     let mut socket = TcpStream::connect(server.address).await.expect("a server");

@@ -33,7 +33,8 @@ async fn a_policy_that_fails_for_one_group_shields_no_other() {
         assert!(open || group != "room:b", "boom");
         open
     };
-    let plugin = rooms().recheck_every(5 * SECOND).group_policy_fn(policy);
+    let plugin =
+        rooms().recheck_every(5 * SECOND).recheck_headers([USER_HEADER]).group_policy_fn(policy);
     let realtime = plugin.build().expect("a plugin that can be built");
     let pipes = Pipes::serve(&realtime);
     let mut socket = pipes.websocket("7", "groups=room:a,room:b").await;
@@ -100,7 +101,10 @@ async fn answers_that_are_slow_to_come_hold_up_no_other_recheck() {
             (id != "7" || !changed).then_some(id)
         }
     };
-    let plugin = rooms().recheck_every(10 * SECOND).identity_resolver(identity);
+    let plugin = rooms()
+        .recheck_every(10 * SECOND)
+        .recheck_headers([USER_HEADER])
+        .identity_resolver(identity);
     let realtime = plugin.build().expect("a plugin that can be built");
     let pipes = Pipes::serve(&realtime);
     let mut readers = JoinSet::new();
