@@ -9,6 +9,7 @@ use futures_util::{SinkExt, StreamExt};
 use http::Request;
 use serde_json::json;
 use tests::{Chunks, EVENT_STREAM, Pipes, Server, USER_HEADER, call, control};
+use tokio::sync::Mutex;
 use tokio_tungstenite::tungstenite::Message;
 use umbral_presence::{Limits, PresenceSpec, Realtime};
 
@@ -22,6 +23,7 @@ const MOST: f64 = 30.0;
 fn realtime() -> Realtime {
     let limits = Limits {
         groups_per_connection: MANY,
+        head_bytes: 1024 * 1024,
         message_bytes: 1024 * 1024,
         inbound_bytes_per_second: 64 * 1024 * 1024,
         outbox_bytes: 16 * 1024 * 1024,
@@ -35,16 +37,27 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("g{n}")).collect()
 }
 
+/// What takes time is measured by one test at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 /// How many times as long it takes with many names as with few. The machine may be busy, so the
 /// best of several tries counts on each side.
 async fn growth(what: &str, mut took: impl AsyncFnMut(usize) -> Duration) -> f64 {
-    let (mut few, mut many) = (Duration::MAX, Duration::MAX);
+    let _alone = ALONE.lock().await;
+    let mut least = f64::MAX;
     for _ in 0..5 {
-        few = few.min(took(FEW).await);
-        many = many.min(took(MANY).await);
+        let (mut few, mut many) = (Duration::MAX, Duration::MAX);
+        for _ in 0..5 {
+            few = few.min(took(FEW).await);
+            many = many.min(took(MANY).await);
+        }
+        println!("{what}: {few:?} for {FEW} names, {many:?} for {MANY}");
+        least = least.min(many.as_secs_f64() / few.as_secs_f64());
+        if least < MOST {
+            break;
+        }
     }
-    println!("{what}: {few:?} for {FEW} names, {many:?} for {MANY}");
-    many.as_secs_f64() / few.as_secs_f64()
+    least
 }
 
 /// A stream with `v=1`, and its token.
@@ -112,6 +125,7 @@ async fn an_operation_of_a_websocket_costs_as_much_as_it_is_long() {
 async fn a_token_that_is_none_is_seen_before_a_name_is_looked_at() {
     let realtime = realtime();
     let (_stream, token) = open(&realtime).await;
+    let _alone = ALONE.lock().await;
     let mut took = [Duration::MAX; 2];
     for _ in 0..5 {
         for (at, (token, expected)) in

@@ -54,7 +54,8 @@ pub struct Limits {
     /// Until the identity resolver has answered nobody knows who asks, so a handshake counts
     /// among `connections` alone meanwhile.
     pub anonymous: Option<usize>,
-    /// Open connections of one user, handshakes that wait for the policy included; the next one gets `429`. 100.
+    /// Open connections of one user, handshakes that wait for the policy included; the next one
+    /// gets `429`. 100.
     pub connections_per_user: usize,
     /// Groups of one connection; a request for more gets `400`. 100.
     pub groups_per_connection: usize,
@@ -82,6 +83,10 @@ pub struct Limits {
     /// How long the identity resolver and the policy may take to answer; after that the
     /// request gets `503`. 5 s; at most a minute.
     pub policy_timeout: Duration,
+    /// Bytes of the head of a request that opens a stream; one with more gets `431`. What a head
+    /// was read into stays with its stream, so the HTTP server in front of the routes takes about
+    /// as much memory for each. 64 KiB, as much as the longest URL.
+    pub head_bytes: usize,
     /// Bytes of what is kept of each connection's request where
     /// [`recheck_every`](crate::RealtimePlugin::recheck_every) is on: its path and the headers
     /// that the identity resolver needs again. A request with more gets `431`. 16 KiB.
@@ -113,6 +118,7 @@ impl Default for Limits {
             control_per_second: 20,
             payload_bytes: 8 * 1024,
             policy_timeout: Duration::from_secs(5),
+            head_bytes: 64 * 1024,
             recheck_bytes: 16 * 1024,
             resolver_timeout: Duration::from_secs(2),
             drain_window: Duration::from_secs(5),
@@ -142,7 +148,7 @@ impl Limits {
         let zero = zero![
             connections connections_per_user groups_per_connection outbox_bytes message_bytes
             messages_per_second inbound_bytes_per_second control_per_second payload_bytes
-            policy_timeout recheck_bytes resolver_timeout
+            policy_timeout head_bytes recheck_bytes resolver_timeout
         ];
         let small = (self.outbox_bytes > 0 && self.outbox_bytes < MIN_OUTBOX_BYTES)
             .then_some(BuildProblem::SmallOutbox { bytes: self.outbox_bytes });
@@ -310,6 +316,7 @@ mod tests {
             control_per_second: 0,
             payload_bytes: 0,
             policy_timeout: Duration::ZERO,
+            head_bytes: 0,
             recheck_bytes: 0,
             resolver_timeout: Duration::ZERO,
             drain_window: Duration::ZERO,
@@ -317,7 +324,7 @@ mod tests {
             anonymous: Some(0),
         };
         let problems: Vec<_> = none.problems().iter().map(ToString::to_string).collect();
-        assert_eq!(problems.len(), 12, "{problems:#?}");
+        assert_eq!(problems.len(), 13, "{problems:#?}");
         assert!(
             problems.iter().all(|text| text.contains("is 0, so that nothing")),
             "{problems:#?}"

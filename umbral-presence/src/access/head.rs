@@ -1,4 +1,5 @@
-//! What is kept of the head of a request, so that its identity can be asked for again.
+//! How long the head of a request may be, and what is kept of it, so that its identity can be
+//! asked for again.
 
 use axum::extract::OriginalUri;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header, request::Parts};
@@ -10,11 +11,26 @@ pub(super) struct Keeps {
     most: usize,
 }
 
-/// The headers that would have to be kept have so many bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooLong {
-    pub(crate) bytes: usize,
-    pub(crate) most: usize,
+/// More of a head than may be held for a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TooLong {
+    #[error("the request's line and headers have {bytes} bytes; a stream may have {most}")]
+    Head { bytes: usize, most: usize },
+    #[error(
+        "the headers of the request that say who asks have {bytes} bytes; {most} are kept with \
+         a stream"
+    )]
+    Kept { bytes: usize, most: usize },
+}
+
+/// Refuses a head that is too long. What it was read into stays with the stream, whatever is
+/// kept of it here.
+pub(crate) fn check_head(parts: &Parts, most: usize) -> Result<(), TooLong> {
+    // As it is written: a colon, a space and the end of the line.
+    let header = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+    let line = parts.uri.path().len() + parts.uri.query().unwrap_or_default().len();
+    let bytes = line + parts.headers.iter().map(header).sum::<usize>();
+    if bytes > most { Err(TooLong::Head { bytes, most }) } else { Ok(()) }
 }
 
 impl Keeps {
@@ -35,7 +51,7 @@ impl Keeps {
         let bytes = uri.path().len()
             + values().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
         if bytes > self.most {
-            return Err(TooLong { bytes, most: self.most });
+            return Err(TooLong::Kept { bytes, most: self.most });
         }
         let (mut kept, ()) = Request::new(()).into_parts();
         kept.method = parts.method.clone();
@@ -100,6 +116,6 @@ mod tests {
         let bytes = "/realtime/sse".len() + "cookie".len() + "authorizationBearer y".len();
         assert!(keeps.of(&head(1000 - bytes)).is_ok());
         let error = keeps.of(&head(1001 - bytes)).unwrap_err();
-        assert_eq!(error, TooLong { bytes: 1001, most: 1000 });
+        assert_eq!(error, TooLong::Kept { bytes: 1001, most: 1000 });
     }
 }

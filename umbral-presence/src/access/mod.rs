@@ -11,7 +11,7 @@ pub use self::policy::{GroupPolicy, PublicGroupsOnly};
 pub(crate) use self::{
     door::{Asker, Closed, Door, IdentityError, Unfit},
     gate::{Foreign, Gate, OriginFault, wants_events},
-    head::TooLong,
+    head::{TooLong, check_head},
     identity::IdentityResolver,
     policy::{AnyPolicy, PolicyAsyncFn, PolicyFn},
     recheck::Recheck,

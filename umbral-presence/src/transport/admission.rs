@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{HEARTBEAT, Site, refusal::Refusal};
 use crate::{
-    access::{Unfit, wants_events},
+    access::{Unfit, check_head, wants_events},
     connection::{Opening, Token},
     frame::{Dialect, Transport},
     group::GroupName,
@@ -77,6 +77,7 @@ pub(super) async fn admit(
     parts: &Parts,
     transport: Transport,
 ) -> Result<Session, Refusal> {
+    check_head(parts, site.door.hub.limits.head_bytes)?;
     check_origin(site, parts)?;
     let query: StreamQuery = query(&parts.uri)?;
     let v1 = match query.v.as_deref() {

@@ -24,11 +24,20 @@ pub(super) struct Refusal {
     /// Seconds after which the same request may succeed.
     retry_after: Option<u16>,
     limit: Option<usize>,
+    /// Whether the connection is of no more use.
+    closes: bool,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None, limit: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            retry_after: None,
+            limit: None,
+            closes: false,
+        }
     }
 
     /// What the client is told.
@@ -134,12 +143,12 @@ impl From<Closed> for Refusal {
 }
 
 impl From<TooLong> for Refusal {
-    fn from(TooLong { bytes, most }: TooLong) -> Self {
-        let message = format!(
-            "the headers that say who you are have {bytes} bytes; the server keeps at most {most}"
-        );
+    fn from(error: TooLong) -> Self {
+        let (TooLong::Head { most, .. } | TooLong::Kept { most, .. }) = error;
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        Self { limit: Some(most), ..Self::new(status, "long_head", message) }
+        let refusal = Self::new(status, "long_head", error.to_string());
+        // The connection holds what the head was read into.
+        Self { limit: Some(most), closes: true, ..refusal }
     }
 }
 
@@ -176,6 +185,10 @@ impl IntoResponse for Refusal {
         let headers = response.headers_mut();
         // A refusal is of this moment and of this visitor.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.closes {
+            // HTTP/2 has no such header, and hyper leaves it out there.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
