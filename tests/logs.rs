@@ -3,14 +3,18 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, LazyLock},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use http::StatusCode;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tests::{Client, EVENT_STREAM, Kind, Server, USER_HEADER, eventually};
+use tests::{Chunks, Client, EVENT_STREAM, Kind, Server, USER_HEADER, eventually};
+use tokio::time::sleep;
 use umbral_presence::{Limits, MessageContext, MessageHandler, PresenceSpec};
 
 /// Everything that has been logged in this process, at every level.
@@ -244,4 +248,30 @@ async fn a_limit_is_warned_of_by_name_and_seldom() {
         log.has(&["WARN", &name, &value, user]).await;
         assert_eq!(log.lines(&[&name, &value]).len(), 1, "{limit}");
     }
+}
+
+#[tokio::test]
+async fn a_recheck_that_does_not_keep_up_is_warned_of_with_the_cure() {
+    let log = &*LOG;
+    let is_slow = Arc::new(AtomicBool::new(false));
+    let slow = is_slow.clone();
+    let plugin = Server::plugin().recheck_every(Duration::from_millis(201));
+    let plugin = plugin.recheck_headers([USER_HEADER]).group_policy_async_fn(move |_, _| {
+        let is_slow = slow.load(Ordering::SeqCst);
+        async move {
+            if is_slow {
+                sleep(Duration::from_secs(1)).await;
+            }
+            true
+        }
+    });
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let mut streams = Vec::new();
+    for n in 0..500 {
+        streams.push(Chunks::open(&realtime, &format!("slow-{n}"), "groups=a").await);
+    }
+    is_slow.store(true, Ordering::SeqCst);
+    let warning = ["WARN", "`recheck_every` does not keep up", "every=201ms"];
+    log.has(&warning).await;
+    assert!(log.lines(&warning)[0].contains("choose a longer interval"));
 }

@@ -222,7 +222,7 @@ impl RealtimePlugin {
     /// The policy is asked once for a user, however many connections the user has, and about a
     /// user's groups at once, up to eight. A user whose answers do not come holds up nobody else.
     /// Up to 256 users are asked about at once; where that is not enough, so that questions are
-    /// late by more than a tenth of the interval, a warning is logged.
+    /// late by more than a tenth of the interval and 100 ms, a warning is logged.
     ///
     /// For the identity the method, the path, the extensions and the headers `cookie`,
     /// `authorization` and `host` of the request are kept, and those that

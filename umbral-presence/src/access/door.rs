@@ -124,7 +124,10 @@ impl Door {
 
     /// To be held by a request that opens no connection, before anybody is asked.
     pub(crate) fn turn(&self) -> Result<SemaphorePermit<'_>, Closed> {
-        self.turns.try_acquire().map_err(|_| Closed::Busy)
+        self.turns.try_acquire().map_err(|_| {
+            self.hub.counters().reached.note("connections", self.hub.limits.connections, None);
+            Closed::Busy
+        })
     }
 
     /// Whether a request is the connection's user's. An answer that was asked for before the one

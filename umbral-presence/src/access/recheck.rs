@@ -46,8 +46,9 @@ const OF_ONE_GROUP: usize = 64;
 /// Nothing is asked again less often.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// A part of the interval by which a question may be late before it is said in the log.
-const TOLERANCE: u32 = 10;
+/// A part of the interval by which a question may be late before it is said in the log, and how
+/// late it may be however short the interval is.
+const TOLERANCE: (u32, Duration) = (10, Duration::from_millis(100));
 
 /// The interval at which everything is asked again, what is kept for that, and the way to the
 /// task that does it.
@@ -133,7 +134,7 @@ async fn run(mut arrivals: mpsc::UnboundedReceiver<Party>, door: Weak<Door>, eve
                 let (deadline, now) = (party.deadline(), Instant::now());
                 let late = now.saturating_duration_since(deadline);
                 let is_said = said.is_some_and(|said| now.duration_since(said) < every);
-                if late > every / TOLERANCE && !is_said {
+                if late > (every / TOLERANCE.0).max(TOLERANCE.1) && !is_said {
                     said = Some(now);
                     tracing::warn!(
                         ?late, ?every, connected = parties.len(),

@@ -9,11 +9,12 @@ use serde_json::json;
 
 use super::{HEARTBEAT, Site, refusal::Refusal};
 use crate::{
-    access::{Unfit, check_head, wants_events},
+    access::{TooLong, Unfit, check_head, wants_events},
     connection::{Opening, Token},
     frame::{Dialect, Transport},
     group::GroupName,
     hub::Verdict,
+    limits::Limits,
     session::Session,
 };
 
@@ -77,7 +78,9 @@ pub(super) async fn admit(
     parts: &Parts,
     transport: Transport,
 ) -> Result<Session, Refusal> {
-    check_head(parts, site.door.hub.limits.head_bytes)?;
+    let Limits { head_bytes, recheck_bytes, .. } = site.door.hub.limits;
+    let reached = &site.door.hub.counters().reached;
+    check_head(parts, head_bytes).inspect_err(|_| reached.note("head_bytes", head_bytes, None))?;
     check_origin(site, parts)?;
     let query: StreamQuery = query(&parts.uri)?;
     let v1 = match query.v.as_deref() {
@@ -91,10 +94,8 @@ pub(super) async fn admit(
     let names = query.groups.split(',').filter(|_| !query.groups.is_empty());
     let groups = group_names(site, names)?;
     check_kind(parts, transport)?;
-    let request = site.recheck.kept(parts).inspect_err(|_| {
-        let hub = &site.door.hub;
-        hub.counters().reached.note("recheck_bytes", hub.limits.recheck_bytes, None);
-    })?;
+    let note = |_: &TooLong| reached.note("recheck_bytes", recheck_bytes, None);
+    let request = site.recheck.kept(parts).inspect_err(note)?;
     let token = if v1 && transport == Transport::Sse { Some(token()?) } else { None };
     let dialect = Dialect { transport, v1 };
     let session = site.door.enter(parts, &groups, |user, verdict| {
