@@ -16,7 +16,7 @@ use futures_util::{FutureExt, future::join_all};
 use http::{Request, Response, request::Parts};
 use parking_lot::Mutex;
 use serde_json::json;
-use tests::{Chunks, EVENT_STREAM, Server, USER_HEADER, call};
+use tests::{Chunks, EVENT_STREAM, Server, USER_HEADER, call, control};
 use tokio::time::sleep;
 use tower::ServiceExt;
 use umbral_presence::{Limits, PresenceSpec, Realtime, RealtimePlugin};
@@ -264,4 +264,19 @@ async fn a_room_that_turns_private_is_left_by_everybody_who_may_not_be_there() {
     // Once for each user, and once for all visitors.
     assert_eq!(policy.asked_about(None, "room:1"), 2);
     assert!(realtime.recheck_group("no group").await.is_err());
+}
+
+/// An application that needs a header that it has not named sees that at once, not after the
+/// interval.
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_again_is_asked_with_what_was_asked_at_first() {
+    let plugin = Server::plugin().recheck_every(EVERY);
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let mut stream = Chunks::open(&realtime, "7", "groups=a&v=1").await;
+    let hello = &stream.frames().await.expect("a hello")[0];
+    assert_eq!(hello.data["me"], json!(null), "the header is not kept");
+    let body = json!({ "conn": hello.data["conn"], "n": 1, "groups": ["a", "b"] });
+    assert_eq!(control(&realtime, "7", &body).await.0, 200, "nobody still");
+    sleep(2 * EVERY).await;
+    assert_eq!(realtime.health().connections, 1);
 }

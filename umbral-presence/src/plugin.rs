@@ -227,7 +227,8 @@ impl RealtimePlugin {
     /// For the identity the method, the path, the extensions and the headers `cookie`,
     /// `authorization` and `host` of the request are kept, and those that
     /// [`recheck_headers`](Self::recheck_headers) names. The identity resolver gets no others
-    /// then. [`Limits::recheck_bytes`] says how long they may be.
+    /// then, neither at first nor again: one that needs another header finds nobody signed in from
+    /// the start. [`Limits::recheck_bytes`] says how long they may be.
     pub fn recheck_every(mut self, interval: Duration) -> Self {
         if interval.is_zero() {
             self.problems.push(BuildProblem::RecheckInterval);

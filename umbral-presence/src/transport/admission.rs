@@ -10,11 +10,10 @@ use serde_json::json;
 use super::{HEARTBEAT, Site, refusal::Refusal};
 use crate::{
     access::{TooLong, Unfit, check_head, wants_events},
-    connection::{Opening, Token},
+    connection::{Opening, Request, Token},
     frame::{Dialect, Transport},
     group::GroupName,
     hub::Verdict,
-    limits::Limits,
     session::Session,
 };
 
@@ -43,6 +42,16 @@ pub(super) fn query<Q: DeserializeOwned>(uri: &Uri) -> Result<Q, Refusal> {
 /// Refuses pages of foreign origins, and requests to other hosts.
 pub(super) fn check_origin(site: &Site, parts: &Parts) -> Result<(), Refusal> {
     site.gate.admit(parts).map_err(Refusal::foreign)
+}
+
+/// What is kept of a head where identities are asked for again. Whoever asks for one then asks
+/// with this alone, so that what is asked at first and again has the same answer.
+pub(super) fn kept(site: &Site, parts: &Parts) -> Result<Option<Request>, Refusal> {
+    let hub = &site.door.hub;
+    let note = |_: &TooLong| {
+        hub.counters().reached.note("recheck_bytes", hub.limits.recheck_bytes, None);
+    };
+    Ok(site.recheck.kept(parts).inspect_err(note)?)
 }
 
 /// Refuses what is no script that wants to read a stream.
@@ -78,7 +87,7 @@ pub(super) async fn admit(
     parts: &Parts,
     transport: Transport,
 ) -> Result<Session, Refusal> {
-    let Limits { head_bytes, recheck_bytes, .. } = site.door.hub.limits;
+    let head_bytes = site.door.hub.limits.head_bytes;
     let reached = &site.door.hub.counters().reached;
     check_head(parts, head_bytes).inspect_err(|_| reached.note("head_bytes", head_bytes, None))?;
     check_origin(site, parts)?;
@@ -94,11 +103,11 @@ pub(super) async fn admit(
     let names = query.groups.split(',').filter(|_| !query.groups.is_empty());
     let groups = group_names(site, names)?;
     check_kind(parts, transport)?;
-    let note = |_: &TooLong| reached.note("recheck_bytes", recheck_bytes, None);
-    let request = site.recheck.kept(parts).inspect_err(note)?;
+    let request = kept(site, parts)?;
+    let head = request.as_ref().map_or(parts, |request| &request.0);
     let token = if v1 && transport == Transport::Sse { Some(token()?) } else { None };
     let dialect = Dialect { transport, v1 };
-    let session = site.door.enter(parts, &groups, |user, verdict| {
+    let session = site.door.enter(head, &groups, |user, verdict| {
         let Verdict { denied, .. } = verdict;
         if !v1 && !denied.is_empty() {
             return Err(Unfit::Refused(Refusal::denied(denied)));

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::{
     Site,
-    admission::{check_origin, group_names},
+    admission::{check_origin, group_names, kept},
     names::Names,
     refusal::Refusal,
 };
@@ -78,7 +78,9 @@ pub(super) async fn replace(
     // Before it is asked who calls: where that gets no answer the client is there all the same.
     connection.prove_life(now());
     let _turn = site.door.turn()?;
-    if !site.door.is_of(&connection, &parts).await? {
+    let kept = kept(&site, &parts)?;
+    let head = kept.as_ref().map_or(&parts, |kept| &kept.0);
+    if !site.door.is_of(&connection, head).await? {
         hub.expel(&connection, End::IdentityChanged);
         let message = "the stream was opened by somebody else; it has been ended";
         return Err(Refusal::new(StatusCode::CONFLICT, "identity_changed", message));

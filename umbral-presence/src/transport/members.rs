@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{
     Site,
-    admission::{check_origin, group_names, query},
+    admission::{check_origin, group_names, kept, query},
     refusal::Refusal,
 };
 use crate::access::{Asker, Unfit};
@@ -29,7 +29,9 @@ pub(super) async fn list(State(site): State<Arc<Site>>, parts: Parts) -> Result<
     let MembersQuery { group } = query(&parts.uri)?;
     let groups = group_names(&site, [group.as_str()])?;
     let hub = &site.door.hub;
-    let look = site.door.admit(Asker::Passing(&parts), &groups, |user, verdict| {
+    let kept = kept(&site, &parts)?;
+    let head = kept.as_ref().map_or(&parts, |kept| &kept.0);
+    let look = site.door.admit(Asker::Passing(head), &groups, |user, verdict| {
         hub.check(user, verdict)?;
         let [group] = verdict.allowed.as_slice() else {
             return Err(Unfit::Refused(Refusal::denied(&verdict.denied)));
