@@ -33,8 +33,8 @@ pub(crate) struct Door {
     pub(crate) hub: Arc<Hub>,
     identity: IdentityResolver,
     policy: Box<dyn AnyPolicy>,
-    /// How many requests that open no connection may have a question under way: as many as there
-    /// may be connections.
+    /// How many requests that have no connection and open none may have a question under way: as
+    /// many as there may be connections.
     turns: Semaphore,
 }
 
@@ -122,8 +122,8 @@ impl Door {
         Ok(session)
     }
 
-    /// To be held by a request that opens no connection, before anybody is asked.
-    pub(crate) fn turn(&self) -> Result<SemaphorePermit<'_>, Closed> {
+    /// To be held by a request that has no connection and opens none, before anybody is asked.
+    fn turn(&self) -> Result<SemaphorePermit<'_>, Closed> {
         self.turns.try_acquire().map_err(|_| {
             self.hub.counters().reached.note("connections", self.hub.limits.connections, None);
             Closed::Busy

@@ -77,7 +77,6 @@ pub(super) async fn replace(
     let sync = wanted.sync.map_or(Ok(Vec::new()), |sync| names(&site, &sync))?;
     // Before it is asked who calls: where that gets no answer the client is there all the same.
     connection.prove_life(now());
-    let _turn = site.door.turn()?;
     let kept = kept(&site, &parts)?;
     let head = kept.as_ref().map_or(&parts, |kept| &kept.0);
     if !site.door.is_of(&connection, head).await? {
