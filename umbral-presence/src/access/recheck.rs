@@ -11,14 +11,15 @@
 
 use std::{
     collections::HashSet,
+    panic::AssertUnwindSafe,
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, future::join, stream};
 use http::{HeaderName, request::Parts};
 use parking_lot::Mutex;
-use tokio::{runtime::Handle, sync::mpsc, time::Instant};
+use tokio::{runtime::Handle, sync::mpsc, task::JoinSet, time::Instant};
 use tokio_util::time::DelayQueue;
 
 use super::{
@@ -119,7 +120,7 @@ impl Recheck {
 /// Ends when the application is gone, and the sending half with it.
 async fn run(mut arrivals: mpsc::UnboundedReceiver<Party>, door: Weak<Door>, every: Duration) {
     let mut parties = HashSet::new();
-    let (mut due, mut asking) = (DelayQueue::new(), FuturesUnordered::new());
+    let (mut due, mut asking) = (DelayQueue::new(), JoinSet::new());
     let mut said = None;
     loop {
         tokio::select! {
@@ -143,12 +144,15 @@ async fn run(mut arrivals: mpsc::UnboundedReceiver<Party>, door: Weak<Door>, eve
                     );
                 }
                 let (party, door) = (party.into_inner(), door.clone());
-                asking.push(async move {
-                    let is_there = recheck(&door, &party).await;
-                    (party, deadline, is_there)
+                // Tasks of their own, so that an application that computes holds up nobody either.
+                asking.spawn(async move {
+                    let asked = AssertUnwindSafe(recheck(&door, &party)).catch_unwind().await;
+                    (party, deadline, asked.unwrap_or(true))
                 });
             }
-            Some((party, deadline, is_there)) = asking.next(), if !asking.is_empty() => {
+            Some(asked) = asking.join_next(), if !asking.is_empty() => {
+                let (party, deadline, is_there) =
+                    asked.expect("nothing aborts it, and a panic is caught");
                 if is_there {
                     due.insert_at(party, (deadline + every).max(Instant::now()));
                 } else {
@@ -174,18 +178,19 @@ async fn recheck(door: &Weak<Door>, party: &Party) -> bool {
     let hub = &door.hub;
     match party {
         Party::User(user) => {
-            let questions = hub.connections_of(user).into_iter();
-            let questions = questions.map(|connection| door.recheck_identity(connection));
-            stream::iter(questions).buffer_unordered(OF_ONE_PARTY).for_each(async |()| ()).await;
-            door.recheck_groups(user, IfUnanswered::Keep).await;
+            let identities = hub.connections_of(user).into_iter();
+            let identities = identities.map(|connection| door.recheck_identity(connection));
+            let identities = stream::iter(identities).buffer_unordered(OF_ONE_PARTY).collect();
+            let groups = door.recheck_groups(user, IfUnanswered::Keep);
+            let ((), ()) = join(identities, groups).await;
             !hub.connections_of(user).is_empty()
         }
         Party::Visitor(id) => {
             let Some(connection) = hub.connection(*id) else {
                 return false;
             };
-            door.recheck_identity(connection.clone()).await;
-            door.recheck_visitor(&connection).await;
+            join(door.recheck_identity(connection.clone()), door.recheck_visitor(&connection))
+                .await;
             hub.connection(*id).is_some()
         }
     }
