@@ -33,6 +33,19 @@ scenario("a worker that comes late: a tab leads, and there is one stream", BOTH,
   assert.equal(scene.proxy.opens.length, 1);
 }));
 
+scenario("a page that is busy for longer than it waits for its worker has it nevertheless", BOTH, (scene) => withFront(scene, async (front) => {
+  const room = "room:busy";
+  const busy = "for (const end = Date.now() + 4000; Date.now() < end; );";
+  front.page("/page", `${SCRIPTS}<script>setTimeout(() => { ${busy} }, 5)</script>`);
+  const ada = await scene.profile();
+  await ada.signIn("ada", front.url);
+  const tab = await ada.tab(`${front.url}/page?room=${room}`);
+  await tab.synced(room);
+  assert.equal(front.asked.includes("/realtime/leader.js"), false);
+  await scene.streams(1);
+  assert.equal(scene.proxy.opens.length, 1);
+}));
+
 scenario("a page that is prerendered waits until somebody looks at it, and has one stream", CHROMIUM, (scene) => withFront(scene, async (front) => {
   const room = "room:prerendered";
   const watcher = await scene.person(room);

@@ -265,7 +265,8 @@
           fallBack();
         };
         worker.onerror = refused;
-        setTimeout(refused, 3000);
+        // In two steps, since a page that was busy may hear of the time before it hears of the worker.
+        setTimeout(setTimeout, 2000, refused, 1000);
         // The first word of a worker says that it runs.
         port.onmessage = () => isOver() || this.attach(port);
       } catch {

@@ -98,6 +98,8 @@ const lead = (hub, name) => {
     if (!from) return;
     let port = ports.get(from);
     if (!port) {
+      // Tabs that crashed have not said so.
+      for (const [id, each] of ports) if (!hub.tabs.has(each)) ports.delete(id);
       port = { onmessage: null, postMessage: (data) => channel.postMessage({ to: from, data }) };
       ports.set(from, port);
       hub.serve(port);
