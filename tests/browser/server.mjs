@@ -128,7 +128,7 @@ export class Person {
       rest = frames.pop();
       for (const frame of frames) {
         const data = /^data: (.*)$/m.exec(frame)?.[1];
-        if (data && frame.startsWith("event: u")) this.#take(JSON.parse(data));
+        if (data && /^event: u$/m.test(frame)) this.#take(JSON.parse(data));
       }
     }
   }
