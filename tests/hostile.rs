@@ -107,6 +107,8 @@ fn queries() -> Vec<Case> {
     vec![
         sse("groups=a&groups=b", "bad_query"),
         sse("groups=a&v=1&v=1", "bad_query"),
+        sse("group=room:1", "bad_query"),
+        sse("groups=room:1&v=1&conn=x", "bad_query"),
         sse("groups=%FF", "bad_query"),
         sse("groups=%C0%AF", "bad_query"),
         sse("groups=%ED%A0%80", "bad_query"),
@@ -119,6 +121,7 @@ fn queries() -> Vec<Case> {
         get("/realtime/members?groups=room:1", 400, "bad_query"),
         get("/realtime/members?group=room:1&group=room:2", 400, "bad_query"),
         get("/realtime/members?group=%FF", 400, "bad_query"),
+        get("/realtime/members?group=room:1&v=1", 400, "bad_query"),
     ]
 }
 
@@ -181,6 +184,7 @@ fn upgrades() -> Vec<Case> {
         ws(&[("connection", "upgrade\r\nupgrade: h2c"), KEY, VERSION]),
         asks("groups=a%20b", 400, "bad_group"),
         asks("groups=%FF", 400, "bad_query"),
+        asks("group=room:1", 400, "bad_query"),
         asks("groups=room:private", 403, "denied"),
         asks("v=3", 400, "bad_version"),
     ]
@@ -202,6 +206,7 @@ fn protocols() -> Vec<Case> {
         raw("no version", "GET /realtime/sse\r\n\r\n", 400, BARE),
         raw("a method that is none", "G(T /realtime/sse HTTP/1.1\r\n\r\n", 400, BARE),
         raw("a target with a space", "GET /realtime/sse ? HTTP/1.1\r\n\r\n", 400, BARE),
+        with("GET", "/realtime/sse", &[("x", &"y".repeat(100_000))], 431, "long_head"),
         raw("200 headers", format!("{start}{flood}\r\n"), 431, BARE),
         raw("a header of 1 MB", format!("{start}x: {}\r\n\r\n", "y".repeat(1_000_000)), 431, BARE),
         raw("a header's name with a space", format!("{start}x y: z\r\n\r\n"), 400, BARE),
@@ -231,6 +236,8 @@ fn calls(token: &str) -> Vec<Case> {
     let with = |part: &str, other: &str| json(&good.replace(part, other));
     let many: Vec<String> = (0..101).map(|n| format!("g{n}")).collect();
     let huge = "x".repeat(300_000);
+    // Of a call whose token is none no name is looked at, however many and whatever they are.
+    let nobody = json!({ "conn": "0".repeat(32), "n": 1, "groups": vec!["a b"; 10_000] });
     let start = format!("{}\r\n", head("POST", "/realtime/control", &[me, JSON]).trim_end());
     vec![
         control(&[me], good.as_bytes(), 415, "not_json"),
@@ -274,6 +281,7 @@ fn calls(token: &str) -> Vec<Case> {
             400,
             "bad_json",
         ),
+        control(&[me, JSON], nobody.to_string().as_bytes(), 404, "unknown_connection"),
         conn(""),
         conn("7"),
         conn(&"0".repeat(32)),
