@@ -45,6 +45,8 @@ function chromiumOptions() {
     ignoreDefaultArgs: ["--disable-back-forward-cache"],
     args: [
       "--no-sandbox",
+      // Nobody has signed those of the tests, and an option of a page is none of its worker.
+      "--ignore-certificate-errors",
       "--disable-gpu",
       "--disable-quic",
       "--no-first-run",
@@ -63,6 +65,7 @@ export function startFirefox(extraPrefsFirefox = {}) {
     protocol: "webDriverBiDi",
     executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr",
     headless: true,
+    acceptInsecureCerts: true,
     extraPrefsFirefox,
   });
 }

@@ -246,7 +246,7 @@ const refusal = async (hub, base, isOpen) => {
   if (!response?.ok) return reply;
   const message = isOpen
     ? "the WebSocket was closed before the server had said anything"
-    : 'the server answers, but no WebSocket comes about: has a proxy to pass "Upgrade" on? Without one, transport is "sse"';
+    : 'the server answers, but no WebSocket comes about: has a proxy to pass "Upgrade" and "Host" on? Without one, transport is "sse"';
   return { body: { error: { code: "no_websocket", message } } };
 };
 
