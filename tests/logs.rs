@@ -202,7 +202,7 @@ async fn a_limit_is_warned_of_by_name_and_seldom() {
         groups_per_connection: 6,
         control_per_second: 5,
         messages_per_second: 4,
-        message_bytes: 2000,
+        message_bytes: 2500,
         ..Limits::default()
     };
     let server = Server::start(Server::plugin().limits(limits)).await;
@@ -241,7 +241,7 @@ async fn a_limit_is_warned_of_by_name_and_seldom() {
         ("groups_per_connection", 6, ""),
         ("messages_per_second", 4, "user=greedy"),
         ("control_per_second", 5, "user=caller"),
-        ("message_bytes", 2000, "user=greedy"),
+        ("message_bytes", 2500, "user=greedy"),
         ("connections", 7, ""),
     ] {
         let (name, value) = (format!("the limit `{limit}` is reached"), format!("value={value}"));

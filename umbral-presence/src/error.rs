@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     group::InvalidGroupName,
-    limits::{MIN_MESSAGE_BYTES, MIN_OUTBOX_BYTES},
+    limits::{MIN_HEAD_BYTES, MIN_MESSAGE_BYTES, MIN_OUTBOX_BYTES},
     spec::{MAX_GRACE, PresenceSpec, declared::Place},
     user::InvalidUserId,
 };
@@ -108,6 +108,14 @@ pub(crate) enum BuildProblem {
         "the limit message_bytes is {bytes}, too little for a message that names one group; at least {MIN_MESSAGE_BYTES}"
     )]
     ShortMessage { bytes: usize },
+    #[error(
+        "the limit message_bytes is {bytes} and groups_per_connection is {groups}: the browser's client, which names up to 80 groups in one message, would be cut off; give message_bytes at least {least}, or groups_per_connection at most {most}"
+    )]
+    MessageForGroups { bytes: usize, groups: usize, least: usize, most: usize },
+    #[error(
+        "the limit head_bytes is {bytes}, too little for the URL in which the browser's client names its first groups; at least {MIN_HEAD_BYTES}"
+    )]
+    ShortHead { bytes: usize },
     #[error(
         "the limit inbound_bytes_per_second is {bytes}, too little for message_bytes of {message_bytes} and messages_per_second of {messages_per_second}, each of which counts as 1 KiB at least; at least {least}"
     )]

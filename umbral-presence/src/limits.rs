@@ -15,6 +15,16 @@ pub(crate) const FRAME_COST: usize = 1024;
 /// name, each byte of it escaped.
 pub(crate) const MIN_MESSAGE_BYTES: usize = 512;
 
+/// So many groups the browser's client names in one message.
+const NAMES_OF_A_MESSAGE: usize = 80;
+
+/// What such a message has besides the names.
+const OPERATION_BYTES: usize = 64;
+
+/// The smallest head: the URL by which the browser's client asks for its first ten groups takes
+/// up to 6 KiB, and there are other headers.
+pub(crate) const MIN_HEAD_BYTES: usize = 8 * 1024;
+
 /// What the longest group name takes in an answer: escaped, with quotes and a comma.
 const NAME_BYTES: usize = 2 * MAX_GROUP_NAME_BYTES + 3;
 
@@ -67,7 +77,8 @@ pub struct Limits {
     /// member with `payload_bytes`.
     pub outbox_bytes: usize,
     /// Bytes of one inbound WebSocket message; a longer one ends the connection. 64 KiB; at
-    /// least 512, so that a group's name fits.
+    /// least 512, and enough for a message of the browser's client (403 bytes for each of
+    /// `groups_per_connection`, of which it names 80 at once, and 64).
     pub message_bytes: usize,
     /// Messages that a WebSocket's client may send in a second; the next one is answered by
     /// `@refused`. 50.
@@ -85,7 +96,8 @@ pub struct Limits {
     pub policy_timeout: Duration,
     /// Bytes of the head of a request that opens a stream; one with more gets `431`. What a head
     /// was read into stays with its stream, so the HTTP server in front of the routes takes about
-    /// as much memory for each. 64 KiB, as much as the longest URL.
+    /// as much memory for each. 64 KiB, as much as the longest URL; at
+    /// least 8 KiB.
     pub head_bytes: usize,
     /// Bytes of what is kept of each connection's request where
     /// [`recheck_every`](crate::RealtimePlugin::recheck_every) is on: its path and the headers
@@ -154,6 +166,8 @@ impl Limits {
             .then_some(BuildProblem::SmallOutbox { bytes: self.outbox_bytes });
         let short = (self.message_bytes > 0 && self.message_bytes < MIN_MESSAGE_BYTES)
             .then_some(BuildProblem::ShortMessage { bytes: self.message_bytes });
+        let narrow = (self.head_bytes > 0 && self.head_bytes < MIN_HEAD_BYTES)
+            .then_some(BuildProblem::ShortHead { bytes: self.head_bytes });
         let messages = usize::try_from(self.messages_per_second).unwrap_or(usize::MAX);
         let least = messages.saturating_mul(FRAME_COST).max(self.message_bytes);
         let bytes = self.inbound_bytes_per_second;
@@ -176,6 +190,8 @@ impl Limits {
             .map(|(limit, _, default)| BuildProblem::ZeroLimit { limit, default })
             .chain(small)
             .chain(self.outbox_problems())
+            .chain(self.message_problem())
+            .chain(narrow)
             .chain(short)
             .chain(slow)
             .chain(long)
@@ -201,6 +217,15 @@ impl Limits {
             problems.push(BuildProblem::OutboxForPayload { bytes, payload, least, most });
         }
         problems
+    }
+
+    /// A message of the browser's client that is too long would end its connection again and again.
+    fn message_problem(&self) -> Option<BuildProblem> {
+        let (bytes, groups) = (self.message_bytes, self.groups_per_connection);
+        let least = groups.min(NAMES_OF_A_MESSAGE) * NAME_BYTES + OPERATION_BYTES;
+        let most = bytes.saturating_sub(OPERATION_BYTES) / NAME_BYTES;
+        let is_short = (MIN_MESSAGE_BYTES..least).contains(&bytes);
+        is_short.then_some(BuildProblem::MessageForGroups { bytes, groups, least, most })
     }
 
     /// The longest answer, which is to a client that is let into none of its groups, and the
@@ -263,6 +288,14 @@ mod tests {
                 |limits| (limits.message_bytes, limits.groups_per_connection) = (1 << 20, 3000),
                 &["outbox_bytes is 262144 and groups_per_connection is 3000"],
             ),
+            (
+                |limits| limits.message_bytes = 4096,
+                &[
+                    "message_bytes is 4096 and groups_per_connection is 100",
+                    "at least 32304, or groups_per_connection at most 10",
+                ],
+            ),
+            (|limits| limits.head_bytes = 8191, &["head_bytes is 8191", "at least 8192"]),
             (|limits| limits.message_bytes = 511, &["message_bytes is 511", "at least 512"]),
             (|limits| limits.message_bytes = 1 << 20, &["inbound_bytes_per_second is 262144"]),
             (|limits| limits.policy_timeout = Duration::MAX, &["policy_timeout", "at most 60s"]),
@@ -289,7 +322,10 @@ mod tests {
             |limits| limits.groups_per_connection = 559,
             |limits| limits.groups_per_connection = 1000,
             |limits| limits.payload_bytes = 261_120,
-            |limits| limits.message_bytes = 512,
+            |limits| limits.message_bytes = 32_304,
+            |limits| (limits.message_bytes, limits.groups_per_connection) = (4096, 10),
+            |limits| (limits.message_bytes, limits.groups_per_connection) = (512, 1),
+            |limits| limits.head_bytes = 8192,
             |limits| limits.connections = 1,
             |limits| limits.connections = usize::MAX,
             |limits| limits.anonymous = Some(0),
@@ -329,6 +365,15 @@ mod tests {
             problems.iter().all(|text| text.contains("is 0, so that nothing")),
             "{problems:#?}"
         );
+    }
+
+    #[test]
+    fn the_clients_messages_are_what_is_reckoned_with() {
+        let client = include_str!("../client/ws.js");
+        assert!(client.contains(&format!("const MOST_NAMES = {NAMES_OF_A_MESSAGE};")));
+        let client = include_str!("../client/worker.js");
+        let url = 10 * (3 * MAX_GROUP_NAME_BYTES + 3) + 100;
+        assert!(client.contains("const FIRST = 10;") && url < MIN_HEAD_BYTES - 1024);
     }
 
     #[test]
