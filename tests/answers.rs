@@ -3,14 +3,18 @@
 
 use std::{future::Future, time::Duration};
 
+use futures_util::SinkExt;
 use http::request::Parts;
 use serde_json::{Value, json};
-use tests::{Chunks, Server, USER_HEADER, control, settled};
+use tests::{Chunks, Pipes, Server, USER_HEADER, control, settled};
 use tokio::{
     sync::{mpsc, oneshot},
     task::{JoinHandle, yield_now},
 };
-use umbral_presence::{PresenceSpec, Realtime, RealtimePlugin};
+use tokio_tungstenite::tungstenite::Message;
+use umbral_presence::{
+    GroupPolicy, MessageContext, MessageHandler, PresenceSpec, Realtime, RealtimePlugin,
+};
 
 const ROOM: &str = "room:1";
 
@@ -275,4 +279,49 @@ async fn a_late_answer_that_nobody_is_signed_in_does_not_end_a_stream_that_was_c
         assert!(is_in(&realtime).await);
     })
     .await;
+}
+
+/// A policy that lets everybody join, and asks the test who may send.
+struct MaySend<Ask>(Ask);
+
+impl<Ask> GroupPolicy for MaySend<Ask>
+where
+    Ask: Fn() -> oneshot::Receiver<bool> + Send + Sync + 'static,
+{
+    async fn can_join(&self, _: Option<&str>, _: &str) -> bool {
+        true
+    }
+
+    async fn can_send(&self, _: Option<&str>, _: &str) -> bool {
+        let answered = self.0();
+        answered.await.expect("an answer")
+    }
+}
+
+/// Passes everything on to the room, and tells the test what has come of it.
+struct PassOn(mpsc::UnboundedSender<bool>);
+
+impl MessageHandler for PassOn {
+    async fn on_message(&self, context: &MessageContext, text: &str) {
+        let sent = context.publish(ROOM, "chat", &text).await.is_ok();
+        self.0.send(sent).expect("a test that goes on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_yes_to_send_from_before_the_right_was_lost_is_asked_again() {
+    let ((mut questions, ask), (tell, mut sent)) = (Questions::new(), mpsc::unbounded_channel());
+    let plugin = rooms().group_policy(MaySend(ask)).message_handler(PassOn(tell));
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let mut socket = pipes.websocket("7", "groups=room:1").await;
+    socket.send(Message::text("hello")).await.expect("an open connection");
+    let early = questions.next().await;
+    realtime.recheck_policy(7).await;
+    early.send(true).expect("still waited for");
+    questions.answer(false).await;
+    assert_eq!(sent.recv().await, Some(false));
+    socket.send(Message::text("hello")).await.expect("an open connection");
+    questions.answer(true).await;
+    assert_eq!(sent.recv().await, Some(true));
 }

@@ -228,16 +228,26 @@ impl Door {
         answer.inspect_err(|error| tracing::error!(%group, %error, "the policy gave no answer"))
     }
 
-    /// Whether the policy lets this user send to a group.
+    /// Whether the policy lets this user send to a group; asks again where rights have been
+    /// revoked meanwhile.
     pub(crate) async fn may_send(
         &self,
         user: Option<&UserId>,
         group: &GroupName,
     ) -> Result<bool, Unanswered> {
-        let user = user.map(UserId::as_str);
-        let question = || self.policy.can_send(user, group.as_str());
-        let answer = ask(self.hub.limits.policy_timeout, question).await;
-        answer.inspect_err(|error| tracing::error!(%group, %error, "the policy gave no answer"))
+        let (hub, id) = (&self.hub, user.map(UserId::as_str));
+        for _ in 0..MOST_QUESTIONS {
+            let asked = hub.revocations.now();
+            let question = || self.policy.can_send(id, group.as_str());
+            let answer = ask(hub.limits.policy_timeout, question).await.inspect_err(|error| {
+                tracing::error!(%group, %error, "the policy gave no answer");
+            })?;
+            if let Ok(()) = hub.revocations.check(user, [group], asked) {
+                return Ok(answer);
+            }
+        }
+        // Revoked as fast as it is granted.
+        Ok(false)
     }
 }
 
