@@ -48,6 +48,7 @@ impl Realtime {
     ///
     /// Merge it into the application's router after `with_state`, so that a session layer
     /// around both sees these requests too.
+    /// A WebSocket works over HTTP/2 as well, where the application turns on axum's `http2`.
     pub fn router(&self) -> axum::Router {
         transport::router(self.site.clone())
     }
