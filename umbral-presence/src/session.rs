@@ -147,6 +147,10 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.hub.depart(&self.connection, self.goodbye);
+        if self.connection.outbox.ended() == Some(End::Overflow) {
+            let (hub, user) = (&self.hub, self.user());
+            hub.counters().reached.note("outbox_bytes", hub.limits.outbox_bytes, user);
+        }
         journal::closed(&self.connection, self.goodbye);
     }
 }
