@@ -1,11 +1,19 @@
-// A proxy before the server that makes trouble when it is told to: refuses, cuts off, falls
-// silent. It counts what passes. Each has a port and so an origin of its own.
+// A proxy before the server that makes trouble when it is told to: gives answers of its own, cuts
+// off, falls silent, says that another host was asked for, does not know WebSockets. It counts what
+// passes. Each has a port and so an origin of its own.
 
 import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 
 const isStream = (url) => url.pathname.endsWith("/sse");
+
+/** What proxies make of the `Host` that a browser sends. */
+export const HOSTS = {
+  "nginx's plain proxy_pass, or Vite's changeOrigin": (_, target) => target.host,
+  "nginx with $host": (host) => host.replace(/:\d+$/, ""),
+  "a name of its own": () => "backend.internal",
+};
 
 /** Passes on to `target`; with `heartbeat` streams are said to have one every so many seconds,
  * and have. */
@@ -23,6 +31,10 @@ class Proxy {
   #streams = new Set();
   /** Those that nothing passes through any more. @type {Set<Stream>} */
   #silent = new Set();
+  /** What a `Host` becomes on its way; as proxies do it, see `HOSTS`. @type {(host: string, target: URL) => string} */
+  host = (host) => host;
+  /** Whether what asks for another protocol may have it. */
+  upgrades = true;
   /** Answers that are given instead of the server's. */
   #refusals = [];
   /** Files that the server does not have. @type {Map<string, {type: string, body: string}>} */
@@ -55,7 +67,13 @@ class Proxy {
 
   /** Has the next requests for a path that ends so answered with this status. */
   refuse(path, status, headers = {}, times = 1) {
-    this.#refusals.push({ path, status, headers, times });
+    this.answer(path, { status, headers, times });
+  }
+
+  /** The same with a body, or for one method. A status of 0 breaks off instead of answering, and
+   * `hangs` leaves it at that. */
+  answer(path, { status = 200, headers = {}, body = "", method, times = Infinity, hangs = false }) {
+    this.#refusals.push({ path, status, headers, body, method, times, hangs });
   }
 
   /** The server answers everything again. */
@@ -97,8 +115,9 @@ class Proxy {
     return noted;
   }
 
-  #refusal(path) {
-    const refusal = this.#refusals.find((each) => each.times > 0 && path.endsWith(each.path));
+  #refusal({ method, path }) {
+    const isMeant = (each) => each.times > 0 && path.endsWith(each.path) && (each.method ?? method) === method;
+    const refusal = this.#refusals.find(isMeant);
     if (refusal) refusal.times -= 1;
     return refusal;
   }
@@ -109,12 +128,15 @@ class Proxy {
       noted.status = status;
       response.writeHead(status, headers).end(body);
     };
-    const refusal = this.#refusal(noted.path);
-    if (refusal) return answer(refusal.status, refusal.headers);
+    const refusal = this.#refusal(noted);
+    if (refusal?.hangs) return;
+    if (refusal?.status === 0) return request.socket.destroy();
+    if (refusal) return answer(refusal.status, refusal.headers, refusal.body);
     const file = this.#files.get(noted.path);
     if (file) return answer(200, { "content-type": file.type }, file.body);
     const { hostname, port } = this.target;
-    const { method, url: path, headers } = request;
+    const { method, url: path } = request;
+    const headers = { ...request.headers, host: this.host(request.headers.host, this.target) };
     const above = http.request({ hostname, port, method, path, headers, agent: false });
     const stream = isStream(new URL(path, this.url)) && new Stream(response, above, this.heartbeat);
     above.on("response", (answered) => {
@@ -140,7 +162,9 @@ class Proxy {
 
   #upgrade(request, socket, head) {
     const noted = this.#note(request);
-    const refusal = this.#refusal(noted.path);
+    const refusal = this.#refusal(noted);
+    if (refusal?.hangs) return;
+    if (refusal?.status === 0) return socket.destroy();
     if (refusal) {
       noted.status = refusal.status;
       const lines = Object.entries(refusal.headers).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -149,7 +173,9 @@ class Proxy {
     const above = net.connect(this.target.port, this.target.hostname, () => {
       const lines = [];
       for (let i = 0; i < request.rawHeaders.length; i += 2) {
-        lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}\r\n`);
+        const [name, value] = request.rawHeaders.slice(i, i + 2);
+        if (!this.upgrades && /^(upgrade|connection)$/i.test(name)) continue;
+        lines.push(`${name}: ${/^host$/i.test(name) ? this.host(value, this.target) : value}\r\n`);
       }
       above.write(`GET ${request.url} HTTP/1.1\r\n${lines.join("")}\r\n`);
       above.write(head);
