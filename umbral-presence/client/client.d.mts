@@ -10,7 +10,8 @@ declare global {
  * where it has any. Each is written to the console once as well. */
 export interface Failure {
   /** `denied`, `too_many_groups`, `no_presence` (the server declares none for this group), `script`
-   * (a script of the client cannot be loaded), `unreachable`, or the code of the server's refusal. */
+   * (a script of the client cannot be loaded), `unreachable`, the status of an answer that is not
+   * the server's, such as `502`, or the code of the server's refusal. */
   readonly code: string;
   readonly message: string;
   /** What the server allows at most, where that is the reason. */
