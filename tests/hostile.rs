@@ -11,6 +11,7 @@ use tokio::{
     task::JoinSet,
     time::sleep,
 };
+use umbral_presence::{Limits, PresenceSpec, RealtimePlugin};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -538,9 +539,16 @@ async fn drip_a_body(server: &Server) {
     assert!(start.elapsed() >= Duration::from_secs(10));
 }
 
+/// The usual rooms, where one user may open connections as fast as can be.
+fn hasty(grace: Duration) -> RealtimePlugin {
+    let limits = Limits { opens_per_user: 10_000, members_per_second: 10_000, ..Limits::default() };
+    let specs = PresenceSpec::prefixes(["room:", "public:lobby"]).grace(grace);
+    Server::plugin().limits(limits).with_presence(specs)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_nobody_should_send_is_refused_and_leaves_nothing_behind() {
-    let server = std::sync::Arc::new(Server::with_rooms(Duration::ZERO).await);
+    let server = std::sync::Arc::new(Server::start(hasty(Duration::ZERO)).await);
     let mut dripping = Vec::new();
     for _ in 0..200 {
         dripping.push(drip(&server).await);
@@ -604,7 +612,7 @@ async fn what_nobody_should_send_is_refused_and_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_look_at_a_stream_shows_nobody() {
-    let server = Server::with_rooms(LONG).await;
+    let server = Server::start(hasty(LONG)).await;
     with("HEAD", "/realtime/sse?groups=room:1", &[(USER_HEADER, "7")], 405, BARE)
         .run(&server)
         .await;

@@ -2,6 +2,8 @@
 //! listens, then does what each line of its input says, and ends with it:
 //!
 //! - `counts`: says what has happened so far, as JSON;
+//! - `health`: says what is held at the moment, as JSON;
+//! - `disconnect`: sends the user `attacker` away, and says in how many microseconds;
 //! - `mark`: sends the message `mark` to the room behind all that has happened.
 //!
 //! Its argument is the limit of an outbox in bytes.
@@ -11,7 +13,7 @@ use std::{io::BufRead, time::Duration};
 
 use tests::Server;
 use tokio::{net::TcpSocket, runtime::Handle};
-use umbral_presence::{Limits, MessageContext, MessageHandler, PresenceSpec};
+use umbral_presence::{Limits, MessageContext, MessageHandler, PresenceSpec, RealtimePlugin};
 
 const ROOM: &str = "room:1";
 
@@ -30,7 +32,13 @@ async fn main() {
     socket.set_send_buffer_size(SEND_BUFFER).expect("a socket option that is there");
     socket.bind(([127, 0, 0, 1], 0).into()).expect("loopback");
     let listener = socket.listen(1024).expect("a port");
-    let plugin = Server::plugin().limits(limits).with_presence(rooms).with_presence(large);
+    // With the usual grace.
+    let lasting = PresenceSpec::prefixes(["lasting:"]);
+    // Whoever has been there stays.
+    let full = PresenceSpec::prefixes(["full:"]).grace(Duration::from_mins(5)).resolver(novel);
+    let specs = [rooms, large, lasting, full];
+    let plugin = specs.into_iter().fold(Server::plugin(), RealtimePlugin::with_presence);
+    let plugin = plugin.limits(limits);
     let server = Server::start_on(listener, plugin.message_handler(Endless));
     println!("{}", server.address);
     let runtime = Handle::current();
@@ -40,6 +48,15 @@ async fn main() {
                 "counts" => {
                     let counts = serde_json::to_string(&server.realtime.counts());
                     println!("{}", counts.expect("numbers"));
+                }
+                "health" => {
+                    let health = serde_json::to_string(&server.realtime.health());
+                    println!("{}", health.expect("numbers"));
+                }
+                "disconnect" => {
+                    let start = std::time::Instant::now();
+                    server.realtime.disconnect_user("attacker");
+                    println!("{}", start.elapsed().as_micros());
                 }
                 "mark" => {
                     drop(server.presence().watch(ROOM).expect("a valid name"));

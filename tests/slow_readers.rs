@@ -27,7 +27,7 @@ struct Scale {
     /// answer the ping either, and is taken for lost.
     halting: usize,
     healthy: usize,
-    /// Each changes ten times in a second.
+    /// How many change, each every [`MOVES`].
     movers: usize,
     time: Duration,
     outbox: usize,
@@ -39,7 +39,7 @@ const SMALL: Scale = Scale {
     stuck: 100,
     halting: 20,
     healthy: 8,
-    movers: 60,
+    movers: 300,
     time: Duration::from_secs(6),
     outbox: 64 * 1024,
     // Whatever else the machine does meanwhile.
@@ -50,7 +50,7 @@ const LARGE: Scale = Scale {
     stuck: 500,
     halting: 100,
     healthy: 20,
-    movers: 200,
+    movers: 3000,
     time: Duration::from_secs(20),
     outbox: 256 * 1024,
     delay: Duration::from_millis(250),
@@ -61,15 +61,18 @@ const LARGE: Scale = Scale {
 const STUCK_BUFFER: u32 = 4 * 1024;
 const HALTING_BUFFER: u32 = 64 * 1024;
 
+/// Seldom enough that nobody is told of at a slower pace.
+const MOVES: Duration = Duration::from_millis(1500);
+
 /// When each user last asked to come.
 type Moves = Arc<Mutex<HashMap<String, Instant>>>;
 
-/// A user who comes and goes ten times in a second until `end`, and stays or not. Gives the
-/// connection, which is to be kept.
+/// A user who comes and goes until `end`, and stays or not. Gives the connection, which is to be
+/// kept.
 async fn come_and_go(mut client: Client, user: String, moves: Moves, end: Instant) -> Client {
     let mut random = Random::new(user.len() as u64 + user.bytes().map(u64::from).sum::<u64>());
-    sleep(Duration::from_millis(random.below(100))).await;
-    let mut tick = interval(Duration::from_millis(100));
+    sleep(Duration::from_millis(random.below(1500))).await;
+    let mut tick = interval(MOVES);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stays = random.below(2) == 0;
     let (mut present, mut unanswered) = (false, 0);

@@ -85,6 +85,9 @@ impl World {
             message_bytes: MESSAGE_BYTES,
             groups_per_connection: GROUPS_PER_CONNECTION,
             connections_per_user: CONNECTIONS_PER_USER,
+            // Everybody here is in a hurry.
+            opens_per_user: 10_000,
+            members_per_second: 10_000,
             ..Limits::default()
         };
         let rooms = PresenceSpec::prefixes(["room:"]).grace(GRACE);

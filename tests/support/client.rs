@@ -77,7 +77,7 @@ pub struct Client {
 }
 
 enum Transport {
-    Sse { body: Body, buffer: Vec<u8>, retry: Option<Duration> },
+    Sse { body: Body, buffer: Vec<u8>, searched: usize, retry: Option<Duration> },
     Ws(Box<WebSocketStream<TcpStream>>),
 }
 
@@ -291,8 +291,8 @@ impl Client {
 impl Transport {
     async fn read(&mut self) -> Option<Frame> {
         match self {
-            Self::Sse { body, buffer, retry } => loop {
-                if let Some(frame) = take_event(buffer, retry) {
+            Self::Sse { body, buffer, searched, retry } => loop {
+                if let Some(frame) = take_event(buffer, searched, retry) {
                     return Some(frame);
                 }
                 if body.read(buffer).await.ok()? == 0 {
@@ -314,9 +314,19 @@ impl Transport {
 
 /// The first whole event of the buffer that is neither a ping nor how long to wait, which is
 /// noted.
-fn take_event(buffer: &mut Vec<u8>, retry: &mut Option<Duration>) -> Option<Frame> {
+fn take_event(
+    buffer: &mut Vec<u8>,
+    searched: &mut usize,
+    retry: &mut Option<Duration>,
+) -> Option<Frame> {
     loop {
-        let end = buffer.windows(2).position(|pair| pair == b"\n\n")?;
+        // What has been looked at is not looked at again: an event may come in many pieces.
+        let new = buffer.get(*searched..).unwrap_or_default();
+        let Some(end) = new.windows(2).position(|pair| pair == b"\n\n") else {
+            *searched = buffer.len().saturating_sub(1);
+            return None;
+        };
+        let end = std::mem::take(searched) + end;
         let event: Vec<u8> = buffer.drain(..end + 2).collect();
         let event = String::from_utf8(event).expect("a stream of UTF-8");
         // A plain stream numbers what is written to it.
@@ -351,7 +361,7 @@ async fn open_sse(
         return Ok(Err((head.status, serde_json::from_slice(&body).unwrap_or_default())));
     }
     assert_eq!(head.header("content-type"), Some("text/event-stream"));
-    Ok(Ok(Transport::Sse { body, buffer: Vec::new(), retry: None }))
+    Ok(Ok(Transport::Sse { body, buffer: Vec::new(), searched: 0, retry: None }))
 }
 
 async fn open_ws(

@@ -22,6 +22,7 @@ pub struct Process {
     child: Child,
     orders: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
+    idle_sockets: usize,
 }
 
 impl Process {
@@ -43,7 +44,9 @@ impl Process {
         let mut answers = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let address = settled("the server's address", answers.next_line()).await;
         let address = address.expect("a pipe").expect("a line").parse().expect("an address");
-        Self { address, child, orders, answers }
+        let mut process = Self { address, child, orders, answers, idle_sockets: 0 };
+        process.idle_sockets = process.sockets();
+        process
     }
 
     /// Has it do something, and gives what it answers.
@@ -83,6 +86,23 @@ impl Process {
         TICK * ticks
     }
 
+    /// How many sockets it has open.
+    ///
+    /// # Panics
+    ///
+    /// Where the system does not say.
+    pub fn sockets(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.child.id().expect("a process that runs"));
+        let files = std::fs::read_dir(path).expect("a system with /proc").flatten();
+        let targets = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+        targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+    }
+
+    /// How many sockets it has open where nobody is connected.
+    pub fn idle_sockets(&self) -> usize {
+        self.idle_sockets
+    }
+
     fn read(&self, file: &str) -> String {
         let path = format!("/proc/{}/{file}", self.child.id().expect("a process that runs"));
         std::fs::read_to_string(path).expect("a system with /proc")
@@ -95,6 +115,27 @@ impl Process {
     /// Where it is refused.
     pub async fn open(&self, kind: Kind, user: Option<&str>, groups: &str) -> Client {
         self.open_on(TcpSocket::new_v4().expect("a socket"), kind, user, groups).await
+    }
+
+    /// Opens a stream, or gives the status of the refusal.
+    ///
+    /// # Errors
+    ///
+    /// The status of the refusal.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no answer.
+    pub async fn try_open(
+        &self,
+        kind: Kind,
+        user: Option<&str>,
+        groups: &str,
+    ) -> Result<Client, u16> {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let socket = socket.connect(self.address).await.expect("a server");
+        let opened = Client::open_on(socket, kind, user, groups).await.expect("an answer");
+        opened.map_err(|(status, _)| status)
     }
 
     /// A watcher that will not read, and whose kernel takes `buffer` bytes for it.

@@ -67,6 +67,20 @@ pub struct Limits {
     /// Open connections of one user, handshakes that wait for the policy included; the next one
     /// gets `429`. 100.
     pub connections_per_user: usize,
+    /// Open connections from one address, where that is
+    /// [known](crate::RealtimePlugin::client_address); the next one gets `429`. 1,000.
+    pub connections_per_address: usize,
+    /// Connections that one user may open in a second; the next one gets `429`. 20.
+    pub opens_per_user: u32,
+    /// Connections that may be opened from one address in a second, where it is
+    /// [known](crate::RealtimePlugin::client_address); the next one gets `429`. 200.
+    pub opens_per_address: u32,
+    /// Groups in which one user may be by a grace alone, without a connection to them; of more
+    /// the oldest ends at once. 200.
+    pub graces_per_user: usize,
+    /// Requests of one user, and from one address, for the members of a group in a second; the
+    /// next one gets `429`. 10.
+    pub members_per_second: u32,
     /// Groups of one connection; a request for more gets `400`. 100.
     pub groups_per_connection: usize,
     /// Bytes that wait for one connection, each thing that waits counted with 64 bytes more.
@@ -122,6 +136,11 @@ impl Default for Limits {
             connections: 20_000,
             anonymous: None,
             connections_per_user: 100,
+            connections_per_address: 1000,
+            opens_per_user: 20,
+            opens_per_address: 200,
+            graces_per_user: 200,
+            members_per_second: 10,
             groups_per_connection: 100,
             outbox_bytes: 256 * 1024,
             message_bytes: 64 * 1024,
@@ -158,7 +177,8 @@ impl Limits {
             };
         }
         let zero = zero![
-            connections connections_per_user groups_per_connection outbox_bytes message_bytes
+            connections connections_per_user connections_per_address opens_per_user
+            opens_per_address members_per_second groups_per_connection outbox_bytes message_bytes
             messages_per_second inbound_bytes_per_second control_per_second payload_bytes
             policy_timeout head_bytes recheck_bytes resolver_timeout
         ];
@@ -242,6 +262,10 @@ impl Limits {
     pub(crate) fn warnings(&self) -> Vec<String> {
         let all = self.connections;
         let mut parts = vec![("connections_per_user", self.connections_per_user)];
+        // Its default is for a large server.
+        let of_address = self.connections_per_address;
+        let is_chosen = of_address != Self::default().connections_per_address;
+        parts.extend(is_chosen.then_some(("connections_per_address", of_address)));
         parts.extend(self.anonymous.map(|anonymous| ("anonymous", anonymous)));
         let idle = parts.into_iter().filter(|(_, part)| *part > all);
         let told = idle.map(|(limit, part)| {
@@ -344,6 +368,11 @@ mod tests {
         let none = Limits {
             connections: 0,
             connections_per_user: 0,
+            connections_per_address: 0,
+            opens_per_user: 0,
+            opens_per_address: 0,
+            graces_per_user: 0,
+            members_per_second: 0,
             groups_per_connection: 0,
             outbox_bytes: 0,
             message_bytes: 0,
@@ -360,7 +389,7 @@ mod tests {
             anonymous: Some(0),
         };
         let problems: Vec<_> = none.problems().iter().map(ToString::to_string).collect();
-        assert_eq!(problems.len(), 13, "{problems:#?}");
+        assert_eq!(problems.len(), 17, "{problems:#?}");
         assert!(
             problems.iter().all(|text| text.contains("is 0, so that nothing")),
             "{problems:#?}"

@@ -1,6 +1,6 @@
 //! The builder.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderName, request::Parts};
 
@@ -21,7 +21,7 @@ use crate::{
         matcher::Matcher,
         resolver::ResolveContext,
     },
-    transport::Site,
+    transport::{ClientAddress, Site},
 };
 
 /// Puts a [`Realtime`] together.
@@ -54,6 +54,7 @@ pub struct RealtimePlugin {
     policy: Box<dyn AnyPolicy>,
     handler: Option<Box<dyn AnyHandler>>,
     gate: Gate,
+    address: ClientAddress,
     recheck_every: Option<Duration>,
     recheck_headers: Vec<HeaderName>,
     limits: Limits,
@@ -80,6 +81,7 @@ impl RealtimePlugin {
             policy: Box::new(PublicGroupsOnly),
             handler: None,
             gate: Gate::default(),
+            address: ClientAddress::default(),
             recheck_every: None,
             recheck_headers: Vec::new(),
             limits: Limits::default(),
@@ -260,6 +262,30 @@ impl RealtimePlugin {
         self
     }
 
+    /// Says where a request comes from, for the limits that each address has
+    /// ([`Limits::connections_per_address`], [`Limits::opens_per_address`]); `None` where that is
+    /// not known, and then they do not apply.
+    ///
+    /// Without it the peer of the socket counts where the server is told it, which
+    /// `Router::into_make_service_with_connect_info::<SocketAddr>()` does, and unless it is in
+    /// a private network: behind a proxy every peer is the proxy. Read there what your proxy
+    /// says, of a header that it sets itself and does not pass on from clients:
+    ///
+    /// ```
+    /// # use umbral_presence::RealtimePlugin;
+    /// let plugin = RealtimePlugin::new().client_address(|request| {
+    ///     request.headers.get("x-real-ip")?.to_str().ok()?.parse().ok()
+    /// });
+    /// # let _ = plugin;
+    /// ```
+    pub fn client_address(
+        mut self,
+        find: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.address = ClientAddress::new(find);
+        self
+    }
+
     /// Serves everything under another path than `/realtime`.
     pub fn at(mut self, base: impl Into<String>) -> Self {
         self.base = base.into();
@@ -321,6 +347,7 @@ impl RealtimePlugin {
             door: Arc::new(Door::new(hub, self.identity, self.policy)),
             handler: self.handler,
             gate: self.gate,
+            address: self.address,
             recheck: recheck.unwrap_or_default(),
             base: self.base,
         }))

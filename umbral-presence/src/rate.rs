@@ -28,6 +28,11 @@ impl Rate {
         }
         admitted
     }
+
+    /// Whether it is as if nothing had ever passed.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        self.due <= now
+    }
 }
 
 #[cfg(test)]

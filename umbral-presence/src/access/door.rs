@@ -7,11 +7,11 @@
 //!        └────────── outdated: revoked since that moment ──────┘
 //! ```
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use futures_util::future::try_join_all;
 use http::request::Parts;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{identity::IdentityResolver, policy::AnyPolicy};
 use crate::{
@@ -33,9 +33,9 @@ pub(crate) struct Door {
     pub(crate) hub: Arc<Hub>,
     identity: IdentityResolver,
     policy: Box<dyn AnyPolicy>,
-    /// How many requests that have no connection and open none may have a question under way: as
-    /// many as there may be connections.
-    turns: Semaphore,
+    /// How many requests that have no connection and open none may be under way: as many as there
+    /// may be connections.
+    turns: Arc<Semaphore>,
 }
 
 /// Who wants to join groups.
@@ -104,27 +104,29 @@ impl Door {
         identity: IdentityResolver,
         policy: Box<dyn AnyPolicy>,
     ) -> Self {
-        let turns = Semaphore::new(hub.limits.connections.min(Semaphore::MAX_PERMITS));
+        let turns = Arc::new(Semaphore::new(hub.limits.connections.min(Semaphore::MAX_PERMITS)));
         Self { hub, identity, policy, turns }
     }
 
     /// Lets a visitor in, as soon as `open` can open a session with answers that stand. Nobody is
-    /// asked anything before there is a permit.
+    /// asked anything before there is a permit. `address` is where the request came from.
     pub(crate) async fn enter<E: From<Closed>>(
         &self,
         parts: &Parts,
+        address: Option<IpAddr>,
         groups: &[GroupName],
         open: impl FnMut(Option<&UserId>, &Verdict) -> Result<Session, Unfit<E>>,
     ) -> Result<Session, E> {
-        let mut permit = self.hub.permit().map_err(Closed::from)?;
+        let mut permit = self.hub.permit(address).map_err(Closed::from)?;
         let mut session = self.admit(Asker::Visitor(parts, &mut permit), groups, open).await?;
         session.keep(permit);
         Ok(session)
     }
 
-    /// To be held by a request that has no connection and opens none, before anybody is asked.
-    fn turn(&self) -> Result<SemaphorePermit<'_>, Closed> {
-        self.turns.try_acquire().map_err(|_| {
+    /// To be held by a request that has no connection and opens none, before anybody is asked and
+    /// until it has been answered.
+    pub(crate) fn turn(&self) -> Result<OwnedSemaphorePermit, Closed> {
+        self.turns.clone().try_acquire_owned().map_err(|_| {
             self.hub.counters().reached.note("connections", self.hub.limits.connections, None);
             Closed::Busy
         })
@@ -158,10 +160,6 @@ impl Door {
         groups: &[GroupName],
         mut enter: impl FnMut(Option<&UserId>, &Verdict) -> Result<T, Unfit<E>>,
     ) -> Result<T, E> {
-        let _turn = match asker {
-            Asker::Passing(_) => Some(self.turn()?),
-            Asker::Visitor(..) | Asker::Member(_) => None,
-        };
         for _ in 0..MOST_QUESTIONS {
             let asked = self.hub.revocations.now();
             let visitor;

@@ -168,6 +168,7 @@ impl Hub {
     pub(super) fn sweep(&self) {
         let mut wakes = Wakes::default();
         let now = now();
+        self.rates.forget(now);
         for connection in self.all_connections() {
             if connection.is_lost(now) {
                 self.counters().lost.add(1);

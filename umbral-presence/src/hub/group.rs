@@ -31,6 +31,12 @@ const FLUSH_SHARE: u32 = 4;
 /// by the machine, or has so many to tell that it must be told in time all the same.
 const MAX_GROWTH: Duration = Duration::from_millis(250);
 
+/// How long a tick is to last by what the last two flushes have cost. The lesser of them counts,
+/// since the machine may have put the other one aside.
+fn growth(before: Duration, cost: Duration) -> Duration {
+    (cost.min(before) * FLUSH_SHARE).min(MAX_GROWTH)
+}
+
 /// The state of one group.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -203,9 +209,7 @@ impl Group {
         self.flush(now, teller, wakes);
         let (before, cost) = (self.last_cost, started.elapsed());
         self.last_cost = cost;
-        // The lesser of two, since one of them may have been put aside by a busy machine.
-        let growth = (cost.min(before) * FLUSH_SHARE).min(MAX_GROWTH);
-        self.flush_after = Some(now + self.tick.max(growth));
+        self.flush_after = Some(now + self.tick.max(growth(before, cost)));
     }
 
     /// When there will be something to do without anybody's asking.
@@ -290,5 +294,19 @@ impl Group {
     /// Whether nothing would be lost without this group.
     pub(crate) fn is_idle(&self) -> bool {
         self.subscribers.is_empty() && self.watchers.is_empty() && self.roster.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_stood_still_while_it_told_keeps_nobody_waiting() {
+        let (usual, stood_still) = (Duration::from_millis(2), Duration::from_secs(10));
+        assert_eq!(growth(usual, usual), FLUSH_SHARE * usual);
+        assert_eq!(growth(usual, stood_still), FLUSH_SHARE * usual);
+        assert_eq!(growth(stood_still, usual), FLUSH_SHARE * usual);
+        assert_eq!(growth(stood_still, stood_still), MAX_GROWTH);
     }
 }

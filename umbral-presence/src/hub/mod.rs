@@ -14,6 +14,7 @@ mod interleavings;
 #[cfg(all(test, not(feature = "__shuttle")))]
 mod model;
 mod permits;
+mod rates;
 #[cfg(test)]
 mod reader;
 mod resolving;
@@ -25,6 +26,7 @@ mod users;
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::{Arc, OnceLock, Weak, atomic::AtomicU64},
     time::Instant,
 };
@@ -35,6 +37,7 @@ use self::{
     alarm::Alarms,
     group::{Group, Teller},
     permits::Permits,
+    rates::Rates,
     resolving::{Batches, Questions},
     revocations::Revocations,
     users::User,
@@ -78,6 +81,7 @@ pub(crate) struct Hub {
     /// Sessions hold them until their transport is gone, which may be long after they have
     /// departed where a socket is stuck.
     permits: Permits,
+    rates: Rates,
     /// Connections that have departed and been ended, and since when.
     ending: Mutex<Vec<(Instant, Weak<Connection>)>>,
     last_connection: AtomicU64,
@@ -95,6 +99,7 @@ impl Hub {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             permits: Permits::new(&limits),
+            rates: Rates::new(&limits),
             limits,
             teller: Teller::default(),
             matcher,
@@ -195,13 +200,17 @@ impl Hub {
 
     /// Changes a group that exists.
     fn change(&self, name: &GroupName, change: impl FnOnce(&mut Group)) {
+        self.change_in(name, &mut Wakes::default(), change);
+    }
+
+    /// Changes a group that exists, while other locks are held.
+    fn change_in(&self, name: &GroupName, wakes: &mut Wakes, change: impl FnOnce(&mut Group)) {
         let Some(cell) = self.groups.get(name).map(|cell| cell.clone()) else {
             return;
         };
-        let mut wakes = Wakes::default();
         if let Some(mut group) = cell.lock() {
             change(&mut group);
-            self.settle(&cell, group, &mut wakes);
+            self.settle(&cell, group, wakes);
         }
     }
 
@@ -233,6 +242,18 @@ impl Hub {
     /// What has happened so far.
     pub(crate) fn counts(&self) -> Counts {
         self.teller.counters.read()
+    }
+
+    /// Whether this user, or this address, may ask for the members of a group once more now.
+    pub(crate) fn admits_look_up(&self, user: Option<&UserId>, address: Option<IpAddr>) -> bool {
+        let Rates { lookups_of_users: users, lookups_of_addresses: addresses, .. } = &self.rates;
+        let is_admitted = user.is_none_or(|user| users.admits(user.clone(), now()))
+            && address.is_none_or(|address| addresses.admits(address, now()));
+        if !is_admitted {
+            let most = usize::try_from(self.limits.members_per_second).unwrap_or(usize::MAX);
+            self.counters().reached.note("members_per_second", most, user);
+        }
+        is_admitted
     }
 
     /// Whether a spec owns the group, so that it has presence.

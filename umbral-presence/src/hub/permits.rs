@@ -3,12 +3,12 @@
 //! A permit is taken before the application is asked anything, and goes with the session to its
 //! end. Whatever becomes of the request in between, dropping the permit gives it back.
 
-use std::sync::Arc;
+use std::{hash::Hash, net::IpAddr, sync::Arc};
 
 use dashmap::{DashMap, Entry};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Hub;
+use super::{Hub, now};
 use crate::{limits::Limits, user::UserId};
 
 /// Why a connection was not opened.
@@ -20,6 +20,10 @@ pub(crate) enum Full {
     Anonymous,
     #[error("the user has as many connections as `Limits::connections_per_user` allows")]
     ConnectionsOfUser,
+    #[error("the address has as many connections as `Limits::connections_per_address` allows")]
+    ConnectionsOfAddress,
+    #[error("connections are opened faster than {per_second} in a second")]
+    TooFast { per_second: u32 },
     #[error("the server is going down")]
     Draining,
 }
@@ -31,6 +35,26 @@ pub(super) struct Permits {
     anonymous: Arc<Semaphore>,
     /// How many each user has; those who have none are not there.
     users: DashMap<UserId, usize>,
+    /// How many each address has, likewise.
+    addresses: DashMap<IpAddr, usize>,
+}
+
+/// Counts one more for somebody who has less than `most`.
+fn count<K: Eq + Hash>(counts: &DashMap<K, usize>, who: K, most: usize) -> bool {
+    let mut count = counts.entry(who).or_default();
+    let is_counted = *count < most;
+    *count += usize::from(is_counted);
+    is_counted
+}
+
+/// Counts one less.
+fn uncount<K: Eq + Hash>(counts: &DashMap<K, usize>, who: K) {
+    if let Entry::Occupied(mut count) = counts.entry(who) {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
+        }
+    }
 }
 
 impl Permits {
@@ -40,6 +64,7 @@ impl Permits {
             all: semaphore(limits.connections),
             anonymous: semaphore(limits.anonymous_connections()),
             users: DashMap::new(),
+            addresses: DashMap::new(),
         }
     }
 }
@@ -50,6 +75,8 @@ pub(crate) struct Permit {
     hub: Arc<Hub>,
     /// Given back when it is dropped.
     _one_of_all: OwnedSemaphorePermit,
+    /// Where the request came from, if that is known.
+    address: Option<IpAddr>,
     holder: Option<Holder>,
 }
 
@@ -61,8 +88,8 @@ enum Holder {
 }
 
 impl Hub {
-    /// A permit for one more connection, whosever it will be.
-    pub(crate) fn permit(self: &Arc<Self>) -> Result<Permit, Full> {
+    /// A permit for one more connection from this address, whosever it will be.
+    pub(crate) fn permit(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Permit, Full> {
         if self.is_draining() {
             return Err(Full::Draining);
         }
@@ -70,11 +97,32 @@ impl Hub {
             self.counters().reached.note("connections", self.limits.connections, None);
             Full::Connections
         })?;
-        Ok(Permit { hub: self.clone(), _one_of_all: one_of_all, holder: None })
+        let mut permit =
+            Permit { hub: self.clone(), _one_of_all: one_of_all, address: None, holder: None };
+        if let Some(address) = address {
+            permit.is_from(address)?;
+        }
+        Ok(permit)
     }
 }
 
 impl Permit {
+    fn is_from(&mut self, address: IpAddr) -> Result<(), Full> {
+        let Hub { limits, permits, rates, .. } = &*self.hub;
+        let note = |limit, value| self.hub.counters().reached.note(limit, value, None);
+        if !rates.opens_of_addresses.admits(address, now()) {
+            let per_second = limits.opens_per_address;
+            note("opens_per_address", usize::try_from(per_second).unwrap_or(usize::MAX));
+            return Err(Full::TooFast { per_second });
+        }
+        if !count(&permits.addresses, address, limits.connections_per_address) {
+            note("connections_per_address", limits.connections_per_address);
+            return Err(Full::ConnectionsOfAddress);
+        }
+        self.address = Some(address);
+        Ok(())
+    }
+
     /// Counts the permit for this user, or for an anonymous visitor.
     pub(crate) fn is_for(&mut self, user: Option<&UserId>) -> Result<(), Full> {
         let is_counted = match (&self.holder, user) {
@@ -90,13 +138,15 @@ impl Permit {
         let note = |limit, value| self.hub.counters().reached.note(limit, value, user);
         self.holder = Some(match user {
             Some(user) => {
-                let mut count = self.hub.permits.users.entry(user.clone()).or_default();
-                if *count >= limits.connections_per_user {
-                    drop(count);
+                if !self.hub.rates.opens_of_users.admits(user.clone(), now()) {
+                    let per_second = limits.opens_per_user;
+                    note("opens_per_user", usize::try_from(per_second).unwrap_or(usize::MAX));
+                    return Err(Full::TooFast { per_second });
+                }
+                if !count(&self.hub.permits.users, user.clone(), limits.connections_per_user) {
                     note("connections_per_user", limits.connections_per_user);
                     return Err(Full::ConnectionsOfUser);
                 }
-                *count += 1;
                 Holder::User(user.clone())
             }
             None => {
@@ -111,13 +161,8 @@ impl Permit {
     }
 
     fn uncount(&mut self) {
-        if let Some(Holder::User(user)) = self.holder.take()
-            && let Entry::Occupied(mut count) = self.hub.permits.users.entry(user)
-        {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
+        if let Some(Holder::User(user)) = self.holder.take() {
+            uncount(&self.hub.permits.users, user);
         }
     }
 }
@@ -125,5 +170,8 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.uncount();
+        if let Some(address) = self.address {
+            uncount(&self.hub.permits.addresses, address);
+        }
     }
 }

@@ -295,16 +295,21 @@ impl Hub {
         // Who goes elsewhere because this server is going down has not left.
         let stays_until = self.drain_until.get().map(|until| *until + LINGER);
         let vacated = group.unsubscribe(connection, goodbye, stays_until, now());
+        let mut grace = None;
         if let Some(user) = &connection.user {
             if vacated {
                 self.unseat(user, &group.name);
             } else if !goodbye {
                 // A grace may hold the seat now.
                 self.note_allowed(user, &group.name, from.allowed);
+                grace = group.roster.grace_of(user).map(|until| (user, until));
             }
         }
         let name = group.name.clone();
         self.settle(&from.cell, group, wakes);
+        if let Some((user, until)) = grace {
+            self.begin_grace(user, &name, until, wakes);
+        }
         journal::left(connection, &name, goodbye);
     }
 }

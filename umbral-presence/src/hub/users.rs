@@ -1,14 +1,15 @@
 //! What is known of a user across groups and connections, and sending one away.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
+    time::Instant,
 };
 
 use dashmap::Entry;
 
-use super::{Hub, Moment, Subject};
-use crate::{connection::Connection, group::GroupName, outbox::End, user::UserId};
+use super::{Hub, Moment, Subject, now};
+use crate::{connection::Connection, group::GroupName, outbox::End, user::UserId, wakes::Wakes};
 
 /// Where one user is.
 #[derive(Debug, Default)]
@@ -17,6 +18,15 @@ pub(super) struct User {
     /// Groups where the user has a seat, a grace included, and when the policy last allowed them
     /// to a connection that has broken off.
     pub(super) groups: HashMap<GroupName, Moment>,
+    /// The graces, in the order in which they began; some of them may have ended since.
+    graces: VecDeque<Grace>,
+}
+
+/// A group where a user stayed without a connection, until then.
+#[derive(Debug)]
+struct Grace {
+    group: GroupName,
+    until: Instant,
 }
 
 impl Hub {
@@ -111,6 +121,44 @@ impl Hub {
             let allowed = self.users.get(user).and_then(|e| e.groups.get(name).copied());
             if allowed.is_none_or(|allowed| allowed < asked) && group.roster.evict(user) {
                 self.unseat(user, name);
+            }
+        });
+    }
+
+    /// Notes that a user stays in a group by a grace, and ends the oldest one where there are too
+    /// many. No lock is held but the connection's.
+    pub(super) fn begin_grace(
+        &self,
+        user: &UserId,
+        group: &GroupName,
+        until: Instant,
+        wakes: &mut Wakes,
+    ) {
+        let now = now();
+        let oldest = {
+            let Some(mut entry) = self.users.get_mut(user) else {
+                return;
+            };
+            let graces = &mut entry.graces;
+            while graces.front().is_some_and(|grace| grace.until <= now) {
+                graces.pop_front();
+            }
+            graces.push_back(Grace { group: group.clone(), until });
+            let is_over = graces.len() > self.limits.graces_per_user;
+            is_over.then(|| graces.pop_front()).flatten()
+        };
+        if let Some(grace) = oldest {
+            let most = self.limits.graces_per_user;
+            self.counters().reached.note("graces_per_user", most, Some(user));
+            self.end_grace(user, &grace, wakes);
+        }
+    }
+
+    /// Ends a grace, if it is still that one.
+    fn end_grace(&self, user: &UserId, grace: &Grace, wakes: &mut Wakes) {
+        self.change_in(&grace.group, wakes, |group| {
+            if group.roster.grace_of(user) == Some(grace.until) && group.roster.evict(user) {
+                self.unseat(user, &grace.group);
             }
         });
     }

@@ -223,6 +223,11 @@ impl Roster {
         gone
     }
 
+    /// Until when a user without a connection stays.
+    pub(crate) fn grace_of(&self, user: &UserId) -> Option<Instant> {
+        self.seats.get(user).filter(|seat| seat.connections.is_empty())?.grace
+    }
+
     /// Ends the grace of `user`, who goes at once where no connection is left. Says whether
     /// the seat is gone.
     pub(crate) fn evict(&mut self, user: &UserId) -> bool {

@@ -1,6 +1,7 @@
-//! How fast a group is told of one user's coming and going: at once a few times, then slower
-//! and slower, so that whoever joins and leaves without end costs the others next to nothing.
-//! What is held back is still true when it is told, since changes of a user become one.
+//! How fast a group is told of one user's coming and going: at once a few times, then at a
+//! steady slow pace, so that whoever joins and leaves without end costs the others next to
+//! nothing. What is held back is still true when it is told, since changes of a user become
+//! one.
 
 use std::{
     collections::HashMap,
@@ -12,14 +13,8 @@ use crate::user::UserId;
 /// So many changes of a user are told without a pause: five visits that follow one another.
 const FREE: u32 = 10;
 
-/// The first pause; each one after it is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-
-/// The longest pause.
-const MAX_PAUSE: Duration = Duration::from_secs(8);
-
-/// A user of whom nothing was told for so long begins anew.
-const FORGIVEN: Duration = Duration::from_secs(20);
+/// After that, one in this time. A user who changes less often than that is never held back.
+const EACH: Duration = Duration::from_secs(2);
 
 /// The users of one group who have left lately. A user who only joins is not among them, so
 /// that a crowd that comes in costs nothing here.
@@ -32,16 +27,10 @@ pub(crate) struct Paces {
 
 #[derive(Clone, Copy, Debug)]
 struct Pace {
-    /// How many changes were told, the last of them at `last`.
-    told: u32,
-    last: Instant,
-}
-
-impl Pace {
-    fn pause(self) -> Duration {
-        let doubled = self.told.checked_sub(FREE).map(|over| 1 << over.min(16));
-        doubled.map_or(Duration::ZERO, |times| (FIRST_PAUSE * times).min(MAX_PAUSE))
-    }
+    /// When all that was told is forgiven, [`EACH`] for each change.
+    forgiven: Instant,
+    /// Before then the next change is not told.
+    not_before: Option<Instant>,
 }
 
 impl Paces {
@@ -50,8 +39,7 @@ impl Paces {
         if self.users.is_empty() {
             return None;
         }
-        let pace = self.users.get(user)?;
-        (pace.told >= FREE).then(|| pace.last + pace.pause())
+        self.users.get(user)?.not_before
     }
 
     /// A join of this user has been told.
@@ -67,9 +55,10 @@ impl Paces {
     pub(crate) fn left(&mut self, user: &UserId, now: Instant) {
         /// Fewer are not worth the look.
         const FEW: usize = 64;
-        self.users.entry(user.clone()).or_insert(Pace { told: 0, last: now }).count(now);
+        let new = Pace { forgiven: now, not_before: None };
+        self.users.entry(user.clone()).or_insert(new).count(now);
         if self.users.len() > 2 * self.kept + FEW {
-            self.users.retain(|_, pace| now.saturating_duration_since(pace.last) < FORGIVEN);
+            self.users.retain(|_, pace| pace.forgiven > now);
             self.kept = self.users.len();
         }
     }
@@ -77,9 +66,9 @@ impl Paces {
 
 impl Pace {
     fn count(&mut self, now: Instant) {
-        let quiet = now.saturating_duration_since(self.last) >= FORGIVEN;
-        self.told = if quiet { 1 } else { self.told.saturating_add(1) };
-        self.last = now;
+        self.forgiven = self.forgiven.max(now) + EACH;
+        let next = self.forgiven + EACH;
+        self.not_before = (next > now + FREE * EACH).then(|| next - FREE * EACH);
     }
 }
 
@@ -92,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_who_flaps_is_told_of_at_a_falling_pace() {
+    fn a_user_who_flaps_is_told_of_ten_times_and_then_every_two_seconds() {
         let (mut paces, mut now) = (Paces::default(), Instant::now());
         let end = now + Duration::from_mins(1);
         let mut told = 0;
@@ -102,7 +91,7 @@ mod tests {
             told += 1;
             now = paces.not_before(&user("7")).unwrap_or(now) + Duration::from_millis(25);
         }
-        assert!((15..=25).contains(&told), "{told} changes in a minute");
+        assert!((38..=42).contains(&told), "{told} changes in a minute");
     }
 
     #[test]
@@ -111,7 +100,7 @@ mod tests {
         for _ in 0..100 {
             paces.left(&user("7"), now);
             paces.joined(&user("7"), now);
-            now += FORGIVEN;
+            now += 2 * EACH;
             assert_eq!(paces.not_before(&user("7")), None);
         }
     }

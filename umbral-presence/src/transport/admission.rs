@@ -107,7 +107,8 @@ pub(super) async fn admit(
     let head = request.as_ref().map_or(parts, |request| &request.0);
     let token = if v1 && transport == Transport::Sse { Some(token()?) } else { None };
     let dialect = Dialect { transport, v1 };
-    let session = site.door.enter(head, &groups, |user, verdict| {
+    let address = site.address.of(parts);
+    let session = site.door.enter(head, address, &groups, |user, verdict| {
         let Verdict { denied, .. } = verdict;
         if !v1 && !denied.is_empty() {
             return Err(Unfit::Refused(Refusal::denied(denied)));

@@ -1,19 +1,19 @@
 //! `GET {base}/members?group=g`: who is present now, for first paint and for scripts.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
     extract::State,
     response::{IntoResponse, Response},
 };
-use futures_util::stream;
 use http::{StatusCode, header, request::Parts};
 use serde::Deserialize;
 
 use super::{
     Site,
     admission::{check_origin, group_names, kept, query},
+    listing::Listing,
     refusal::Refusal,
 };
 use crate::access::{Asker, Unfit};
@@ -29,9 +29,17 @@ pub(super) async fn list(State(site): State<Arc<Site>>, parts: Parts) -> Result<
     let MembersQuery { group } = query(&parts.uri)?;
     let groups = group_names(&site, [group.as_str()])?;
     let hub = &site.door.hub;
+    let too_fast = || Refusal::too_fast(hub.limits.members_per_second);
+    if !hub.admits_look_up(None, site.address.of(&parts)) {
+        return Err(too_fast());
+    }
+    let turn = site.door.turn()?;
     let kept = kept(&site, &parts)?;
     let head = kept.as_ref().map_or(&parts, |kept| &kept.0);
     let look = site.door.admit(Asker::Passing(head), &groups, |user, verdict| {
+        if !hub.admits_look_up(user, None) {
+            return Err(Unfit::Refused(too_fast()));
+        }
         hub.check(user, verdict)?;
         let [group] = verdict.allowed.as_slice() else {
             return Err(Unfit::Refused(Refusal::denied(&verdict.denied)));
@@ -43,7 +51,6 @@ pub(super) async fn list(State(site): State<Arc<Site>>, parts: Parts) -> Result<
         return Err(Refusal::new(StatusCode::NOT_FOUND, "no_presence", message));
     };
     let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "application/json")];
-    // Written as the transport asks for it, from pages that are shared with all who ask.
-    let pieces = snapshot.listing().map(|piece| Ok::<_, Infallible>(piece.bytes));
-    Ok((headers, Body::from_stream(stream::iter(pieces))).into_response())
+    let body = Body::from_stream(Listing::new(snapshot.listing(), turn));
+    Ok((headers, body).into_response())
 }

@@ -1,9 +1,11 @@
 //! How groups reach browsers: the only modules that know HTTP.
 
+mod address;
 mod admission;
 mod assets;
 mod comments;
 mod control;
+mod listing;
 mod members;
 mod names;
 mod refusal;
@@ -21,6 +23,7 @@ use axum::{
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+pub(crate) use self::address::ClientAddress;
 use crate::{
     access::{Door, Gate, Recheck},
     group::MAX_GROUP_NAME_BYTES,
@@ -43,6 +46,7 @@ pub(crate) struct Site {
     pub(crate) handler: Option<Box<dyn AnyHandler>>,
     pub(crate) gate: Gate,
     pub(crate) recheck: Recheck,
+    pub(crate) address: ClientAddress,
     /// The path that everything is served under.
     pub(crate) base: String,
 }

@@ -169,6 +169,12 @@ impl From<Full> for Refusal {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", message)
                     .retry_after(5)
             }
+            Full::ConnectionsOfAddress => {
+                let message = "your address has as many connections as one may have";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", message)
+                    .retry_after(5)
+            }
+            Full::TooFast { per_second } => Self::too_fast(per_second),
             Full::Draining => {
                 let message = "the server is going down; try again";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).retry_after(1)
