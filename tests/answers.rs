@@ -3,17 +3,18 @@
 
 use std::{future::Future, time::Duration};
 
+use axum::body::Body;
 use futures_util::SinkExt;
 use http::request::Parts;
 use serde_json::{Value, json};
-use tests::{Chunks, Pipes, Server, USER_HEADER, control, settled};
+use tests::{Chunks, EVENT_STREAM, Pipes, Server, USER_HEADER, call, control, settled};
 use tokio::{
     sync::{mpsc, oneshot},
     task::{JoinHandle, yield_now},
 };
 use tokio_tungstenite::tungstenite::Message;
 use umbral_presence::{
-    GroupPolicy, MessageContext, MessageHandler, PresenceSpec, Realtime, RealtimePlugin,
+    GroupPolicy, Limits, MessageContext, MessageHandler, PresenceSpec, Realtime, RealtimePlugin,
 };
 
 const ROOM: &str = "room:1";
@@ -199,6 +200,91 @@ async fn a_late_no_of_the_interval_does_not_undo_a_later_yes() {
         late.send(false).expect("still waited for");
         assert!(is_in(&realtime).await);
         assert!(!is_denied(&mut stream).await);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_yes_does_not_undo_a_no_that_the_interval_has_brought() {
+    let limits = || Limits { policy_timeout: Duration::from_secs(60), ..Limits::default() };
+    locally(async {
+        for by_control in [false, true] {
+            let plugin = rooms().limits(limits()).recheck_every(Duration::from_secs(10));
+            let (mut questions, realtime) = asked_for_groups(plugin.recheck_headers([USER_HEADER]));
+            let open =
+                async |realtime: Realtime, query: &str| Chunks::open(&realtime, "7", query).await;
+            let mut other = open(realtime.clone(), "groups=&v=1").await;
+            let token = other.token().await;
+            let (mut stream, _) = enter(&realtime, &mut questions).await;
+            let joining = spawn(&realtime, async move |realtime| {
+                if by_control {
+                    let answer = replace(realtime, token, 1, vec![ROOM]).await;
+                    return answer["denied"].clone();
+                }
+                let mut stream = open(realtime, "groups=room:1&v=1").await;
+                stream.frames().await.expect("a hello")[0].data["denied"].clone()
+            });
+            let late = questions.next().await;
+            questions.answer(false).await;
+            assert!(is_denied(&mut stream).await, "{by_control}");
+            late.send(true).expect("still waited for");
+            questions.answer(false).await;
+            assert_eq!(joining.await.expect("no panic"), json!([ROOM]), "{by_control}");
+            assert!(!is_in(&realtime).await, "{by_control}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_yes_does_not_let_a_visitor_in_whom_a_later_no_has_put_out() {
+    let limits = || Limits { policy_timeout: Duration::from_secs(60), ..Limits::default() };
+    let anonymous = async |realtime: Realtime, query: &str| {
+        let request = http::Request::get(format!("/realtime/sse?{query}"));
+        let request = request.header(EVENT_STREAM.0, EVENT_STREAM.1).body(Body::empty());
+        call(&realtime, request.expect("a request")).await
+    };
+    locally(async {
+        let plugin = rooms().limits(limits()).recheck_every(Duration::from_secs(10));
+        let (mut questions, realtime) = asked_for_groups(plugin);
+        let opening =
+            spawn(&realtime, async move |realtime| anonymous(realtime, "groups=room:1&v=1").await);
+        questions.answer(true).await;
+        let mut stream = Chunks::of(opening.await.expect("a stream"));
+        let opening = spawn(&realtime, async move |realtime| {
+            anonymous(realtime, "groups=room:1").await.status()
+        });
+        let late = questions.next().await;
+        questions.answer(false).await;
+        assert!(is_denied(&mut stream).await);
+        late.send(true).expect("still waited for");
+        questions.answer(false).await;
+        assert_eq!(opening.await.expect("an answer"), 403);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_application_has_asked_again_is_seen_through_though_it_does_not_wait_for_it() {
+    locally(async {
+        for by_group in [false, true] {
+            let (mut questions, realtime) = asked_for_groups(rooms());
+            let (mut stream, _) = enter(&realtime, &mut questions).await;
+            let recheck = spawn(&realtime, async move |realtime| {
+                if by_group {
+                    realtime.recheck_group(ROOM).await.expect("a valid name");
+                } else {
+                    realtime.recheck_policy(7).await;
+                }
+            });
+            let question = questions.next().await;
+            // As the handler of a request is dropped whose client has gone.
+            recheck.abort();
+            quiet().await;
+            question.send(false).expect("still waited for");
+            assert!(is_denied(&mut stream).await, "{by_group}");
+            assert!(!is_in(&realtime).await, "{by_group}");
+        }
     })
     .await;
 }

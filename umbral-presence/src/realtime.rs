@@ -1,6 +1,6 @@
 //! The handle that an application holds.
 
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{fmt::Display, future::Future, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use serde_json::json;
@@ -92,23 +92,27 @@ impl Realtime {
 
     /// Asks the policy again for every group that a user is in. Where it says no, or
     /// nothing, the user leaves at once; the connections that were in it get `@denied` and
-    /// nothing of the group after it.
+    /// nothing of the group after it. Once begun it goes on though the future is dropped, as that
+    /// of a handler is whose client has gone.
     pub async fn recheck_policy(&self, id: impl Display) {
         let Ok(user) = UserId::new(id.to_string()) else {
             return;
         };
-        self.site.door.recheck_user(&user).await;
+        let door = self.site.door.clone();
+        see_through(async move { door.recheck_user(&user).await }).await;
     }
 
     /// Asks the policy again for everybody who is in a group, anonymous visitors included: for a
     /// room that has become private. Where it says no, or nothing, they leave at once; their
-    /// connections get `@denied` and nothing of the group after it.
+    /// connections get `@denied` and nothing of the group after it. Once begun it goes on though
+    /// the future is dropped. Up to 64 questions are under way at once.
     ///
     /// # Errors
     ///
     /// [`InvalidGroupName`] where the group is none.
     pub async fn recheck_group(&self, group: impl Group) -> Result<(), InvalidGroupName> {
-        self.site.door.recheck_group(&group.group_name()?).await;
+        let (door, name) = (self.site.door.clone(), group.group_name()?);
+        see_through(async move { door.recheck_group(&name).await }).await;
         Ok(())
     }
 
@@ -162,6 +166,13 @@ impl Realtime {
             draining: self.site.door.hub.is_draining(),
         }
     }
+}
+
+/// Waits for what is done to its end though nobody waits any longer, as where the request is gone
+/// in whose handler it was called.
+async fn see_through(what: impl Future<Output = ()> + Send + 'static) {
+    // Its only error is a panic, which has been printed, or the end of the runtime.
+    let _ = tokio::spawn(what).await;
 }
 
 /// A random part of a time, so that not everybody does something at once.

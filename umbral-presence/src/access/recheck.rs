@@ -234,16 +234,11 @@ impl Door {
         });
         let mut answers = stream::iter(questions).buffer_unordered(OF_ONE_GROUP);
         while let Some((user, asked, allowed)) = answers.next().await {
-            let answer = [(name.clone(), asked)];
             match (user, allowed) {
                 (Some(user), true) => hub.confirm(&user, name, asked),
-                (Some(user), false) => hub.ban(&user, &answer),
+                (Some(user), false) => hub.ban(&user, &[(name.clone(), asked)]),
                 (None, true) => {}
-                (None, false) => {
-                    for connection in hub.anonymous_in(name) {
-                        hub.deny(&connection, &answer);
-                    }
-                }
+                (None, false) => hub.ban_visitors(name, asked, || hub.anonymous_in(name)),
             }
         }
     }
@@ -275,7 +270,7 @@ impl Door {
         while let Some((name, asked, answer)) = answers.next().await {
             match answer {
                 Ok(true) => connection.is_allowed(&name, asked),
-                Ok(false) => self.hub.deny(connection, &[(name, asked)]),
+                Ok(false) => self.hub.ban_visitors(&name, asked, || vec![connection.clone()]),
                 // It has been logged.
                 Err(_) => {}
             }

@@ -66,7 +66,12 @@ impl Revocations {
 
     /// Answers about `subject` that were asked for before this are stale.
     pub(crate) fn revoke(&self, subject: Subject<'_>) {
-        let Moment(moment) = self.now();
+        self.overrule(subject, self.now());
+    }
+
+    /// Answers about `subject` that were asked for before `moment` are stale: the one that was
+    /// asked for then is a no.
+    pub(super) fn overrule(&self, subject: Subject<'_>, Moment(moment): Moment) {
         self.place(subject).fetch_max(moment, Ordering::SeqCst);
     }
 

@@ -141,7 +141,7 @@ impl Hub {
     /// Takes a connection out of groups that the policy, asked at these moments, has not allowed,
     /// and tells the client so; nothing of these groups comes after that. Where the policy was
     /// asked later and has allowed a group the connection stays.
-    pub(crate) fn deny(&self, connection: &Arc<Connection>, names: &[(GroupName, Moment)]) {
+    pub(super) fn deny(&self, connection: &Arc<Connection>, names: &[(GroupName, Moment)]) {
         let mut wakes = Wakes::default();
         let mut subscriptions = connection.subscriptions.lock();
         let mut denied = Vec::new();

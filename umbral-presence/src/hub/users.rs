@@ -69,13 +69,31 @@ impl Hub {
     }
 
     /// Takes a user out of groups at once, with every connection, since the policy, asked at
-    /// these moments, has not allowed them. Where it was asked later and did the user stays.
+    /// these moments, has not allowed them. Where it was asked later and did the user stays; a yes
+    /// that it was asked for earlier lets nobody in any more.
     pub(crate) fn ban(&self, user: &UserId, names: &[(GroupName, Moment)]) {
+        // First, so that whoever comes in with such a yes is either seen by this or sees it.
+        for (_, asked) in names {
+            self.revocations.overrule(Subject::User(user), *asked);
+        }
         for connection in self.connections_of(user) {
             self.deny(&connection, names);
         }
         for (name, asked) in names {
             self.evict(user, name, *asked);
+        }
+    }
+
+    /// Takes anonymous connections out of a group at once, likewise: those that `find` gives.
+    pub(crate) fn ban_visitors(
+        &self,
+        name: &GroupName,
+        asked: Moment,
+        find: impl FnOnce() -> Vec<Arc<Connection>>,
+    ) {
+        self.revocations.overrule(Subject::Group(name), asked);
+        for connection in find() {
+            self.deny(&connection, &[(name.clone(), asked)]);
         }
     }
 
