@@ -10,10 +10,11 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
+use axum::body::Body;
+use http::{Request, StatusCode, Version};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tests::{Chunks, Client, EVENT_STREAM, Kind, Server, USER_HEADER, eventually};
+use tests::{Chunks, Client, EVENT_STREAM, Kind, Server, USER_HEADER, call, eventually};
 use tokio::time::sleep;
 use umbral_presence::{Limits, MessageContext, MessageHandler, PresenceSpec};
 
@@ -176,6 +177,58 @@ async fn a_page_of_another_origin_is_warned_of_once_with_the_cure() {
     assert_eq!(lines.len(), 1, "{lines:#?}");
     for part in ["backend.logged:3000", "`allowed_origins`"] {
         assert!(lines[0].contains(part), "{}", lines[0]);
+    }
+}
+
+#[tokio::test]
+async fn the_host_of_a_refused_request_is_told_over_http_2_as_well() {
+    let log = &*LOG;
+    let plugin = Server::plugin().allowed_hosts(["served.logged"]);
+    let realtime = plugin.build().expect("a plugin that can be built");
+    for (host, part) in [("served.logged", "https://page.logged"), ("other.logged", "another host")]
+    {
+        let request = Request::get(format!("https://{host}/realtime/sse"));
+        let request = request.version(Version::HTTP_2).header("origin", "https://page.logged");
+        let answer = call(&realtime, request.body(Body::empty()).expect("a request")).await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        let lines = log.lines(&["WARN", part, host]);
+        assert_eq!(lines.len(), 1, "{host}: {}", log.text());
+    }
+}
+
+#[tokio::test]
+async fn nobody_fills_the_log_by_what_makes_the_application_fail() {
+    let log = &*LOG;
+    let plugin = Server::plugin()
+        .with_presence(PresenceSpec::prefixes(["room:"]).resolver(|_| panic!("flood")))
+        .identity_resolver(|parts| async move {
+            let user = parts.headers.get(USER_HEADER)?.to_str().ok()?.to_owned();
+            Some(if user == "flood-nobody" { "\n".to_owned() } else { user })
+        })
+        .group_policy_fn(|_, group| if group == "flood" { panic!("flood") } else { true })
+        .limits(Limits { opens_per_user: 1000, ..Limits::default() });
+    let realtime = plugin.build().expect("a plugin that can be built");
+    for (user, groups, status) in [
+        ("flood-nobody", "", StatusCode::INTERNAL_SERVER_ERROR),
+        ("flood-somebody", "flood", StatusCode::INTERNAL_SERVER_ERROR),
+        ("flood-somebody", "room:flood", StatusCode::OK),
+    ] {
+        for _ in 0..50 {
+            let request = Request::get(format!("/realtime/sse?groups={groups}"));
+            let request = request.header(EVENT_STREAM.0, EVENT_STREAM.1).header(USER_HEADER, user);
+            let answer = call(&realtime, request.body(Body::empty()).expect("a request")).await;
+            assert_eq!(answer.status(), status);
+        }
+    }
+    for parts in [
+        &["the identity resolver gave no usable answer", "times=1"][..],
+        &["the policy gave no answer", "user=flood-somebody", "group=flood", "times=1"],
+        &["a member is not shown", "user=flood-somebody", "group=room:flood", "times=1"],
+    ] {
+        // One more where the machine stood still for so long.
+        let lines = log.lines(&[&["ERROR"], &parts[..parts.len() - 1]].concat());
+        assert!((1..=3).contains(&lines.len()), "{parts:?}: {lines:#?}");
+        log.has(parts).await;
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use crate::journal::Reached;
+use crate::journal::{Failures, Reached};
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -31,6 +31,7 @@ pub(crate) struct Counters {
     pub(crate) missed: Counter,
     pub(crate) lost: Counter,
     pub(crate) reached: Reached,
+    pub(crate) failed: Failures,
 }
 
 /// What has happened since [`build`](crate::RealtimePlugin::build), as

@@ -8,48 +8,45 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::{
-    connection::Connection, frame::Transport, group::GroupName, hub::now, sync::Mutex, user::UserId,
+    ask::Unanswered, connection::Connection, frame::Transport, group::GroupName, hub::now,
+    spec::declared::Place, sync::Mutex, user::UserId,
 };
 
 /// A limit is told of once in this time.
 const ONCE_IN: Duration = Duration::from_secs(60);
 
-/// So many origins are told of; a client can make up as many as it likes.
+/// A failure of the application's code is told of once in this time, by its kind: whoever knows
+/// what makes it fail can have it fail as often as requests are let in.
+const FAILURE_ONCE_IN: Duration = Duration::from_secs(10);
+
+/// So many origins are told of, and so many hosts; a client can make up as many as it likes.
 const MOST_STRANGERS: usize = 100;
 
 /// What is told of a header that a client has written.
 const MOST_BYTES: usize = 200;
 
-/// The limits that have been reached, by their names in [`Limits`](crate::Limits).
+/// What is told of seldom, by its name.
 #[derive(Debug, Default)]
-pub(crate) struct Reached(Mutex<HashMap<&'static str, Times>>);
+struct Seldom(Mutex<HashMap<&'static str, Times>>);
 
 #[derive(Debug)]
 struct Times {
     told: Option<Instant>,
-    /// How often it has been reached since.
+    /// How often it has happened since.
     since: u64,
 }
 
-impl Reached {
-    /// Tells that a limit has been reached, by this user where it is one's own.
-    pub(crate) fn note(&self, limit: &'static str, value: usize, user: Option<&UserId>) {
-        if let Some(times) = self.count(limit) {
-            let user = user.map(tracing::field::display);
-            warn!(value, times, user, "the limit `{limit}` is reached");
-        }
-    }
-
-    /// How often it has been reached, where that is to be told.
-    fn count(&self, limit: &'static str) -> Option<u64> {
+impl Seldom {
+    /// How often it has happened, where that is to be told.
+    fn count(&self, what: &'static str, once_in: Duration) -> Option<u64> {
         let now = now();
-        let mut limits = self.0.lock();
-        let times = limits.entry(limit).or_insert(Times { told: None, since: 0 });
+        let mut known = self.0.lock();
+        let times = known.entry(what).or_insert(Times { told: None, since: 0 });
         times.since += 1;
-        let is_due = times.told.is_none_or(|told| now.duration_since(told) >= ONCE_IN);
+        let is_due = times.told.is_none_or(|told| now.duration_since(told) >= once_in);
         is_due.then(|| {
             times.told = Some(now);
             std::mem::take(&mut times.since)
@@ -57,20 +54,84 @@ impl Reached {
     }
 }
 
-/// The origins whose pages have been refused.
+/// The limits that have been reached, by their names in [`Limits`](crate::Limits).
 #[derive(Debug, Default)]
-pub(crate) struct Strangers(Mutex<HashSet<Box<str>>>);
+pub(crate) struct Reached(Seldom);
+
+impl Reached {
+    /// Tells that a limit has been reached, by this user where it is one's own.
+    pub(crate) fn note(&self, limit: &'static str, value: usize, user: Option<&UserId>) {
+        if let Some(times) = self.0.count(limit, ONCE_IN) {
+            let user = user.map(tracing::field::display);
+            warn!(value, times, user, "the limit `{limit}` is reached");
+        }
+    }
+}
+
+/// The application's code that has failed.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(Seldom);
+
+impl Failures {
+    pub(crate) fn policy(&self, user: Option<&UserId>, group: &GroupName, error: Unanswered) {
+        if let Some(times) = self.0.count("policy", FAILURE_ONCE_IN) {
+            error!(user = %Who(user), %group, %error, times, "the policy gave no answer");
+        }
+    }
+
+    pub(crate) fn identity(&self, error: &impl fmt::Display) {
+        if let Some(times) = self.0.count("identity", FAILURE_ONCE_IN) {
+            error!(%error, times, "the identity resolver gave no usable answer");
+        }
+    }
+
+    /// A resolver has failed for a user, in this group where it was asked for one.
+    pub(crate) fn member(
+        &self,
+        user: &UserId,
+        group: Option<&GroupName>,
+        spec: Place,
+        error: &impl fmt::Display,
+    ) {
+        if let Some(times) = self.0.count("member", FAILURE_ONCE_IN) {
+            let group = group.map(tracing::field::display);
+            error!(%user, group, %spec, %error, times, "a member is not shown");
+        }
+    }
+
+    pub(crate) fn handler(&self, user: Option<&UserId>) {
+        if let Some(times) = self.0.count("handler", FAILURE_ONCE_IN) {
+            error!(user = %Who(user), times, "the message handler panicked");
+        }
+    }
+}
+
+/// The origins whose pages have been refused, and the hosts that have.
+#[derive(Debug, Default)]
+pub(crate) struct Strangers {
+    origins: Few,
+    hosts: Few,
+}
+
+/// No more of them than are told of.
+#[derive(Debug, Default)]
+struct Few(Mutex<HashSet<String>>);
+
+impl Few {
+    /// How many there are with this one, unless it has been told of or there are too many.
+    fn add(&self, what: &str) -> Option<usize> {
+        let mut known = self.0.lock();
+        let is_new = known.len() < MOST_STRANGERS && known.insert(what.to_owned());
+        is_new.then_some(known.len())
+    }
+}
 
 impl Strangers {
     /// Tells that a page of another origin was refused, once for each origin.
     pub(crate) fn refused(&self, origin: Option<&[u8]>, host: Option<&[u8]>) {
         let origin = shown(origin);
-        let strangers = {
-            let mut strangers = self.0.lock();
-            if strangers.len() >= MOST_STRANGERS || !strangers.insert(origin.as_str().into()) {
-                return;
-            }
-            strangers.len()
+        let Some(count) = self.origins.add(&origin) else {
+            return;
         };
         warn!(
             origin,
@@ -78,7 +139,7 @@ impl Strangers {
             "a page of another origin may not connect; if it is yours, name it by \
              `allowed_origins`, or have the proxy leave `Host` as it is"
         );
-        if strangers == MOST_STRANGERS {
+        if count == MOST_STRANGERS {
             warn!("so many origins have been refused that no more of them will be told of");
         }
     }
@@ -86,12 +147,12 @@ impl Strangers {
     /// Tells that the server does not go by a host, once for each.
     pub(crate) fn misdirected(&self, host: Option<&[u8]>) {
         let host = shown(host);
-        let is_new = {
-            let mut strangers = self.0.lock();
-            strangers.len() < MOST_STRANGERS && strangers.insert(format!("host {host}").into())
+        let Some(count) = self.hosts.add(&host) else {
+            return;
         };
-        if is_new {
-            warn!(host, "a request to another host is refused; `allowed_hosts` can name it");
+        warn!(host, "a request to another host is refused; `allowed_hosts` can name it");
+        if count == MOST_STRANGERS {
+            warn!("so many hosts have been refused that no more of them will be told of");
         }
     }
 }
@@ -155,35 +216,47 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_is_told_of_once_a_minute_with_how_often_it_was_reached() {
-        let reached = Reached::default();
-        assert_eq!(reached.count("connections"), Some(1));
+        let Reached(reached) = Reached::default();
+        let count = |limit| reached.count(limit, ONCE_IN);
+        assert_eq!(count("connections"), Some(1));
         for _ in 0..1000 {
-            assert_eq!(reached.count("connections"), None);
+            assert_eq!(count("connections"), None);
         }
-        assert_eq!(reached.count("anonymous"), Some(1));
+        assert_eq!(count("anonymous"), Some(1));
         tokio::time::advance(Duration::from_secs(59)).await;
-        assert_eq!(reached.count("connections"), None);
+        assert_eq!(count("connections"), None);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(reached.count("connections"), Some(1002));
-        assert_eq!(reached.count("connections"), None);
+        assert_eq!(count("connections"), Some(1002));
+        assert_eq!(count("connections"), None);
     }
 
     #[test]
     fn an_origin_is_told_of_once_and_no_client_fills_the_memory() {
         let strangers = Strangers::default();
-        let known = || strangers.0.lock().len();
+        let known = || strangers.origins.0.lock().len();
         for _ in 0..10 {
             strangers.refused(Some(b"https://evil.example"), Some(b"example.com"));
         }
         assert_eq!(known(), 1);
+        assert_eq!(strangers.hosts.add("example.com"), Some(1));
         for n in 0..10_000 {
             let origin = format!("https://{n}.example{}", "x".repeat(10_000));
             strangers.refused(Some(origin.as_bytes()), None);
             strangers.misdirected(Some(origin.as_bytes()));
         }
         assert_eq!(known(), MOST_STRANGERS);
-        let bytes: usize = strangers.0.lock().iter().map(|origin| origin.len()).sum();
+        assert_eq!(strangers.hosts.0.lock().len(), MOST_STRANGERS);
+        let bytes: usize = strangers.origins.0.lock().iter().map(String::len).sum();
         assert!(bytes <= MOST_STRANGERS * (4 * MOST_BYTES + 5), "{bytes}");
+    }
+
+    #[test]
+    fn origins_that_somebody_makes_up_do_not_hide_a_host_that_is_refused() {
+        let strangers = Strangers::default();
+        for n in 0..10_000 {
+            strangers.refused(Some(format!("https://{n}.example").as_bytes()), None);
+        }
+        assert_eq!(strangers.hosts.add("example.com"), Some(1));
     }
 
     #[test]

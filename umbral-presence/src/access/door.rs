@@ -207,11 +207,13 @@ impl Door {
         Ok((allowed, denied))
     }
 
-    /// The signed-in user of a request.
+    /// The signed-in user of a request. That there is no usable answer is logged.
     pub(crate) async fn identify(&self, parts: &Parts) -> Result<Option<UserId>, IdentityError> {
         let timeout = self.hub.limits.policy_timeout;
-        let id = ask(timeout, || self.identity.resolve(parts)).await?;
-        Ok(id.map(UserId::new).transpose()?)
+        let answer = ask(timeout, || self.identity.resolve(parts)).await;
+        let user = answer.map_err(IdentityError::from);
+        let user = user.and_then(|id| Ok(id.map(UserId::new).transpose()?));
+        user.inspect_err(|error| self.hub.counters().failed.identity(error))
     }
 
     /// Whether the policy lets this user join a group.
@@ -220,10 +222,10 @@ impl Door {
         user: Option<&UserId>,
         group: &GroupName,
     ) -> Result<bool, Unanswered> {
-        let user = user.map(UserId::as_str);
-        let question = || self.policy.can_join(user, group.as_str());
+        let id = user.map(UserId::as_str);
+        let question = || self.policy.can_join(id, group.as_str());
         let answer = ask(self.hub.limits.policy_timeout, question).await;
-        answer.inspect_err(|error| tracing::error!(%group, %error, "the policy gave no answer"))
+        answer.inspect_err(|error| self.hub.counters().failed.policy(user, group, *error))
     }
 
     /// Whether the policy lets this user send to a group; asks again where rights have been
@@ -237,9 +239,9 @@ impl Door {
         for _ in 0..MOST_QUESTIONS {
             let asked = hub.revocations.now();
             let question = || self.policy.can_send(id, group.as_str());
-            let answer = ask(hub.limits.policy_timeout, question).await.inspect_err(|error| {
-                tracing::error!(%group, %error, "the policy gave no answer");
-            })?;
+            let answer = ask(hub.limits.policy_timeout, question).await;
+            let answer =
+                answer.inspect_err(|error| hub.counters().failed.policy(user, group, *error))?;
             if let Ok(()) = hub.revocations.check(user, [group], asked) {
                 return Ok(answer);
             }

@@ -88,8 +88,12 @@ impl Gate {
     pub(crate) fn admit(&self, parts: &Parts) -> Result<(), Foreign> {
         let Parts { headers, uri, .. } = parts;
         let host = host(headers, uri);
+        let named = || {
+            let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
+            headers.get(header::HOST).map(HeaderValue::as_bytes).or(authority)
+        };
         if !self.hosts.is_empty() && !host.as_ref().is_some_and(|host| self.goes_by(host)) {
-            self.strangers.misdirected(headers.get(header::HOST).map(HeaderValue::as_bytes));
+            self.strangers.misdirected(named());
             return Err(Foreign::Host);
         }
         let origin = headers.get(header::ORIGIN);
@@ -107,7 +111,7 @@ impl Gate {
             return Ok(());
         }
         let page = origin.or_else(|| headers.get(header::REFERER)).map(HeaderValue::as_bytes);
-        self.strangers.refused(page, headers.get(header::HOST).map(HeaderValue::as_bytes));
+        self.strangers.refused(page, named());
         Err(Foreign::Origin)
     }
 

@@ -292,10 +292,9 @@ impl Door {
         let Some(request) = &connection.request else {
             return;
         };
-        match self.is_of(&connection, &request.0).await {
-            Ok(true) => {}
-            Ok(false) => self.hub.expel(&connection, End::IdentityChanged),
-            Err(error) => tracing::error!(%error, "an identity could not be asked for again"),
+        // That there is no answer has been logged.
+        if let Ok(false) = self.is_of(&connection, &request.0).await {
+            self.hub.expel(&connection, End::IdentityChanged);
         }
     }
 }

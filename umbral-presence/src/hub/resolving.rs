@@ -173,8 +173,7 @@ impl Hub {
         match spec.resolver.resolve(user, self.limits.payload_bytes) {
             Ok(payload) => Some(Answer { payload, asked }),
             Err(error) => {
-                let spec = spec.place();
-                tracing::error!(%user, %group, %spec, %error, "a member is not shown");
+                self.counters().failed.member(user, Some(group), spec.place(), &error);
                 None
             }
         }
@@ -376,7 +375,7 @@ async fn call(
     let encode = |(user, payload)| match encode(&payload, most) {
         Ok(payload) => Some((user, payload)),
         Err(error) => {
-            tracing::error!(%user, spec = %spec.place(), %error, "a member is not shown");
+            hub.counters().failed.member(&user, None, spec.place(), &error);
             None
         }
     };

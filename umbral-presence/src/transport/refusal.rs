@@ -88,8 +88,8 @@ impl Refusal {
         Self::new(StatusCode::NOT_ACCEPTABLE, "no_event_stream", message)
     }
 
+    /// The identity resolver gave no usable answer; it has been logged.
     fn identity(error: &IdentityError) -> Self {
-        tracing::error!(%error, "the identity resolver gave no usable answer");
         match error {
             IdentityError::Unanswered(Unanswered::TimedOut) => Self::busy("identity"),
             IdentityError::Unanswered(Unanswered::Panicked) | IdentityError::Invalid(_) => {

@@ -108,7 +108,7 @@ async fn handle(site: Arc<Site>, connection: Arc<Connection>, text: Box<str>) {
     let context = MessageContext::new(site.door.clone(), connection);
     let handled = ask(Duration::MAX, || handler.on_message(&context, &text)).await;
     if handled.is_err() {
-        tracing::error!(user = ?context.user_id(), "the message handler panicked");
+        site.door.hub.counters().failed.handler(context.user_id());
     }
 }
 
