@@ -157,3 +157,14 @@ async fn where_there_is_no_answer_everything_stays_as_it_is() {
         assert_eq!(groups(&realtime).await, ["room:2"], "{session:?} {answer:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_loses_the_right_while_a_long_grace_runs_leaves_within_the_interval() {
+    let (application, realtime) = application();
+    drop(Chunks::open(&realtime, "7", "groups=room:1,room:2").await);
+    sleep(2 * ROUND).await;
+    assert_eq!(groups(&realtime).await, ["room:1", "room:2"], "a grace of ten minutes");
+    application.says(Session::User("7"), Answer::No);
+    sleep(ROUND).await;
+    assert_eq!(groups(&realtime).await, ["room:2"]);
+}

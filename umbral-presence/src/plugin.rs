@@ -221,6 +221,8 @@ impl RealtimePlugin {
     /// right to a group gets `@denied`, and its user leaves. Where no answer comes nothing
     /// changes, and an error is logged.
     ///
+    /// A user who is in a group by a grace alone is asked about likewise.
+    ///
     /// The policy is asked once for a user, however many connections the user has, and about a
     /// user's groups at once, up to eight. A user whose answers do not come holds up nobody else.
     /// Up to 256 users are asked about at once; where that is not enough, so that questions are

@@ -10,7 +10,7 @@
 //! another party's answers, unless [`AT_ONCE`] parties are being asked about.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, hash_map::Entry},
     panic::AssertUnwindSafe,
     sync::{Arc, Weak},
     time::Duration,
@@ -19,8 +19,13 @@ use std::{
 use futures_util::{FutureExt, StreamExt, future::join, stream};
 use http::{HeaderName, request::Parts};
 use parking_lot::Mutex;
-use tokio::{runtime::Handle, sync::mpsc, task::JoinSet, time::Instant};
-use tokio_util::time::DelayQueue;
+use tokio::{
+    runtime::Handle,
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tokio_util::time::{DelayQueue, delay_queue::Key};
 
 use super::{
     door::Door,
@@ -30,7 +35,7 @@ use crate::{
     ask::Unanswered,
     connection::{Connection, ConnectionId, Request},
     group::GroupName,
-    hub::{Moment, Subject},
+    hub::{Hub, Moment, Subject},
     outbox::End,
     user::UserId,
 };
@@ -43,6 +48,9 @@ const OF_ONE_PARTY: usize = 8;
 
 /// How many questions about one group are under way at once, at most.
 const OF_ONE_GROUP: usize = 64;
+
+/// How often those who are gone are forgotten.
+const FORGET: Duration = Duration::from_secs(60);
 
 /// Nothing is asked again less often.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -77,6 +85,13 @@ enum Party {
 impl Party {
     fn of(connection: &Connection) -> Self {
         connection.user.clone().map_or(Self::Visitor(connection.id), Self::User)
+    }
+
+    fn is_in(&self, hub: &Hub) -> bool {
+        match self {
+            Self::User(user) => hub.knows(user),
+            Self::Visitor(id) => hub.connection(*id).is_some(),
+        }
     }
 }
 
@@ -117,46 +132,100 @@ impl Recheck {
     }
 }
 
+/// The parties that are asked about, of which some wait and the others are being asked about.
+#[derive(Default)]
+struct Parties {
+    due: DelayQueue<Party>,
+    /// Where each stands in the queue, unless it is being asked about.
+    places: HashMap<Party, Option<Key>>,
+}
+
+impl Parties {
+    /// Takes one in that is not there, at a random time, so that those who come together are not
+    /// asked about together.
+    fn arrive(&mut self, party: Party, every: Duration) {
+        if let Entry::Vacant(place) = self.places.entry(party) {
+            let key = self.due.insert(place.key().clone(), part_of(every));
+            place.insert(Some(key));
+        }
+    }
+
+    /// The next one that is to be asked about, and since when it is.
+    async fn next(&mut self) -> Option<(Party, Instant)> {
+        let expired = self.due.next().await?;
+        let deadline = expired.deadline();
+        let party = expired.into_inner();
+        self.places.insert(party.clone(), None);
+        Some((party, deadline))
+    }
+
+    /// Has one that has been asked about wait once more.
+    fn again(&mut self, party: Party, at: Instant) {
+        let key = self.due.insert_at(party.clone(), at);
+        self.places.insert(party, Some(key));
+    }
+
+    /// Forgets those who wait and are gone: with a long interval there may be far more of them
+    /// than there are connections.
+    fn forget(&mut self, is_there: impl Fn(&Party) -> bool) {
+        let due = &mut self.due;
+        self.places.retain(|party, key| {
+            let gone = key.take_if(|_| !is_there(party));
+            if let Some(key) = &gone {
+                due.remove(key);
+            }
+            gone.is_none()
+        });
+        self.places.shrink_to(2 * self.places.len());
+        self.due.compact();
+    }
+}
+
 /// Ends when the application is gone, and the sending half with it.
 async fn run(mut arrivals: mpsc::UnboundedReceiver<Party>, door: Weak<Door>, every: Duration) {
-    let mut parties = HashSet::new();
-    let (mut due, mut asking) = (DelayQueue::new(), JoinSet::new());
+    let (mut parties, mut asking) = (Parties::default(), JoinSet::new());
+    let mut forgetting = interval(FORGET);
+    forgetting.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut said = None;
     loop {
         tokio::select! {
             party = arrivals.recv() => match party {
-                // At a random time, so that those who come together are not asked about together.
-                Some(party) => if parties.insert(party.clone()) {
-                    due.insert(party, part_of(every));
-                },
+                Some(party) => parties.arrive(party, every),
                 None => return,
             },
-            Some(party) = due.next(), if asking.len() < AT_ONCE => {
-                let (deadline, now) = (party.deadline(), Instant::now());
+            _ = forgetting.tick() => {
+                let Some(door) = door.upgrade() else {
+                    return;
+                };
+                parties.forget(|party| party.is_in(&door.hub));
+            }
+            Some((party, deadline)) = parties.next(), if asking.len() < AT_ONCE => {
+                let now = Instant::now();
                 let late = now.saturating_duration_since(deadline);
                 let is_said = said.is_some_and(|said| now.duration_since(said) < every);
                 if late > (every / TOLERANCE.0).max(TOLERANCE.1) && !is_said {
                     said = Some(now);
                     tracing::warn!(
-                        ?late, ?every, connected = parties.len(),
+                        ?late, ?every, connected = parties.places.len(),
                         "`recheck_every` does not keep up: the identity resolver and the policy \
                          answer too slowly for so many users; choose a longer interval"
                     );
                 }
-                let (party, door) = (party.into_inner(), door.clone());
+                let door = door.clone();
                 // Tasks of their own, so that an application that computes holds up nobody either.
                 asking.spawn(async move {
-                    let asked = AssertUnwindSafe(recheck(&door, &party)).catch_unwind().await;
-                    (party, deadline, asked.unwrap_or(true))
+                    let _ = AssertUnwindSafe(recheck(&door, &party)).catch_unwind().await;
+                    (party, deadline)
                 });
             }
             Some(asked) = asking.join_next(), if !asking.is_empty() => {
-                let (party, deadline, is_there) =
-                    asked.expect("nothing aborts it, and a panic is caught");
-                if is_there {
-                    due.insert_at(party, (deadline + every).max(Instant::now()));
+                let (party, deadline) = asked.expect("nothing aborts it, and a panic is caught");
+                // Looked at here, so that whoever comes meanwhile is either seen now or arrives
+                // later.
+                if door.upgrade().is_some_and(|door| party.is_in(&door.hub)) {
+                    parties.again(party, (deadline + every).max(Instant::now()));
                 } else {
-                    parties.remove(&party);
+                    parties.places.remove(&party);
                 }
             }
         }
@@ -169,11 +238,11 @@ fn part_of(time: Duration) -> Duration {
     time.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
-/// Asks about one party; says whether it is still there. Where there is no answer everything
-/// stays as it is, until the next time: an outage of a database is not to send everybody away.
-async fn recheck(door: &Weak<Door>, party: &Party) -> bool {
+/// Asks about one party. Where there is no answer everything stays as it is, until the next time:
+/// an outage of a database is not to send everybody away.
+async fn recheck(door: &Weak<Door>, party: &Party) {
     let Some(door) = door.upgrade() else {
-        return false;
+        return;
     };
     let hub = &door.hub;
     match party {
@@ -183,15 +252,13 @@ async fn recheck(door: &Weak<Door>, party: &Party) -> bool {
             let identities = stream::iter(identities).buffer_unordered(OF_ONE_PARTY).collect();
             let groups = door.recheck_groups(user, IfUnanswered::Keep);
             let ((), ()) = join(identities, groups).await;
-            !hub.connections_of(user).is_empty()
         }
         Party::Visitor(id) => {
             let Some(connection) = hub.connection(*id) else {
-                return false;
+                return;
             };
             join(door.recheck_identity(connection.clone()), door.recheck_visitor(&connection))
                 .await;
-            hub.connection(*id).is_some()
         }
     }
 }
@@ -296,5 +363,31 @@ impl Door {
         if let Ok(false) = self.is_of(&connection, &request.0).await {
             self.hub.expel(&connection, End::IdentityChanged);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_are_gone_are_forgotten_long_before_they_are_due() {
+        let hour = Duration::from_secs(3600);
+        let mut parties = Parties::default();
+        let visitor = |n| Party::Visitor(ConnectionId::of(n));
+        for n in 0..10_000 {
+            parties.arrive(visitor(n), hour);
+        }
+        parties.forget(|party| *party == visitor(7));
+        assert_eq!((parties.due.len(), parties.places.len()), (1, 1));
+        assert!(parties.due.capacity() < 100 && parties.places.capacity() < 100);
+        // One that is being asked about waits for that.
+        let (party, _) = parties.next().await.expect("one that waits");
+        assert_eq!(party, visitor(7));
+        parties.arrive(visitor(7), hour);
+        parties.forget(|_| false);
+        assert_eq!((parties.due.len(), parties.places.len()), (0, 1));
+        parties.again(party, Instant::now());
+        assert_eq!(parties.next().await.expect("one that waits").0, visitor(7));
     }
 }

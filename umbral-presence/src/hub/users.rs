@@ -35,6 +35,11 @@ impl Hub {
         self.users.get(user).map_or_else(Vec::new, |entry| entry.connections.clone())
     }
 
+    /// Whether a user is connected, or has a seat by a grace.
+    pub(crate) fn knows(&self, user: &UserId) -> bool {
+        self.users.contains_key(user)
+    }
+
     /// The groups where a user has a seat, a grace included.
     pub(super) fn seats_of(&self, user: &UserId) -> HashSet<GroupName> {
         self.users.get(user).map(|entry| entry.groups.keys().cloned().collect()).unwrap_or_default()
