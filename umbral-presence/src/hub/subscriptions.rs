@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use serde_json::json;
 
-use super::{Hub, Moment, Outdated, now};
+use super::{Hub, Moment, Outdated, now, users::Held};
 use crate::{
     connection::{Connection, Subscription, Subscriptions},
     group::GroupName,
@@ -264,9 +264,13 @@ impl Hub {
         let (cell, ()) = self.group(&name, spec.as_ref(), wakes, |group, _| {
             let seated = group.subscribe(connection, now());
             if let (Some(user), Some(seated)) = (&connection.user, seated) {
-                if seated != Seated::Already {
-                    let mut entry = self.users.entry(user.clone()).or_default();
-                    entry.groups.insert(name.clone(), allowed);
+                match seated {
+                    Seated::New | Seated::Back => {
+                        let mut entry = self.users.entry(user.clone()).or_default();
+                        entry.groups.insert(name.clone(), Held::new(allowed));
+                    }
+                    Seated::Returned => self.return_from_grace(user, &name),
+                    Seated::Already => {}
                 }
                 // Now that the seat can be found, for a refresh that is under way.
                 let is_outdated =
@@ -295,20 +299,22 @@ impl Hub {
         // Who goes elsewhere because this server is going down has not left.
         let stays_until = self.drain_until.get().map(|until| *until + LINGER);
         let vacated = group.unsubscribe(connection, goodbye, stays_until, now());
-        let mut grace = None;
+        let mut too_many = None;
         if let Some(user) = &connection.user {
             if vacated {
                 self.unseat(user, &group.name);
-            } else if !goodbye {
-                // A grace may hold the seat now.
+            } else {
+                // A grace may hold the seat: this connection's, or that of one before it, behind
+                // which a goodbye comes.
                 self.note_allowed(user, &group.name, from.allowed);
-                grace = group.roster.grace_of(user).map(|until| (user, until));
+                let until = group.roster.grace_of(user);
+                too_many = until.and_then(|until| self.begin_grace(user, &group.name, until));
             }
         }
         let name = group.name.clone();
         self.settle(&from.cell, group, wakes);
-        if let Some((user, until)) = grace {
-            self.begin_grace(user, &name, until, wakes);
+        if let (Some(user), Some(grace)) = (&connection.user, too_many) {
+            self.end_grace(user, &grace, wakes);
         }
         journal::left(connection, &name, goodbye);
     }

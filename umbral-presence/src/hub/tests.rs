@@ -293,3 +293,66 @@ async fn of_many_graces_the_oldest_end_at_once() {
     sleep(LONG).await;
     assert_eq!((hub.group_count(), hub.user_count()), (0, 0));
 }
+
+/// A hub with short and long graces, of which a user may have three.
+fn hub_of_three_graces() -> Arc<Hub> {
+    let long = PresenceSpec::prefixes(["long:"]).grace(Duration::from_mins(10));
+    let (matcher, _) = Matcher::new(vec![PresenceSpec::prefixes(["room:"]), long]);
+    let limits = Limits { graces_per_user: 3, ..Limits::default() };
+    Hub::new(matcher, limits, ResolveContext::default())
+}
+
+fn named(name: &str) -> GroupName {
+    GroupName::new(name).expect("a name")
+}
+
+/// A session of the user in a group.
+fn enter_at(hub: &Arc<Hub>, name: &str) -> Session {
+    let session = enter_as(hub, "7");
+    join(hub, &session, named(name));
+    session
+}
+
+#[tokio::test(start_paused = true)]
+async fn graces_that_have_ended_take_no_other_s_place() {
+    let hub = hub_of_three_graces();
+    let user = UserId::new("7").expect("an id");
+    drop(enter_at(&hub, "long:1"));
+    for n in 0..3 {
+        drop(enter_at(&hub, &format!("room:{n}")));
+    }
+    assert!(!hub.contains(&named("long:1"), &user), "the fourth takes the place of the first");
+    drop(enter_at(&hub, "long:1"));
+    sleep(LONG).await;
+    // Short ones begin and are over behind it, or end because the user is back or goes.
+    for n in 0..3 {
+        drop(enter_at(&hub, &format!("room:{n}")));
+        sleep(LONG).await;
+    }
+    for _ in 0..5 {
+        let _other = (enter_at(&hub, "room:1"), enter_at(&hub, "room:1"));
+        drop(enter_at(&hub, "room:1"));
+    }
+    for _ in 0..5 {
+        let back = enter_at(&hub, "room:1");
+        hub.unsubscribe(back.connection(), &[named("room:1")]);
+    }
+    assert!(hub.contains(&named("long:1"), &user));
+    sleep(Duration::from_mins(11)).await;
+    assert_eq!((hub.group_count(), hub.user_count()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grace_that_outlasts_a_goodbye_counts_as_well() {
+    let hub = hub_of_three_graces();
+    let user = UserId::new("7").expect("an id");
+    let stays = enter_as(&hub, "7");
+    for n in 0..10 {
+        let name = named(&format!("long:{n}"));
+        let breaks_off = enter_at(&hub, name.as_str());
+        join(&hub, &stays, name.clone());
+        drop(breaks_off);
+        hub.unsubscribe(stays.connection(), &[name]);
+    }
+    assert_eq!(hub.groups_of(&user).len(), 3);
+}

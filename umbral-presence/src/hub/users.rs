@@ -1,30 +1,45 @@
 //! What is known of a user across groups and connections, and sending one away.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet},
+    num::NonZeroU64,
     sync::Arc,
     time::Instant,
 };
 
 use dashmap::Entry;
 
-use super::{Hub, Moment, Subject, now};
+use super::{Hub, Moment, Subject};
 use crate::{connection::Connection, group::GroupName, outbox::End, user::UserId, wakes::Wakes};
 
 /// Where one user is.
 #[derive(Debug, Default)]
 pub(super) struct User {
     pub(super) connections: Vec<Arc<Connection>>,
-    /// Groups where the user has a seat, a grace included, and when the policy last allowed them
-    /// to a connection that has broken off.
-    pub(super) groups: HashMap<GroupName, Moment>,
-    /// The graces, in the order in which they began; some of them may have ended since.
-    graces: VecDeque<Grace>,
+    /// Groups where the user has a seat, a grace included.
+    pub(super) groups: HashMap<GroupName, Held>,
+    /// The graces, in the order in which they began.
+    graces: BTreeMap<NonZeroU64, Grace>,
 }
 
-/// A group where a user stayed without a connection, until then.
+/// A group where a user has a seat.
 #[derive(Debug)]
-struct Grace {
+pub(super) struct Held {
+    /// When the policy last allowed it to a connection that has broken off.
+    allowed: Moment,
+    /// The number of the grace by which alone the user is there.
+    grace: Option<NonZeroU64>,
+}
+
+impl Held {
+    pub(super) fn new(allowed: Moment) -> Self {
+        Self { allowed, grace: None }
+    }
+}
+
+/// A group where a user stays without a connection, until then.
+#[derive(Debug)]
+pub(super) struct Grace {
     group: GroupName,
     until: Instant,
 }
@@ -131,9 +146,9 @@ impl Hub {
     /// What the policy has allowed at `asked` holds for the seat too, if there is one.
     pub(super) fn note_allowed(&self, user: &UserId, name: &GroupName, asked: Moment) {
         if let Some(mut entry) = self.users.get_mut(user)
-            && let Some(allowed) = entry.groups.get_mut(name)
+            && let Some(held) = entry.groups.get_mut(name)
         {
-            *allowed = (*allowed).max(asked);
+            held.allowed = held.allowed.max(asked);
         }
     }
 
@@ -141,44 +156,50 @@ impl Hub {
     /// without a connection to the group leaves it now.
     fn evict(&self, user: &UserId, name: &GroupName, asked: Moment) {
         self.change(name, |group| {
-            let allowed = self.users.get(user).and_then(|e| e.groups.get(name).copied());
+            let allowed = self.users.get(user).and_then(|e| Some(e.groups.get(name)?.allowed));
             if allowed.is_none_or(|allowed| allowed < asked) && group.roster.evict(user) {
                 self.unseat(user, name);
             }
         });
     }
 
-    /// Notes that a user stays in a group by a grace, and ends the oldest one where there are too
-    /// many. No lock is held but the connection's.
+    /// Notes, under the group's lock, that a user stays there by a grace alone. Gives the oldest
+    /// grace where there are too many, which is to be [ended](Self::end_grace).
     pub(super) fn begin_grace(
         &self,
         user: &UserId,
         group: &GroupName,
         until: Instant,
-        wakes: &mut Wakes,
-    ) {
-        let now = now();
-        let oldest = {
-            let Some(mut entry) = self.users.get_mut(user) else {
-                return;
-            };
-            let graces = &mut entry.graces;
-            while graces.front().is_some_and(|grace| grace.until <= now) {
-                graces.pop_front();
-            }
-            graces.push_back(Grace { group: group.clone(), until });
-            let is_over = graces.len() > self.limits.graces_per_user;
-            is_over.then(|| graces.pop_front()).flatten()
-        };
-        if let Some(grace) = oldest {
-            let most = self.limits.graces_per_user;
-            self.counters().reached.note("graces_per_user", most, Some(user));
-            self.end_grace(user, &grace, wakes);
+    ) -> Option<Grace> {
+        let mut entry = self.users.get_mut(user)?;
+        let User { groups, graces, .. } = &mut *entry;
+        let last = graces.last_key_value().map(|(last, _)| last.saturating_add(1));
+        let number = last.unwrap_or(NonZeroU64::MIN);
+        groups.get_mut(group)?.grace = Some(number);
+        graces.insert(number, Grace { group: group.clone(), until });
+        if graces.len() <= self.limits.graces_per_user {
+            return None;
+        }
+        let (_, oldest) = graces.pop_first()?;
+        if let Some(held) = groups.get_mut(&oldest.group) {
+            held.grace = None;
+        }
+        Some(oldest)
+    }
+
+    /// Notes, under the group's lock, that a user has a connection there again.
+    pub(super) fn return_from_grace(&self, user: &UserId, group: &GroupName) {
+        if let Some(mut entry) = self.users.get_mut(user)
+            && let Some(number) = entry.groups.get_mut(group).and_then(|held| held.grace.take())
+        {
+            entry.graces.remove(&number);
         }
     }
 
-    /// Ends a grace, if it is still that one.
-    fn end_grace(&self, user: &UserId, grace: &Grace, wakes: &mut Wakes) {
+    /// Ends a grace of too many, if it is still that one. No lock is held but a connection's.
+    pub(super) fn end_grace(&self, user: &UserId, grace: &Grace, wakes: &mut Wakes) {
+        let most = self.limits.graces_per_user;
+        self.counters().reached.note("graces_per_user", most, Some(user));
         self.change_in(&grace.group, wakes, |group| {
             if group.roster.grace_of(user) == Some(grace.until) && group.roster.evict(user) {
                 self.unseat(user, &grace.group);
@@ -188,7 +209,9 @@ impl Hub {
 
     pub(super) fn unseat(&self, user: &UserId, group: &GroupName) {
         self.change_user(user, |entry| {
-            entry.groups.remove(group);
+            if let Some(number) = entry.groups.remove(group).and_then(|held| held.grace) {
+                entry.graces.remove(&number);
+            }
         });
     }
 

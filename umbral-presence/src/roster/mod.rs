@@ -98,6 +98,8 @@ pub(crate) enum Seated {
     New,
     /// The user had none, and is shown as before, since nobody has been told of the leave.
     Back,
+    /// The user had one by a grace alone, and has a connection again.
+    Returned,
     /// The user had one.
     Already,
 }
@@ -132,12 +134,13 @@ impl Roster {
     pub(crate) fn join(&mut self, connection: ConnectionId, user: &UserId) -> Seated {
         let new = !self.seats.contains_key(user);
         let seat = self.seats.entry(user.clone()).or_default();
+        let returned = !new && seat.connections.is_empty();
         if !seat.connections.contains(&connection) {
             seat.connections.push(connection);
         }
         if let Some(deadline) = seat.grace.take() {
             self.graces.remove(&(deadline, user.clone()));
-            self.cancelled += u64::from(seat.connections.len() == 1);
+            self.cancelled += u64::from(returned);
         }
         // Back before anybody was told: nothing has happened.
         let last = self.untold.users.get(user).and_then(|untold| untold.last.clone());
@@ -149,7 +152,11 @@ impl Roster {
             seat.member = Some(last);
             return Seated::Back;
         }
-        if new { Seated::New } else { Seated::Already }
+        match (new, returned) {
+            (true, _) => Seated::New,
+            (false, true) => Seated::Returned,
+            (false, false) => Seated::Already,
+        }
     }
 
     /// Shows a user who has a seat like this from now on, unless what is shown was asked

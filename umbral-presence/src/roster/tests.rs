@@ -207,7 +207,7 @@ fn what_was_told_adds_up_to_the_truth() {
         random ^= random << 17;
         random % below
     };
-    const STEP: Duration = Duration::from_millis(60);
+    const STEP: Duration = Duration::from_millis(8);
     let (start, mut held) = (Instant::now(), 0);
     let (mut roster, mut seen) = (Roster::default(), BTreeMap::new());
     let mut open: BTreeMap<u64, UserId> = BTreeMap::new();
@@ -215,7 +215,7 @@ fn what_was_told_adds_up_to_the_truth() {
     // What is shown of whom; a user who is missing waits for a resolver.
     let mut shown: BTreeMap<UserId, String> = BTreeMap::new();
     for step in 0..200_000_u32 {
-        // So far apart that a user who comes and goes is held back now and then.
+        // So far apart that a user who comes and goes is held back now and then, and no more.
         let now = start + STEP * step;
         for gone in roster.expire(now) {
             assert!(graces.remove(&gone).is_some_and(|until| until <= now));
