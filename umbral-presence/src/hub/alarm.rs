@@ -115,8 +115,18 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::{sleep, timeout};
+
     use super::*;
-    use crate::{group::GroupName, hub::group::Group, limits::Limits};
+    use crate::{
+        connection::Opening,
+        frame::{Dialect, Transport},
+        group::GroupName,
+        hub::{Verdict, group::Group},
+        limits::Limits,
+        spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
+        user::UserId,
+    };
 
     fn group(name: &str) -> Arc<GroupCell> {
         let group = Group::new(GroupName::new(name).unwrap(), None, &Limits::default());
@@ -140,5 +150,39 @@ mod tests {
             assert!(late < Duration::from_millis(5), "{late:?}");
         }
         assert!(waiting.next().await.is_none() && waiting.entries.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_that_is_gone_long_before_its_alarm_waits_no_longer() {
+        let long = PresenceSpec::prefixes(["room:"]).grace(Duration::from_mins(10));
+        let (matcher, _) = Matcher::new(vec![long]);
+        let hub = Hub::new(matcher, Limits::default(), ResolveContext::default());
+        let (sender, mut alarms) = mpsc::unbounded_channel();
+        *hub.alarms.task.lock() = Some(sender);
+        let user = UserId::new("7").unwrap();
+        let opening = Opening {
+            user: Some(user.clone()),
+            dialect: Dialect { transport: Transport::Sse, v1: true },
+            token: None,
+            request: None,
+        };
+        let allowed = (0..100).map(|n| GroupName::new(format!("room:{n}")).unwrap()).collect();
+        let verdict = Verdict { asked: hub.revocations.now(), allowed, ..Verdict::default() };
+        let connection = hub.open(opening, &verdict, |_| None::<()>).unwrap();
+        hub.depart(&connection, false);
+        let mut waiting = Waiting::default();
+        while let Ok((at, group)) = alarms.try_recv() {
+            waiting.set(at, group);
+        }
+        assert_eq!(waiting.queue.len(), 100);
+        sleep(Duration::from_secs(1)).await;
+        hub.disconnect(&user);
+        while let Ok((at, group)) = alarms.try_recv() {
+            waiting.set(at, group);
+        }
+        while let Ok(Some(group)) = timeout(Duration::from_secs(1), waiting.next()).await {
+            assert!(group.upgrade().is_none());
+        }
+        assert_eq!((waiting.queue.len(), waiting.entries.len()), (0, 0));
     }
 }

@@ -87,6 +87,8 @@ impl Hub {
                 );
             }
         }
+        // A resolver that takes long holds nobody up.
+        drop(wakes);
         if let Some(user) = &user {
             self.show(user, unshown);
         }

@@ -230,13 +230,13 @@ impl Group {
     /// connection sees one order.
     fn flush(&mut self, now: Instant, teller: &Teller, wakes: &mut Wakes) {
         let Teller { encoder, counters } = teller;
-        // Before the roll changes, which need not be copied then.
-        let snapshot = self.snapshot.take();
+        if self.roster.has_changes(now) {
+            // Before the roll changes, which need not be copied then.
+            self.snapshot = None;
+        }
         let changes = self.roster.take_changes(now);
         counters.transitions.add(changes.len() as u64);
-        if changes.is_empty() {
-            self.snapshot = snapshot;
-        } else {
+        if !changes.is_empty() {
             let (version, delta) = (self.roster.version(), Encoded::default());
             for subscriber in self.subscribers.values().filter(|s| s.synced) {
                 let connection = &subscriber.connection;

@@ -28,7 +28,7 @@ use std::{
     fmt,
     net::IpAddr,
     sync::{Arc, OnceLock, Weak, atomic::AtomicU64},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use dashmap::DashMap;
@@ -63,6 +63,9 @@ use crate::{
     wakes::Wakes,
     watch::WatchQueue,
 };
+
+/// A group that is gone before its alarm may wait for so long all the same.
+const SOON: Duration = Duration::from_secs(5);
 
 /// A group and its lock. Held for a moment only: everything under it is synchronous.
 pub(crate) struct GroupCell(Mutex<Group>);
@@ -144,6 +147,10 @@ impl Hub {
         }
         if group.is_idle() {
             group.retired = true;
+            if group.alarm.is_some_and(|alarm| alarm > now + SOON) {
+                // What waits keeps the group's place in memory.
+                self.alarms.set(now, cell, &self.me);
+            }
             let name = group.name.clone();
             drop(group);
             self.forget(&name, cell);
@@ -246,6 +253,8 @@ impl Hub {
 
     /// Whether this user, or this address, may ask for the members of a group once more now.
     pub(crate) fn admits_look_up(&self, user: Option<&UserId>, address: Option<IpAddr>) -> bool {
+        // It forgets those who have asked.
+        self.alarms.start(&self.me);
         let Rates { lookups_of_users: users, lookups_of_addresses: addresses, .. } = &self.rates;
         let is_admitted = user.is_none_or(|user| users.admits(user.clone(), now()))
             && address.is_none_or(|address| addresses.admits(address, now()));

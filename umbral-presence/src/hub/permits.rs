@@ -93,6 +93,8 @@ impl Hub {
         if self.is_draining() {
             return Err(Full::Draining);
         }
+        // It forgets those who have come, whatever comes of it.
+        self.alarms.start(&self.me);
         let one_of_all = self.permits.all.clone().try_acquire_owned().map_err(|_| {
             self.counters().reached.note("connections", self.limits.connections, None);
             Full::Connections

@@ -25,6 +25,14 @@ impl Rates {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        let users = [&self.opens_of_users, &self.lookups_of_users];
+        let addresses = [&self.opens_of_addresses, &self.lookups_of_addresses];
+        users.iter().all(|each| each.rates.is_empty())
+            && addresses.iter().all(|each| each.rates.is_empty())
+    }
+
     /// Forgets those who have done nothing lately.
     pub(super) fn forget(&self, now: Instant) {
         self.opens_of_users.forget(now);

@@ -356,3 +356,33 @@ async fn a_grace_that_outlasts_a_goodbye_counts_as_well() {
     }
     assert_eq!(hub.groups_of(&user).len(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn rates_are_forgotten_though_nobody_has_ever_come_in() {
+    let hub = hub();
+    for n in 0..100_u8 {
+        let address = Some([203, 0, 113, n].into());
+        assert!(hub.admits_look_up(None, address));
+        let mut permit = hub.permit(address).expect("room for it");
+        permit.is_for(Some(&UserId::new(n.to_string()).expect("an id"))).expect("room for it");
+    }
+    sleep(LONG).await;
+    assert!(hub.rates.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_copies_nothing_of_a_snapshot_that_nobody_reads_any_more() {
+    let hub = hub();
+    let first = enter(&hub, "first");
+    read(&first);
+    let page = || {
+        let cell = hub.groups.get(&room()).expect("it is there").clone();
+        let group = cell.0.lock();
+        group.roster.told().page(0).map(Arc::as_ptr).expect("somebody is there")
+    };
+    sleep(LONG).await;
+    let before = page();
+    let _second = enter(&hub, "second");
+    assert_eq!(hub.snapshot(&room()).members().len(), 2);
+    assert_eq!(page(), before);
+}
