@@ -303,6 +303,19 @@ async fn a_limit_is_warned_of_by_name_and_seldom() {
     }
 }
 
+#[test]
+fn the_headers_that_a_recheck_leaves_are_told_when_it_is_built() {
+    let log = &*LOG;
+    let every = Duration::from_millis(123_457);
+    let plugin = || Server::plugin().recheck_headers(["x-told"]).recheck_every(every);
+    plugin().build().expect("a plugin that can be built");
+    let lines = log.lines(&["INFO", "every=123.457s"]);
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    for part in ["headers=authorization, cookie, host, x-told ", "`recheck_headers` names more"] {
+        assert!(lines[0].contains(part), "{}", lines[0]);
+    }
+}
+
 #[tokio::test]
 async fn a_recheck_that_does_not_keep_up_is_warned_of_with_the_cure() {
     let log = &*LOG;

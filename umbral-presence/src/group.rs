@@ -15,8 +15,10 @@ pub const MAX_GROUP_NAME_BYTES: usize = 200;
 /// Invisible are control characters, those that Unicode calls `Default_Ignorable_Code_Point`
 /// (among them the zero-width ones, U+FEFF, those that turn the direction of writing, and the
 /// parts that join or vary an emoji), the marks of annotations and the empty Braille cell:
-/// two names that look the same are the same name, but for letters of different scripts that
-/// look alike. The comma separates names in a query, and `@` begins the names of the library's own
+/// none of them can make two names out of one that a reader sees. Names are compared byte by byte:
+/// letters of different scripts that look alike, and `é` as one character and as two, are
+/// different names, so an application that takes names from its users normalizes them first. The
+/// comma separates names in a query, and `@` begins the names of the library's own
 /// channels. Cloning is cheap: the text is shared.
 ///
 /// ```

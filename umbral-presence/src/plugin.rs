@@ -114,6 +114,10 @@ impl RealtimePlugin {
     ///
     /// It gets the head of the request with its extensions, so that what a session layer
     /// has put there can be used.
+    ///
+    /// Where it panics, or gives a text that is no [`UserId`](crate::UserId), the request gets
+    /// `500`; where it takes longer than [`Limits::policy_timeout`], `503`. With
+    /// [`recheck_every`](Self::recheck_every) it gets only some of the headers.
     pub fn identity_resolver<F, Fut>(mut self, resolve: F) -> Self
     where
         F: Fn(Parts) -> Fut + Send + Sync + 'static,
@@ -123,7 +127,8 @@ impl RealtimePlugin {
         self
     }
 
-    /// Decides who may join a group, and so see it.
+    /// Decides who may join a group, and so see it. Where it panics, the request that asks gets
+    /// `500`; where it takes longer than [`Limits::policy_timeout`], `503`.
     pub fn group_policy(mut self, policy: impl GroupPolicy) -> Self {
         self.policy = Box::new(policy);
         self
@@ -166,7 +171,16 @@ impl RealtimePlugin {
 
     /// Lets pages of these origins (`"https://app.example.com"`) connect and read the
     /// answers, besides the server's own. Their requests carry this server's cookies if
-    /// those are `SameSite=None; Secure`.
+    /// those are `SameSite=None; Secure`. A `*`, and what is not scheme and host, with the port
+    /// where it is not the scheme's own, is an error of [`build`](Self::build).
+    ///
+    /// ```
+    /// # use umbral_presence::RealtimePlugin;
+    /// let plugin = RealtimePlugin::new()
+    ///     .allowed_origins(["https://app.example.com"])
+    ///     .allowed_hosts(["api.example.com", "127.0.0.1:3000"]);
+    /// # let _ = plugin;
+    /// ```
     ///
     /// The own origin needs no name where the browser says by `Sec-Fetch-Site` that the page is
     /// of the origin that it calls, as browsers do over TLS and on localhost, or where `Host`
@@ -187,7 +201,9 @@ impl RealtimePlugin {
     }
 
     /// The hosts that the server goes by: `"example.com"` with any port, `"127.0.0.1:3000"`
-    /// with this one. A request with another `Host` is refused. Without it any will do.
+    /// with this one. A request with another `Host` gets `403`. Without it, or with an empty list,
+    /// any will do. What is no host, such as one with a scheme or a `*`, is an error of
+    /// [`build`](Self::build).
     ///
     /// It is for a server in a private network or on a developer's machine: a page elsewhere
     /// can have its own name lead there (*DNS rebinding*), and is an own page for the browser
@@ -232,7 +248,28 @@ impl RealtimePlugin {
     /// `authorization` and `host` of the request are kept, and those that
     /// [`recheck_headers`](Self::recheck_headers) names. The identity resolver gets no others
     /// then, neither at first nor again: one that needs another header finds nobody signed in from
-    /// the start. [`Limits::recheck_bytes`] says how long they may be.
+    /// the start. [`build`](Self::build) logs which it gets, and [`Limits::recheck_bytes`] says how
+    /// long they may be.
+    ///
+    /// The extensions are those of the request that opened the connection. A session that a layer
+    /// has loaded into them (axum-login's `AuthSession`, tower-sessions' `Session`) still says what
+    /// it said then: look the session up by the cookie, or ask the store whether the user may still
+    /// be signed in, or a sign-out elsewhere is not noticed.
+    ///
+    /// ```
+    /// # use umbral_presence::RealtimePlugin;
+    /// # async fn user_of_session(_: Option<&http::HeaderValue>) -> Option<String> { None }
+    /// let plugin = RealtimePlugin::new()
+    ///     .identity_resolver(|parts: http::request::Parts| async move {
+    ///         user_of_session(parts.headers.get("cookie")).await // asks the store each time
+    ///     })
+    ///     .recheck_every(std::time::Duration::from_secs(60));
+    /// # let _ = plugin;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An interval of zero is an error of [`build`](Self::build).
     pub fn recheck_every(mut self, interval: Duration) -> Self {
         if interval.is_zero() {
             self.problems.push(BuildProblem::RecheckInterval);
@@ -242,7 +279,9 @@ impl RealtimePlugin {
     }
 
     /// Names headers, besides `cookie`, `authorization` and `host`, that the identity resolver
-    /// needs when it is asked [again](Self::recheck_every).
+    /// needs when it is asked [again](Self::recheck_every). Without `recheck_every` it gets all
+    /// headers, and this changes nothing. What is no header's name is an error of
+    /// [`build`](Self::build).
     ///
     /// ```
     /// # use umbral_presence::RealtimePlugin;
@@ -300,7 +339,8 @@ impl RealtimePlugin {
         self
     }
 
-    /// Checks everything and builds the handle. Every declaration is logged with its place, and
+    /// Checks everything and builds the handle. Every declaration is logged with its place, the
+    /// headers that the identity resolver gets where they are not all, and
     /// what would work badly is warned of: limits that have no effect, and more connections
     /// than this process may have files open.
     ///

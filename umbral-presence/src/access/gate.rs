@@ -24,6 +24,9 @@ use http::{
 
 use crate::journal::Strangers;
 
+/// The kind of an event stream.
+const EVENTS: &str = "text/event-stream";
+
 /// Says which requests come in: what pages they may be from, and to which hosts they may go.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
@@ -137,12 +140,23 @@ impl Gate {
 pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
     let mut accepted = headers.get_all(header::ACCEPT).iter();
     let says_so = accepted.any(|value| {
-        let kinds = value.to_str().unwrap_or_default().split(',');
-        let mut kinds = kinds.map(|kind| kind.split(';').next().unwrap_or_default().trim());
-        kinds.any(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
+        let mut kinds = value.to_str().unwrap_or_default().split(',');
+        kinds.any(|kind| {
+            let mut parts = kind.split(';').map(str::trim);
+            let is_it = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS));
+            is_it && !parts.any(is_refusal)
+        })
     });
     let destination = headers.get("sec-fetch-dest").map(HeaderValue::as_bytes);
     says_so || matches!(destination, Some(b"empty" | b"document"))
+}
+
+/// Whether a parameter in `Accept` says that this kind is not wanted: `q=0`.
+fn is_refusal(parameter: &str) -> bool {
+    let is_none = |value: &str| value.starts_with('0') && value.chars().all(|c| "0.".contains(c));
+    parameter.split_once('=').is_some_and(|(name, value)| {
+        name.trim_end().eq_ignore_ascii_case("q") && is_none(value.trim_start())
+    })
 }
 
 /// The host that a request asks for. HTTP/2 has the authority in the place of `Host`.

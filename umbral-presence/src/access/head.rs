@@ -43,6 +43,11 @@ impl Keeps {
         Self { names, most }
     }
 
+    /// The names of the headers.
+    pub(super) fn in_words(&self) -> String {
+        self.names.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(", ")
+    }
+
     /// The kept part of a head. It is a copy: the pieces of a head are slices of what was read
     /// from the socket, and each of them keeps all of that in memory.
     pub(super) fn of(&self, parts: &Parts) -> Result<Parts, TooLong> {

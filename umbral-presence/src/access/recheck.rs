@@ -100,6 +100,13 @@ impl Recheck {
     /// bytes.
     pub(crate) fn every(interval: Duration, headers: Option<(Vec<HeaderName>, usize)>) -> Self {
         let keeps = headers.map(|(names, most)| Keeps::new(names, most));
+        if let Some(keeps) = &keeps {
+            tracing::info!(
+                headers = %keeps.in_words(), every = ?interval,
+                "with `recheck_every` the identity resolver gets these headers of a request and \
+                 no others; `recheck_headers` names more"
+            );
+        }
         let rule = Rule { every: interval.min(LONGEST), keeps };
         Self { rule: Some(rule), task: Mutex::default() }
     }
