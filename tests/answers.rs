@@ -4,7 +4,7 @@
 use std::{future::Future, time::Duration};
 
 use axum::body::Body;
-use futures_util::SinkExt;
+use futures_util::{FutureExt, SinkExt};
 use http::request::Parts;
 use serde_json::{Value, json};
 use tests::{Chunks, EVENT_STREAM, Pipes, Server, USER_HEADER, call, control, settled};
@@ -287,6 +287,12 @@ async fn what_the_application_has_asked_again_is_seen_through_though_it_does_not
         }
     })
     .await;
+}
+
+#[test]
+fn nothing_is_asked_again_about_nobody_without_a_runtime_too() {
+    let realtime = rooms().build().expect("a plugin that can be built");
+    assert_eq!(realtime.recheck_policy(7).now_or_never(), Some(()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use std::{fmt::Display, future::Future, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use serde_json::json;
+use tokio::runtime::Handle;
 
 use crate::{
     counters::Counts,
@@ -171,8 +172,12 @@ impl Realtime {
 /// Waits for what is done to its end though nobody waits any longer, as where the request is gone
 /// in whose handler it was called.
 async fn see_through(what: impl Future<Output = ()> + Send + 'static) {
-    // Its only error is a panic, which has been printed, or the end of the runtime.
-    let _ = tokio::spawn(what).await;
+    match Handle::try_current() {
+        // Its only error is a panic, which has been printed, or the end of the runtime.
+        Ok(runtime) => drop(runtime.spawn(what).await),
+        // Where there is nobody to ask about, none is needed.
+        Err(_) => what.await,
+    }
 }
 
 /// A random part of a time, so that not everybody does something at once.
