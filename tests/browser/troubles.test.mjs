@@ -189,6 +189,19 @@ test("a watchdog that runs late gives what waits behind it one more chance, and 
   assert.equal(world.streams[0].isOver, true);
 });
 
+test("a hidden page, whose timers run once a minute, proves its life in time", async () => {
+  play();
+  const tab = world.tab([ROOM]);
+  await world.pass(SECOND);
+  world.isHidden = true;
+  await world.pass(600 * SECOND);
+  const times = asked("control").map(({ at }) => at);
+  const gaps = times.slice(1).map((at, i) => at - times[i]);
+  // The server takes a client of which it hears nothing for a minute for lost.
+  assert.ok(times.length > 10 && Math.max(...gaps) <= 45 * SECOND, `calls after ${gaps}`);
+  assert.deepEqual([asked("sse").length, tab.page().status], [1, "live"]);
+});
+
 test("a hidden page over a WebSocket, whose timers run once a minute, keeps its stream", async () => {
   const pings = Array.from({ length: 80 }, (_, i) => [15 * SECOND * (i + 1), conn("@ping", {})]);
   play({ stream: () => ({ frames: [[1, conn("@hello", hello())], [2, sync()], ...pings] }), overSocket: true });

@@ -186,7 +186,7 @@ declare global {
     greet(tab: Tab, reset?: boolean): void;
     log(text: string): void;
 
-    plan(nothing?: undefined): void;
+    plan(): void;
     groups(): string[];
     control(): Promise<void>;
     succeed(stream: Stream, groups: string[], at: number, body: Settled): void;

@@ -3,8 +3,8 @@
 //   page (client.js) ── port ── hub ── stream ── server
 //
 // It is in a SharedWorker; in one of the tabs where there is none (leader.js); in each tab where
-// Web Locks or channels cannot be used. Over a WebSocket it is extended by ws.js. A stream is fetched and not an
-// EventSource, which hides why it was refused. Comments are not sent to browsers.
+// Web Locks or channels cannot be used. Over a WebSocket it is extended by ws.js. A stream is fetched
+// and not an EventSource, which hides why it was refused. Comments are not sent to browsers.
 //
 //   connecting ──▶ live ⇄ reconnecting        denied: by 401 or 403, until a page is looked at
 //
@@ -458,7 +458,8 @@ export const createHub = (base) => ({
     const due = now() + stream.silence;
     const bite = () => (!isLate && now() > due + 1000 ? this.heard(stream, true) : stream.close());
     stream.watchdog = setTimeout(bite, stream.silence);
-    if (now() - stream.proved > PROOF) this.plan();
+    // Without a timer, which may be a minute late.
+    if (now() - stream.proved > PROOF) this.control();
   },
 
   lose(stream) {
@@ -492,7 +493,10 @@ export const createHub = (base) => ({
       if (came === "gap") {
         Object.assign(roster ?? {}, { v: -1, lost: true });
         // The snapshot of this group alone is asked for.
-        stream.gap ??= setTimeout(() => this.plan((stream.gap = undefined)), this.backoff());
+        stream.gap ??= setTimeout(() => {
+          stream.gap = undefined;
+          this.plan();
+        }, this.backoff());
       } else if (came === "sync") {
         this.show(c);
       } else if (came.length) this.tell(c, { t: "diff", group: c, changes: came });
