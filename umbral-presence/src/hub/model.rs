@@ -23,7 +23,8 @@ use crate::{
     limits::Limits,
     outbox::{Next, Outbox},
     rate::Rate,
-    roster::{Answer, Asked},
+    roster::{Answer, Asked, Member},
+    snapshot::Pieces,
     spec::PresenceSpec,
     user::UserId,
     wakes::Wakes,
@@ -31,6 +32,8 @@ use crate::{
 
 const TICK: u64 = 25;
 const GRACE: u64 = 3000;
+/// After that nothing is held back any more, and no grace is left.
+const REST: u64 = 5000;
 const CONNECTIONS: u8 = 12;
 const USERS: u8 = 5;
 /// So little that two or three messages fill it.
@@ -92,8 +95,15 @@ enum Step {
     Refresh {
         user: u8,
     },
-    /// A tick passes and everybody reads everything.
-    Settle,
+    /// A connection says goodbye and comes in again, as fast as it is told of.
+    Flap {
+        connection: u8,
+        times: u8,
+    },
+    /// Some time passes and everybody reads everything.
+    Settle {
+        milliseconds: u64,
+    },
 }
 
 impl Model {
@@ -145,7 +155,9 @@ impl ReferenceStateMachine for Model {
         let pass = prop_oneof![0..TICK, TICK..200, GRACE - 100..GRACE + 100]
             .prop_map(|milliseconds| Step::Pass { milliseconds });
         let send = (0..900_usize).prop_map(|bytes| Step::Send { bytes });
-        let mut steps = vec![(4, pass.boxed()), (2, send.boxed()), (1, Just(Step::Settle).boxed())];
+        let settle = prop_oneof![3 => Just(4 * TICK), 1 => Just(REST)]
+            .prop_map(|milliseconds| Step::Settle { milliseconds });
+        let mut steps = vec![(4, pass.boxed()), (2, send.boxed()), (1, settle.boxed())];
         if !free.is_empty() {
             let free = prop::sample::select(free);
             let join = (free, prop::option::weighted(0.9, 0..USERS), 0..4_u8)
@@ -165,8 +177,11 @@ impl ReferenceStateMachine for Model {
                 .prop_map(|(connection, goodbye)| Step::Leave { connection, goodbye });
             let read = (open.clone(), 1..4_u8)
                 .prop_map(|(connection, entries)| Step::Read { connection, entries });
+            let flap = (open.clone(), 1..8_u8)
+                .prop_map(|(connection, times)| Step::Flap { connection, times });
             let resync = open.prop_map(|connection| Step::Resync { connection });
             steps.extend([(5, leave.boxed()), (4, read.boxed()), (1, resync.boxed())]);
+            steps.push((2, flap.boxed()));
         }
         let present: Vec<u8> = state.present().into_keys().collect();
         if !present.is_empty() {
@@ -185,9 +200,10 @@ impl ReferenceStateMachine for Model {
             }
             Step::Leave { connection, .. }
             | Step::Read { connection, .. }
+            | Step::Flap { connection, .. }
             | Step::Resync { connection } => state.connections.contains_key(connection),
             Step::Refresh { user } => state.present().contains_key(user),
-            Step::Pass { .. } | Step::Send { .. } | Step::Settle => true,
+            Step::Pass { .. } | Step::Send { .. } | Step::Settle { .. } => true,
         }
     }
 
@@ -204,7 +220,17 @@ impl ReferenceStateMachine for Model {
             }
             Step::Leave { connection, goodbye } => state.leave(connection, goodbye),
             Step::Pass { milliseconds } => state.pass(milliseconds),
-            Step::Settle => state.pass(4 * TICK),
+            Step::Settle { milliseconds } => state.pass(milliseconds),
+            Step::Flap { connection, times } => {
+                for _ in 0..times {
+                    state.leave(connection, true);
+                    state.pass(TICK);
+                    if let Some(open) = state.outside.remove(&connection) {
+                        state.enter(connection, open);
+                    }
+                    state.pass(TICK);
+                }
+            }
             Step::Refresh { user } => *state.editions.entry(user).or_default() += 1,
             Step::Send { .. } => {
                 state.connections.values_mut().for_each(|open| open.messages += 1);
@@ -221,11 +247,55 @@ struct Real {
     teller: Teller,
     start: Instant,
     now: Instant,
-    readers: BTreeMap<u8, Reader>,
+    readers: BTreeMap<u8, Client>,
     /// Those that have left.
-    outside: BTreeMap<u8, Reader>,
+    outside: BTreeMap<u8, Client>,
     last_connection: u64,
     questions: u64,
+}
+
+/// A reader, and what it is in the middle of.
+struct Client {
+    reader: Reader,
+    /// To it every snapshot is large.
+    in_pieces: bool,
+    under_way: Option<Pieces>,
+    written: Vec<u8>,
+}
+
+impl Client {
+    /// Reads what a session would write next. Says whether there was something.
+    fn read(&mut self, group: &mut Group) -> bool {
+        if let Some(piece) = self.under_way.as_mut().and_then(Pieces::next) {
+            self.written.extend_from_slice(&piece.bytes);
+            if piece.is_last {
+                self.under_way = None;
+                let whole = bytes::Bytes::from(std::mem::take(&mut self.written));
+                self.reader.take(&whole.into());
+            }
+            return true;
+        }
+        let (reader, mut context) = (&mut self.reader, Context::from_waker(Waker::noop()));
+        match reader.connection.outbox.poll_next(&mut context) {
+            Poll::Ready(Ok(Next::Frames(frames))) => reader.take(&frames),
+            Poll::Ready(Ok(Next::Missed(missed))) => reader.messages += missed,
+            Poll::Ready(Ok(Next::Snapshot(place))) => {
+                let dialect = reader.connection.dialect;
+                match group.take_snapshot(&reader.connection, &place) {
+                    Some(snapshot) if self.in_pieces => {
+                        self.under_way = Some(snapshot.pieces(dialect));
+                    }
+                    due => {
+                        let frames = due.and_then(|snapshot| snapshot.whole(dialect));
+                        frames.iter().for_each(|frames| reader.take(frames));
+                    }
+                }
+            }
+            Poll::Ready(Err(end)) => panic!("ended: {end:?}"),
+            Poll::Pending => return false,
+        }
+        true
+    }
 }
 
 impl Real {
@@ -282,47 +352,52 @@ impl Real {
         let (id, calls) = (ConnectionId::of(self.last_connection), Rate::new(1, self.now));
         let new = Arc::new(Connection::new(id, opening, outbox, calls, self.now));
         self.outside.remove(&connection);
-        self.enter(connection, Reader::of(new), user, edition);
+        let client = Client {
+            reader: Reader::of(new),
+            in_pieces: connection % 2 == 0,
+            under_way: None,
+            written: Vec::new(),
+        };
+        self.enter(connection, client, user, edition);
     }
 
-    fn enter(&mut self, connection: u8, reader: Reader, user: Option<u8>, edition: u64) {
+    fn enter(&mut self, connection: u8, client: Client, user: Option<u8>, edition: u64) {
         // A resolver is asked as the hub asks it.
         let wanted = user.filter(|user| self.group.roster.wants_payload(&user_id(*user)));
         let answer = wanted.map(|user| self.answer(user, edition));
-        self.group.subscribe(&reader.connection, self.now);
+        self.group.subscribe(&client.reader.connection, self.now);
         if let (Some(user), Some(answer)) = (user, answer) {
             self.group.roster.show(&user_id(user), answer);
         }
-        self.readers.insert(connection, reader);
+        self.readers.insert(connection, client);
     }
 
     fn leave(&mut self, connection: u8, goodbye: bool) {
-        if let Some(mut reader) = self.readers.remove(&connection) {
-            self.group.unsubscribe(&reader.connection, goodbye, None, self.now);
-            // Nothing comes any more, unless it comes in again, and then a snapshot is first.
-            reader.members = None;
-            self.outside.insert(connection, reader);
+        if let Some(mut client) = self.readers.remove(&connection) {
+            self.group.unsubscribe(&client.reader.connection, goodbye, None, self.now);
+            // Nothing comes any more but the rest of what is under way, unless it comes in again,
+            // and then a snapshot is first.
+            client.reader.members = None;
+            self.outside.insert(connection, client);
+        }
+    }
+
+    fn come_back(&mut self, connection: u8, model: &Model) {
+        if let Some(client) = self.outside.remove(&connection) {
+            let user = model.connections[&connection].user;
+            let edition = user.map_or(0, |user| model.edition(user));
+            self.enter(connection, client, user, edition);
         }
     }
 
     fn read(&mut self, connection: u8, entries: usize) {
         let inside = self.readers.get_mut(&connection);
-        let Some(reader) = inside.or_else(|| self.outside.get_mut(&connection)) else {
+        let Some(client) = inside.or_else(|| self.outside.get_mut(&connection)) else {
             return;
         };
         for _ in 0..entries {
-            let mut context = Context::from_waker(Waker::noop());
-            match reader.connection.outbox.poll_next(&mut context) {
-                Poll::Ready(Ok(Next::Frames(frames))) => reader.take(&frames),
-                Poll::Ready(Ok(Next::Missed(missed))) => reader.messages += missed,
-                Poll::Ready(Ok(Next::Snapshot(place))) => {
-                    let connection = &reader.connection;
-                    let due = self.group.take_snapshot(connection, &place);
-                    let frames = due.and_then(|snapshot| snapshot.whole(connection.dialect));
-                    frames.iter().for_each(|frames| reader.take(frames));
-                }
-                Poll::Ready(Err(end)) => panic!("ended: {end:?}"),
-                Poll::Pending => return,
+            if !client.read(&mut self.group) {
+                return;
             }
         }
     }
@@ -344,22 +419,26 @@ impl StateMachineTest for Real {
             }
             Step::Leave { connection, goodbye } => real.leave(connection, goodbye),
             Step::LeaveAgain { connection } => {
-                if let Some(reader) = real.outside.get(&connection) {
-                    real.group.unsubscribe(&reader.connection, true, None, real.now);
+                if let Some(client) = real.outside.get(&connection) {
+                    real.group.unsubscribe(&client.reader.connection, true, None, real.now);
                 }
             }
-            Step::Return { connection } => {
-                if let Some(reader) = real.outside.remove(&connection) {
-                    let user = model.connections[&connection].user;
-                    let edition = user.map_or(0, |user| model.edition(user));
-                    real.enter(connection, reader, user, edition);
+            Step::Return { connection } => real.come_back(connection, model),
+            Step::Flap { connection, times } => {
+                for _ in 0..times {
+                    real.leave(connection, true);
+                    real.settle();
+                    real.pass(TICK);
+                    real.come_back(connection, model);
+                    real.settle();
+                    real.pass(TICK);
                 }
             }
             Step::Pass { milliseconds } => real.pass(milliseconds),
             Step::Read { connection, entries } => real.read(connection, entries.into()),
             Step::Resync { connection } => {
-                let reader = &real.readers[&connection];
-                real.group.resync(&reader.connection, &mut Wakes::default());
+                let client = &real.readers[&connection];
+                real.group.resync(&client.reader.connection, &mut Wakes::default());
             }
             Step::Send { bytes } => {
                 let text = "x".repeat(bytes);
@@ -371,20 +450,23 @@ impl StateMachineTest for Real {
                 let answer = real.answer(user, model.edition(user));
                 real.group.roster.show(&user_id(user), answer);
             }
-            Step::Settle => {
-                real.pass(4 * TICK);
+            Step::Settle { milliseconds } => {
+                real.pass(milliseconds);
                 // A flush that this machine has taken long for makes the tick longer.
-                let late = real.now + Duration::from_secs(3600);
+                let mut late = real.now;
                 while real.group.is_dirty(late) {
+                    late += Duration::from_millis(TICK);
                     real.group.settle(late, &real.teller, &mut Wakes::default());
                 }
+                let is_held = real.group.roster.held_until().is_some();
+                assert!(milliseconds < REST || !is_held, "held back for ever");
                 for connection in 0..CONNECTIONS {
                     real.read(connection, usize::MAX);
                 }
             }
         }
         real.settle();
-        if matches!(step, Step::Settle) {
+        if matches!(step, Step::Settle { .. }) {
             real.is_as(model);
         }
         real
@@ -407,16 +489,23 @@ impl StateMachineTest for Real {
 }
 
 impl Real {
-    /// What every subscriber has been told is the truth, and of its messages none is lost
-    /// without a word.
+    /// What every subscriber has been told is what everybody was, which is the truth unless it
+    /// is held back, and of its messages none is lost without a word.
     fn is_as(&self, model: &Model) {
         let mut present: Vec<Value> =
             model.present().into_iter().map(|(user, edition)| payload(user, edition)).collect();
         present.sort_by_key(ToString::to_string);
+        let shown = |member: &Member| serde_json::from_str(member.payload().get());
+        let told: Result<Vec<Value>, _> = self.group.roster.told().members().map(shown).collect();
+        let mut told = told.expect("JSON");
+        told.sort_by_key(ToString::to_string);
+        if self.group.roster.held_until().is_none() {
+            assert_eq!(told, present);
+        }
         assert_eq!(self.readers.len(), model.connections.len());
-        for (connection, reader) in &self.readers {
+        for (connection, Client { reader, .. }) in &self.readers {
             assert!(reader.members.is_some(), "a snapshot");
-            assert_eq!(reader.shown(), present, "connection {connection}");
+            assert_eq!(reader.shown(), told, "connection {connection}");
             assert_eq!(reader.messages, model.connections[connection].messages);
         }
     }
