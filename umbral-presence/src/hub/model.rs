@@ -219,8 +219,7 @@ impl ReferenceStateMachine for Model {
                 }
             }
             Step::Leave { connection, goodbye } => state.leave(connection, goodbye),
-            Step::Pass { milliseconds } => state.pass(milliseconds),
-            Step::Settle { milliseconds } => state.pass(milliseconds),
+            Step::Pass { milliseconds } | Step::Settle { milliseconds } => state.pass(milliseconds),
             Step::Flap { connection, times } => {
                 for _ in 0..times {
                     state.leave(connection, true);
@@ -354,7 +353,7 @@ impl Real {
         self.outside.remove(&connection);
         let client = Client {
             reader: Reader::of(new),
-            in_pieces: connection % 2 == 0,
+            in_pieces: connection.is_multiple_of(2),
             under_way: None,
             written: Vec::new(),
         };
