@@ -161,6 +161,11 @@ impl Pieces {
         Self { snapshot, envelope, at: At::Head }
     }
 
+    /// About how many bytes they have together.
+    pub(crate) fn bytes(&self) -> usize {
+        self.snapshot.roll.bytes()
+    }
+
     /// The next piece, made now.
     pub(crate) fn next(&mut self) -> Option<Piece> {
         let roll = &self.snapshot.roll;

@@ -20,24 +20,32 @@ use crate::{snapshot::Pieces, window::Window};
 /// A reader that takes nothing for so long is cut off.
 const TAKES_WITHIN: Duration = Duration::from_secs(30);
 
+/// So is one that takes less in a second, all in all: a little now and then would hold a turn
+/// for as long as a large group lasts.
+const PACE: usize = 16 * 1024;
+
 /// An answer that is being written.
 pub(super) struct Listing {
     pieces: Pieces,
     window: Arc<Window>,
     deadline: Pin<Box<Sleep>>,
+    /// All of it is to be taken by then.
+    end: Instant,
     /// As many answers as connections may be under way.
     _turn: OwnedSemaphorePermit,
 }
 
-/// The reader takes nothing.
+/// The reader takes nothing, or next to nothing.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing was read for {TAKES_WITHIN:?}")]
+#[error("the answer was not read in time")]
 pub(super) struct Stuck;
 
 impl Listing {
     pub(super) fn new(pieces: Pieces, turn: OwnedSemaphorePermit) -> Self {
         let deadline = Box::pin(sleep(TAKES_WITHIN));
-        Self { pieces, window: Arc::default(), deadline, _turn: turn }
+        let takes = Duration::from_secs_f64(pieces.bytes() as f64 / PACE as f64);
+        let end = deadline.deadline() + takes;
+        Self { pieces, window: Arc::default(), deadline, end, _turn: turn }
     }
 }
 
@@ -45,11 +53,66 @@ impl Stream for Listing {
     type Item = Result<Bytes, Stuck>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.window.has_room(cx.waker()) {
-            self.deadline.as_mut().reset(Instant::now() + TAKES_WITHIN);
+        if self.window.has_room(cx.waker()) && Instant::now() < self.end {
+            let deadline = self.end.min(Instant::now() + TAKES_WITHIN);
+            self.deadline.as_mut().reset(deadline);
             let piece = self.pieces.next();
             return Poll::Ready(piece.map(|piece| Ok(self.window.send(piece.bytes))));
         }
         self.deadline.as_mut().poll(cx).map(|()| Some(Err(Stuck)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::StreamExt;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::{
+        group::GroupName,
+        roster::{Answer, Asked, Member, Roll},
+        snapshot::Snapshot,
+        user::UserId,
+    };
+
+    /// About 4 MiB.
+    fn listing() -> Listing {
+        let mut roll = Roll::default();
+        let payload = serde_json::value::to_raw_value(&"x".repeat(8000)).unwrap();
+        for key in 1..=512 {
+            let answer = Answer { payload: payload.clone(), asked: Asked::default() };
+            roll.insert(Member::new(UserId::new("7").unwrap(), key, answer));
+        }
+        let snapshot = Arc::new(Snapshot::new(GroupName::new("room:1").unwrap(), 1, roll));
+        let turn = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Listing::new(snapshot.listing(), turn)
+    }
+
+    /// How long it takes a reader that pauses so long before each chunk, and whether it gets
+    /// all.
+    async fn read(pause: Duration) -> (Duration, bool) {
+        let (start, mut listing, mut taken) = (Instant::now(), listing(), Vec::new());
+        loop {
+            let next = tokio::time::timeout(pause, listing.next()).await;
+            match next {
+                Ok(Some(Ok(chunk))) => taken.push(chunk),
+                Ok(Some(Err(Stuck))) => return (start.elapsed(), false),
+                Ok(None) => return (start.elapsed(), true),
+                Err(_) => taken.clear(),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_it_by_drops_is_cut_off() {
+        let (took, is_whole) = read(Duration::from_secs(1)).await;
+        assert!(is_whole, "{took:?}");
+        let (took, is_whole) = read(Duration::from_secs(29)).await;
+        assert!(!is_whole && took < Duration::from_mins(5), "{took:?}");
+        let (took, is_whole) = read(Duration::from_secs(31)).await;
+        assert!(!is_whole && took < Duration::from_secs(31), "{took:?}");
     }
 }
