@@ -105,6 +105,31 @@ async fn the_members_are_asked_for_so_often_in_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_user_and_an_address_have_so_many_answers_under_way_as_connections() {
+    let limits =
+        Limits { connections_per_user: 3, connections_per_address: 5, ..Limits::default() };
+    let realtime = build(limits);
+    // None of them is read.
+    let mut answers = Vec::new();
+    let mut begin = async |count: usize, user: &str, from: &str| {
+        let before = answers.len();
+        for _ in 0..count {
+            let (status, body) = ask(&realtime, "members?group=room:1", user, from).await;
+            assert!([200, 429].contains(&status.as_u16()), "{status}");
+            answers.extend((status == StatusCode::OK).then_some(body));
+        }
+        answers.len() - before
+    };
+    assert_eq!(begin(9, "7", "unknown").await, 3);
+    assert_eq!(begin(9, "", "203.0.113.1").await, 5);
+    assert_eq!(begin(1, "8", "203.0.113.1").await, 0);
+    assert_eq!(begin(1, "8", "203.0.113.2").await, 1);
+    answers.clear();
+    sleep(SECOND).await;
+    assert_eq!(through(&realtime, 9, "members?group=room:1", "7", "203.0.113.1").await, 9);
+}
+
+#[tokio::test(start_paused = true)]
 async fn members_may_be_as_deep_as_they_like() {
     let deep = |_: &str| (0..500).fold(json!("bottom"), |inside, _| json!([inside]));
     let spec = PresenceSpec::prefixes(["deep:"]).resolver(deep);

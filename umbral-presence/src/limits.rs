@@ -65,10 +65,11 @@ pub struct Limits {
     /// among `connections` alone meanwhile.
     pub anonymous: Option<usize>,
     /// Open connections of one user, handshakes that wait for the policy included; the next one
-    /// gets `429`. 100.
+    /// gets `429`. So many answers with the members of groups may be under way besides. 100.
     pub connections_per_user: usize,
     /// Open connections from one address, where that is
-    /// [known](crate::RealtimePlugin::client_address); the next one gets `429`. 1,000.
+    /// [known](crate::RealtimePlugin::client_address); the next one gets `429`. So many answers
+    /// with the members of groups may be under way besides. 1,000.
     pub connections_per_address: usize,
     /// Connections that one user may open in a second; the next one gets `429`. 20.
     pub opens_per_user: u32,

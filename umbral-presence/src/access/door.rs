@@ -11,14 +11,13 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use futures_util::future::try_join_all;
 use http::request::Parts;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{identity::IdentityResolver, policy::AnyPolicy};
 use crate::{
     ask::{Unanswered, ask},
     connection::Connection,
     group::GroupName,
-    hub::{Full, Hub, NotOpened, Outdated, Permit, Verdict},
+    hub::{Full, Hub, NotOpened, Outdated, Permit, Turn, Verdict},
     journal,
     session::Session,
     user::UserId,
@@ -33,9 +32,6 @@ pub(crate) struct Door {
     pub(crate) hub: Arc<Hub>,
     identity: IdentityResolver,
     policy: Box<dyn AnyPolicy>,
-    /// How many requests that have no connection and open none may be under way: as many as there
-    /// may be connections.
-    turns: Arc<Semaphore>,
 }
 
 /// Who wants to join groups.
@@ -43,7 +39,7 @@ pub(crate) enum Asker<'a> {
     /// A visitor who has a permit and no connection yet; the identity resolver says who it is.
     Visitor(&'a Parts, &'a mut Permit),
     /// A visitor who opens no connection.
-    Passing(&'a Parts),
+    Passing(&'a Parts, &'a mut Turn),
     /// A connection. The policy has allowed the groups that it is in.
     Member(&'a Arc<Connection>),
 }
@@ -58,8 +54,6 @@ pub(crate) enum Closed {
     Policy(#[from] Unanswered),
     #[error(transparent)]
     Full(#[from] Full),
-    #[error("too many requests have a question under way")]
-    Busy,
     /// Whoever asks is sent away as fast as the answers come.
     #[error("revoked as fast as it is granted")]
     Revoked,
@@ -104,8 +98,7 @@ impl Door {
         identity: IdentityResolver,
         policy: Box<dyn AnyPolicy>,
     ) -> Self {
-        let turns = Arc::new(Semaphore::new(hub.limits.connections.min(Semaphore::MAX_PERMITS)));
-        Self { hub, identity, policy, turns }
+        Self { hub, identity, policy }
     }
 
     /// Lets a visitor in, as soon as `open` can open a session with answers that stand. Nobody is
@@ -121,15 +114,6 @@ impl Door {
         let mut session = self.admit(Asker::Visitor(parts, &mut permit), groups, open).await?;
         session.keep(permit);
         Ok(session)
-    }
-
-    /// To be held by a request that has no connection and opens none, before anybody is asked and
-    /// until it has been answered.
-    pub(crate) fn turn(&self) -> Result<OwnedSemaphorePermit, Closed> {
-        self.turns.clone().try_acquire_owned().map_err(|_| {
-            self.hub.counters().reached.note("connections", self.hub.limits.connections, None);
-            Closed::Busy
-        })
     }
 
     /// Whether a request is the connection's user's. An answer that was asked for before the one
@@ -171,8 +155,9 @@ impl Door {
                     permit.is_for(visitor.as_ref()).map_err(Closed::from)?;
                     (visitor.as_ref(), Vec::new(), groups.to_vec())
                 }
-                Asker::Passing(parts) => {
+                Asker::Passing(parts, turn) => {
                     visitor = self.identify(parts).await.map_err(Closed::from)?;
+                    turn.is_for(visitor.as_ref()).map_err(Closed::from)?;
                     (visitor.as_ref(), Vec::new(), groups.to_vec())
                 }
                 Asker::Member(connection) => {

@@ -44,7 +44,7 @@ use self::{
 };
 pub(crate) use self::{
     connections::NotOpened,
-    permits::{Full, Permit},
+    permits::{Full, Permit, Turn},
     revocations::{Moment, Outdated, Subject},
     subscriptions::{Replaced, Unchanged, Verdict},
 };

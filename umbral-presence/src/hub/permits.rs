@@ -22,6 +22,10 @@ pub(crate) enum Full {
     ConnectionsOfUser,
     #[error("the address has as many connections as `Limits::connections_per_address` allows")]
     ConnectionsOfAddress,
+    #[error("as many answers to the user or the address are under way as it may have connections")]
+    Answers,
+    #[error("as many answers are under way as there may be connections")]
+    Busy,
     #[error("connections are opened faster than {per_second} in a second")]
     TooFast { per_second: u32 },
     #[error("the server is going down")]
@@ -37,6 +41,10 @@ pub(super) struct Permits {
     users: DashMap<UserId, usize>,
     /// How many each address has, likewise.
     addresses: DashMap<IpAddr, usize>,
+    /// For requests that have no connection and open none, as many as there may be connections.
+    turns: Arc<Semaphore>,
+    turns_of_users: DashMap<UserId, usize>,
+    turns_of_addresses: DashMap<IpAddr, usize>,
 }
 
 /// Counts one more for somebody who has less than `most`.
@@ -65,6 +73,9 @@ impl Permits {
             anonymous: semaphore(limits.anonymous_connections()),
             users: DashMap::new(),
             addresses: DashMap::new(),
+            turns: semaphore(limits.connections),
+            turns_of_users: DashMap::new(),
+            turns_of_addresses: DashMap::new(),
         }
     }
 }
@@ -105,6 +116,71 @@ impl Hub {
             permit.is_from(address)?;
         }
         Ok(permit)
+    }
+
+    /// A turn for one more request that opens no connection.
+    pub(crate) fn turn(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Turn, Full> {
+        let one_of_all = self.permits.turns.clone().try_acquire_owned().map_err(|_| {
+            self.counters().reached.note("connections", self.limits.connections, None);
+            Full::Busy
+        })?;
+        let mut turn = Turn { hub: self.clone(), _one_of_all: one_of_all, address, user: None };
+        if let Some(address) = address {
+            let most = self.limits.connections_per_address;
+            if !count(&self.permits.turns_of_addresses, address, most) {
+                turn.address = None;
+                self.counters().reached.note("connections_per_address", most, None);
+                return Err(Full::Answers);
+            }
+        }
+        Ok(turn)
+    }
+}
+
+/// To be held by a request that has no connection and opens none, before anybody is asked and
+/// until its answer has been written. An answer that nobody reads may last, above all over
+/// HTTP/2, where it cannot be cut off.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    hub: Arc<Hub>,
+    /// Given back when it is dropped.
+    _one_of_all: OwnedSemaphorePermit,
+    /// For whom it is counted.
+    address: Option<IpAddr>,
+    user: Option<UserId>,
+}
+
+impl Turn {
+    /// Counts it for this user.
+    pub(crate) fn is_for(&mut self, user: Option<&UserId>) -> Result<(), Full> {
+        if self.user.as_ref() == user {
+            return Ok(());
+        }
+        let Hub { permits, limits, .. } = &*self.hub;
+        if let Some(before) = self.user.take() {
+            uncount(&permits.turns_of_users, before);
+        }
+        if let Some(user) = user {
+            let most = limits.connections_per_user;
+            if !count(&permits.turns_of_users, user.clone(), most) {
+                self.hub.counters().reached.note("connections_per_user", most, Some(user));
+                return Err(Full::Answers);
+            }
+            self.user = Some(user.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Hub { permits, .. } = &*self.hub;
+        if let Some(user) = self.user.take() {
+            uncount(&permits.turns_of_users, user);
+        }
+        if let Some(address) = self.address {
+            uncount(&permits.turns_of_addresses, address);
+        }
     }
 }
 

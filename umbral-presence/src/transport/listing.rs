@@ -10,12 +10,9 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, Sleep, sleep},
-};
+use tokio::time::{Instant, Sleep, sleep};
 
-use crate::{snapshot::Pieces, window::Window};
+use crate::{hub::Turn, snapshot::Pieces, window::Window};
 
 /// A reader that takes nothing for so long is cut off.
 const TAKES_WITHIN: Duration = Duration::from_secs(30);
@@ -31,8 +28,7 @@ pub(super) struct Listing {
     deadline: Pin<Box<Sleep>>,
     /// All of it is to be taken by then.
     end: Instant,
-    /// As many answers as connections may be under way.
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 /// The reader takes nothing, or next to nothing.
@@ -41,7 +37,7 @@ pub(super) struct Listing {
 pub(super) struct Stuck;
 
 impl Listing {
-    pub(super) fn new(pieces: Pieces, turn: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(pieces: Pieces, turn: Turn) -> Self {
         let deadline = Box::pin(sleep(TAKES_WITHIN));
         let takes = Duration::from_secs_f64(pieces.bytes() as f64 / PACE as f64);
         let end = deadline.deadline() + takes;
@@ -67,16 +63,17 @@ impl Stream for Listing {
 mod tests {
     use std::time::Duration;
 
-    use futures_util::StreamExt;
-    use tokio::sync::Semaphore;
-
     use super::*;
     use crate::{
         group::GroupName,
+        hub::Hub,
+        limits::Limits,
         roster::{Answer, Asked, Member, Roll},
         snapshot::Snapshot,
+        spec::{matcher::Matcher, resolver::ResolveContext},
         user::UserId,
     };
+    use futures_util::StreamExt;
 
     /// About 4 MiB.
     fn listing() -> Listing {
@@ -87,7 +84,9 @@ mod tests {
             roll.insert(Member::new(UserId::new("7").unwrap(), key, answer));
         }
         let snapshot = Arc::new(Snapshot::new(GroupName::new("room:1").unwrap(), 1, roll));
-        let turn = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let (matcher, _) = Matcher::new(Vec::new());
+        let hub = Hub::new(matcher, Limits::default(), ResolveContext::default());
+        let turn = hub.turn(None).unwrap();
         Listing::new(snapshot.listing(), turn)
     }
 

@@ -30,13 +30,14 @@ pub(super) async fn list(State(site): State<Arc<Site>>, parts: Parts) -> Result<
     let groups = group_names(&site, [group.as_str()])?;
     let hub = &site.door.hub;
     let too_fast = || Refusal::too_fast(hub.limits.members_per_second);
-    if !hub.admits_look_up(None, site.address.of(&parts)) {
+    let address = site.address.of(&parts);
+    if !hub.admits_look_up(None, address) {
         return Err(too_fast());
     }
-    let turn = site.door.turn()?;
+    let mut turn = hub.turn(address)?;
     let kept = kept(&site, &parts)?;
     let head = kept.as_ref().map_or(&parts, |kept| &kept.0);
-    let look = site.door.admit(Asker::Passing(head), &groups, |user, verdict| {
+    let look = site.door.admit(Asker::Passing(head, &mut turn), &groups, |user, verdict| {
         if !hub.admits_look_up(user, None) {
             return Err(Unfit::Refused(too_fast()));
         }

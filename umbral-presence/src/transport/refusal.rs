@@ -136,7 +136,6 @@ impl From<Closed> for Refusal {
             Closed::Identity(error) => Self::identity(&error),
             Closed::Policy(error) => Self::policy(error),
             Closed::Full(full) => full.into(),
-            Closed::Busy => Self::busy("busy"),
             Closed::Revoked => Self::revoked(),
         }
     }
@@ -174,6 +173,11 @@ impl From<Full> for Refusal {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", message)
                     .retry_after(5)
             }
+            Full::Answers => {
+                let message = "as many answers to you are under way as you may have connections";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_answers", message).retry_after(5)
+            }
+            Full::Busy => Self::busy("busy"),
             Full::TooFast { per_second } => Self::too_fast(per_second),
             Full::Draining => {
                 let message = "the server is going down; try again";
