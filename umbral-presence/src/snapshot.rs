@@ -175,15 +175,15 @@ impl Pieces {
                 self.envelope.head.clone()
             }
             At::Payloads(page, byte) => {
-                let Some(text) = roll.page(page).map(|page| page.text()) else {
+                let Some(text) = roll.page(page).map(|page| page.payloads()) else {
                     self.at = At::Middle;
                     return self.next();
                 };
-                let end = text.payloads.len().min(byte + PIECE_BYTES);
-                let is_over = end == text.payloads.len();
+                let end = text.len().min(byte + PIECE_BYTES);
+                let is_over = end == text.len();
                 self.at = if is_over { At::Payloads(page + 1, 0) } else { At::Payloads(page, end) };
                 // Shared with whoever writes this page.
-                text.payloads.slice(byte..end)
+                text.slice(byte..end)
             }
             At::Middle => {
                 self.at = At::Keys(0);
@@ -213,7 +213,7 @@ impl Pieces {
         while let Some(page) = self.snapshot.roll.page(next)
             && keys.len() < PIECE_BYTES / 2
         {
-            keys.extend_from_slice(&page.text().keys);
+            keys.extend_from_slice(&page.keys());
             next += 1;
         }
         if from == 0 {

@@ -3,13 +3,13 @@
 //! A roll is cut into pages. A copy of it shares them, so that taking one costs next to
 //! nothing, however many members there are, and a change afterwards copies one page. A page
 //! is written as JSON at most once between two changes of it, for every reader of every copy.
+//! What copies alone still have is written anew for whoever reads it and is not kept, so that
+//! slow readers of many copies hold no text.
 
-use std::{
-    io::Write,
-    sync::{Arc, OnceLock},
-};
+use std::{io::Write, sync::Arc};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::Member;
 
@@ -41,14 +41,16 @@ pub(crate) struct Page {
     members: Vec<(u64, Member)>,
     /// What their payloads take, a comma for each counted in.
     bytes: usize,
-    text: OnceLock<Text>,
+    text: Mutex<Text>,
 }
 
-/// What is written of a page, a comma before each value.
-#[derive(Debug)]
-pub(crate) struct Text {
-    pub(crate) payloads: Bytes,
-    pub(crate) keys: Bytes,
+/// What is written of a page, a comma before each value, once somebody has asked for it.
+#[derive(Debug, Default)]
+struct Text {
+    payloads: Option<Bytes>,
+    keys: Option<Bytes>,
+    /// The roll has another page in its place.
+    is_old: bool,
 }
 
 impl Roll {
@@ -109,7 +111,9 @@ impl Roll {
             return;
         };
         if pages[at].page.members.len() == 1 {
-            self.bytes -= pages.remove(at).page.bytes;
+            let page = pages.remove(at).page;
+            page.grow_old();
+            self.bytes -= page.bytes;
         } else {
             self.bytes -= pages[at].change(|page| {
                 let (_, member) = page.members.remove(found);
@@ -120,6 +124,7 @@ impl Roll {
                 && pages[before].page.takes(&pages[at].page)
             {
                 let page = pages.remove(at).page;
+                page.grow_old();
                 pages[before].change(|into| {
                     into.bytes += page.bytes;
                     into.members.extend(page.members.iter().cloned());
@@ -166,8 +171,11 @@ impl Entry {
 
     /// Changes the page, which is copied where another roll has it too.
     fn change<T>(&mut self, change: impl FnOnce(&mut Page) -> T) -> T {
+        if Arc::get_mut(&mut self.page).is_none() {
+            self.page.grow_old();
+        }
         let page = Arc::make_mut(&mut self.page);
-        page.text = OnceLock::new();
+        page.text = Mutex::default();
         let changed = change(page);
         self.first = page.first();
         changed
@@ -212,18 +220,45 @@ impl Page {
         let members = self.members.split_off(self.members.len() / 2);
         let bytes = members.iter().map(|(_, member)| bytes_of(member)).sum();
         self.bytes -= bytes;
-        Some(Self { members, bytes, text: OnceLock::new() })
+        Some(Self { members, bytes, text: Mutex::default() })
     }
 
-    /// What is written of it, written once.
-    pub(crate) fn text(&self) -> &Text {
-        self.text.get_or_init(|| {
+    /// The payloads as text, shared by all who read a page of the roll.
+    pub(crate) fn payloads(&self) -> Bytes {
+        let write = || {
             let mut payloads = Vec::with_capacity(self.bytes);
             self.write_payloads(&mut payloads);
+            payloads.into()
+        };
+        self.text(|text| &mut text.payloads, write)
+    }
+
+    /// The keys, likewise.
+    pub(crate) fn keys(&self) -> Bytes {
+        let write = || {
             let mut keys = Vec::new();
             self.write_keys(&mut keys);
-            Text { payloads: payloads.into(), keys: keys.into() }
-        })
+            keys.into()
+        };
+        self.text(|text| &mut text.keys, write)
+    }
+
+    fn text(
+        &self,
+        part: impl FnOnce(&mut Text) -> &mut Option<Bytes>,
+        write: impl FnOnce() -> Bytes,
+    ) -> Bytes {
+        let mut text = self.text.lock();
+        if text.is_old {
+            drop(text);
+            return write();
+        }
+        part(&mut text).get_or_insert_with(write).clone()
+    }
+
+    /// The roll has another page in its place, or none.
+    fn grow_old(&self) {
+        *self.text.lock() = Text { is_old: true, ..Text::default() };
     }
 
     pub(crate) fn write_payloads(&self, into: &mut Vec<u8>) {
@@ -244,7 +279,7 @@ impl Page {
 /// The text is not copied: a page is copied to be changed.
 impl Clone for Page {
     fn clone(&self) -> Self {
-        Self { members: self.members.clone(), bytes: self.bytes, text: OnceLock::new() }
+        Self { members: self.members.clone(), bytes: self.bytes, text: Mutex::default() }
     }
 }
 
@@ -278,7 +313,7 @@ mod tests {
             assert_eq!(entry.first, page.members[0].0);
             assert!(page.members.len() <= PAGE_MEMBERS);
             assert!(page.bytes <= PAGE_BYTES || page.members.len() == 1);
-            assert_eq!(page.text().payloads.len(), page.bytes);
+            assert_eq!(page.payloads().len(), page.bytes);
             bytes += page.bytes;
         }
         assert_eq!(roll.bytes, bytes);
@@ -337,6 +372,26 @@ mod tests {
         }
         assert_eq!(roll.len, 1000);
         assert!(roll.pages.len() < 20, "{}", roll.pages.len());
+    }
+
+    #[test]
+    fn of_what_copies_alone_still_have_no_text_is_kept() {
+        let mut roll = Roll::default();
+        for key in 0..10_000 {
+            roll.insert(member(key, 100));
+        }
+        let copy = roll.clone();
+        let kept = |roll: &Roll| roll.pages().filter(|p| p.text.lock().payloads.is_some()).count();
+        let texts: Vec<_> = copy.pages().map(|page| (page.payloads(), page.keys())).collect();
+        assert_eq!(kept(&copy), roll.pages().len());
+        for key in 0..10_000 {
+            if key < 5000 { roll.replace(member(key, 10)) } else { roll.remove(key) }
+        }
+        let again: Vec<_> = copy.pages().map(|page| (page.payloads(), page.keys())).collect();
+        assert!(texts == again);
+        assert_eq!((kept(&copy), kept(&roll)), (0, 0));
+        let shared = roll.pages().map(|page| page.payloads().as_ptr().addr());
+        assert!(shared.eq(roll.pages().map(|page| page.payloads().as_ptr().addr())));
     }
 
     #[test]
