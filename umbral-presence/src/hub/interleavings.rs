@@ -208,6 +208,38 @@ fn who_is_back_within_the_grace_has_never_left() {
 }
 
 #[test]
+fn a_grace_is_counted_for_as_long_as_there_is_one() {
+    check_random(
+        || {
+            let hub = hub(Duration::from_secs(600), 64 * 1024);
+            let user = UserId::new("7").expect("an id");
+            let (first, second) = (enter(&hub, "7"), enter(&hub, "7"));
+            let breaks_off = thread::spawn(move || drop(first));
+            let says_goodbye = thread::spawn(move || {
+                let mut second = second;
+                second.say_goodbye();
+            });
+            let is_back = thread::spawn({
+                let hub = hub.clone();
+                move || drop(enter(&hub, "7"))
+            });
+            for thread in [breaks_off, says_goodbye, is_back] {
+                thread.join().expect("no panic");
+            }
+            assert_eq!((hub.seats_of(&user).len(), hub.graces_of(&user)), (1, 1));
+            let back = enter(&hub, "7");
+            assert_eq!(hub.graces_of(&user), 0);
+            let breaks_off = thread::spawn(move || drop(back));
+            hub.disconnect(&user);
+            breaks_off.join().expect("no panic");
+            assert_eq!((hub.seats_of(&user).len(), hub.graces_of(&user)), (0, 0));
+            is_empty(&hub);
+        },
+        ORDERS,
+    );
+}
+
+#[test]
 fn who_is_sent_away_during_the_handshake_is_nowhere() {
     check_random(
         || {

@@ -187,6 +187,12 @@ impl Hub {
         Some(oldest)
     }
 
+    /// How many graces of a user are counted.
+    #[cfg(all(test, feature = "__shuttle"))]
+    pub(super) fn graces_of(&self, user: &UserId) -> usize {
+        self.users.get(user).map_or(0, |entry| entry.graces.len())
+    }
+
     /// Notes, under the group's lock, that a user has a connection there again.
     pub(super) fn return_from_grace(&self, user: &UserId, group: &GroupName) {
         if let Some(mut entry) = self.users.get_mut(user)
