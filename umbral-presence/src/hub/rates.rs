@@ -25,7 +25,7 @@ impl Rates {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "__shuttle")))]
     pub(super) fn is_empty(&self) -> bool {
         let users = [&self.opens_of_users, &self.lookups_of_users];
         let addresses = [&self.opens_of_addresses, &self.lookups_of_addresses];
