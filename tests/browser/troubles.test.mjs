@@ -269,6 +269,29 @@ test("over a WebSocket, a group without presence is told as well", async () => {
   assert.deepEqual(rooms(tab, "plain:2").at(-1).room, { status: "live", error: null, presence: false });
 });
 
+test("over a WebSocket, a tab hears nothing before a handshake has told who its cookies say it is", async () => {
+  const answers = ({ op, groups }) => (op === "sync" ? [] : [conn(op === "join" ? "@joined" : "@left", { groups })]);
+  const greeting = { frames: [[5 * SECOND, conn("@hello", hello())]] };
+  const socket = { frames: [[1, conn("@hello", hello())], [2, sync()]], answers };
+  play({ stream: (_, what) => (what === "greeting" ? greeting : socket), overSocket: true });
+  world.tab([ROOM]);
+  await world.pass(SECOND);
+  const late = world.tab([ROOM]);
+  await world.pass(SECOND);
+  // Something else has the hub ask the server meanwhile, and another tab comes.
+  late.say({ t: "want", groups: [ROOM, "room:2"] });
+  await world.pass(SECOND);
+  const last = world.tab([ROOM]);
+  last.say({ t: "want", groups: [ROOM, "room:3"] });
+  await world.pass(2 * SECOND);
+  assert.deepEqual([late, last].map((tab) => tab.told.filter(({ t }) => t === "room")), [[], []]);
+  await world.pass(2 * SECOND);
+  assert.deepEqual([late, last].map((tab) => rooms(tab, ROOM).length > 0), [true, false]);
+  await world.pass(5 * SECOND);
+  assert.equal(rooms(last, ROOM).at(-1).members.length, 1);
+  assert.deepEqual([asked("greeting").length, asked("ws").length], [2, 1]);
+});
+
 test("over a WebSocket, joins are split, so that no text is longer than 32 KiB", async () => {
   const answers = ({ op, groups }) => (op === "sync" ? [] : [conn(op === "join" ? "@joined" : "@left", { groups })]);
   play({ stream: () => ({ frames: [[1, conn("@hello", hello())]], answers }), overSocket: true });

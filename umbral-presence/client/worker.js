@@ -268,8 +268,9 @@ export const createHub = (base) => ({
     if (this.trouble) this.say(this.status, (this.trouble = null));
   },
 
-  // Gives whether this stream makes no more calls, for one that takes its place does. Where calls fail and the stream stands, a new
-  // one has its groups in its address and confirms who asks, while nobody is seen to leave.
+  // Gives whether this stream makes no more calls, for one that takes its place does. Where calls
+  // fail and the stream stands, a new one has its groups in its address and confirms who asks, while
+  // nobody is seen to leave.
   async fail(stream, reply) {
     const { status, body } = reply;
     const isFirst = !this.attempt;

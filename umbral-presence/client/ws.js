@@ -19,7 +19,7 @@ const PATIENCE = 10000;
 /** @type {CreateHub} */
 export const createHub = (base) => {
   const hub = create(base);
-  const { control, confirm, identity, receive, reset } = hub;
+  const { control, confirm, identity, receive, reset, succeed } = hub;
   /** What has not been sent, by the port of its tab. @type {Map<object, string[]>} */
   const unsent = new Map();
   let asking = false;
@@ -109,6 +109,12 @@ export const createHub = (base) => {
         hub.plan();
       }
       return control.call(hub);
+    },
+
+    // What is asked over the socket carries no cookies, and so confirms nobody.
+    /** @type {Hub["succeed"]} */
+    succeed(stream, groups, _at, body) {
+      succeed.call(hub, stream, groups, 0, body);
     },
 
     /** @type {(stream: SocketStream, groups: string[], last?: boolean) => Promise<Reply>} */
