@@ -158,6 +158,8 @@ declare global {
     attempt: number;
     /** Counts the calls that have failed in a row. */
     failed: number;
+    /** How many calls in a row came too fast. */
+    fast: number;
     /** Whether a call has ever succeeded. */
     proven?: boolean;
     /** Orders what tabs ask and what is asked of the server. */

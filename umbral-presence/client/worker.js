@@ -26,6 +26,9 @@ const SETTLED = 60000;
 /** So many groups fit into a URL; a call asks for the others. */
 const FIRST = 10;
 
+/** Calls that follow one another begin so far apart: the server takes 20 in a second. */
+const GAP = 60;
+
 /** In a row: the first calls that fail are a bad moment, after so many a new stream is opened. */
 const FEW = 3;
 
@@ -96,6 +99,7 @@ export const createHub = (base) => ({
   full: { limit: Infinity },
   attempt: 0,
   failed: 0,
+  fast: 0,
   clock: 0,
   lock: `umbral-presence-hub-${random()}`,
 
@@ -243,7 +247,11 @@ export const createHub = (base) => ({
     if (!stream || this.opening) return;
     stream.changed = true;
     if (stream.calling) return;
-    [stream.calling, stream.changed] = [true, false];
+    stream.calling = true;
+    const early = stream.n && stream.proved + GAP - now();
+    if (early > 0) await this.pause(early);
+    if (stream !== this.stream) return;
+    stream.changed = false;
     const at = ++this.clock;
     const groups = this.groups();
     const wanted = new Set(groups);
@@ -262,7 +270,7 @@ export const createHub = (base) => ({
       this.attempt = Math.min(this.attempt, 6) >> 1;
       stream.since = now();
     }
-    Object.assign(this, { failed: 0, proven: true });
+    Object.assign(this, { failed: 0, fast: 0, proven: true });
     this.settleAll(groups, body);
     this.confirm(at);
     if (this.trouble) this.say(this.status, (this.trouble = null));
@@ -274,7 +282,8 @@ export const createHub = (base) => ({
   async fail(stream, reply) {
     const { status, body } = reply;
     const isFirst = !this.attempt;
-    const wait = this.delay(reply);
+    // Calls that come too fast say nothing of the server: they have a pause of their own.
+    const wait = status === 429 ? Math.max(reply.wait ?? 0, Math.min(30000, 1000 * 2 ** this.fast++)) : this.delay(reply);
     stream.changed = true;
     const error = explain("control", reply);
     if (this.isDenied(reply, error)) return true;
@@ -469,7 +478,7 @@ export const createHub = (base) => ({
     if (stream !== this.stream) return;
     this.log("the stream has ended");
     this.drop();
-    this.say("reconnecting", { code: "lost", message: "the connection has ended; another one is made" });
+    this.say("reconnecting", { code: "lost", message: "the connection has ended" });
     this.open(this.backoff());
   },
 
