@@ -119,3 +119,33 @@ async fn a_key_of_a_query_that_is_none_is_refused_by_name() {
     let (status, body) = refused.err().expect("a typo");
     assert!(status == 400 && body.to_string().contains("`gropus`"), "{body}");
 }
+
+#[tokio::test]
+async fn the_ids_of_a_stream_tell_nothing_of_what_others_are_sent() {
+    let server = Server::with_rooms(Duration::ZERO).await;
+    let mut insider =
+        Client::open(&server, Kind::Sse, Some("insider"), "room:private,room:private2").await;
+    let mut visitor = Chunks::open(&server.realtime, "visitor", "groups=news").await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        for _ in 0..10 {
+            let sent = server.realtime.to_group("room:private").send("secret", &n).await;
+            sent.expect("a valid name");
+        }
+        server.realtime.to_group("news").send("news", &n).await.expect("a valid name");
+        insider.event("secret").await;
+        // The number, and what has it.
+        let mut text = String::new();
+        while !text.ends_with("\n\n") {
+            text.push_str(&visitor.text().await.expect("an open stream"));
+        }
+        ids.extend(text.lines().filter_map(|line| line.strip_prefix("id: ")).map(str::to_owned));
+    }
+    assert_eq!(ids, ["0", "1", "2", "3", "4"]);
+    // With `v=1` there is none.
+    let mut visitor = Chunks::open(&server.realtime, "visitor", "groups=news&v=1").await;
+    server.realtime.to_group("news").send("news", &5).await.expect("a valid name");
+    for _ in 0..2 {
+        assert!(!visitor.text().await.expect("an open stream").contains("id: "));
+    }
+}
