@@ -55,6 +55,7 @@ pub mod __bench;
 pub mod __private;
 mod access;
 mod ask;
+mod chance;
 mod connection;
 mod counters;
 mod error;

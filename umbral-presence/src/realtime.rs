@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::{
+    chance::part_of,
     counters::Counts,
     frame::Encoder,
     group::{Group, InvalidGroupName},
@@ -178,10 +179,4 @@ async fn see_through(what: impl Future<Output = ()> + Send + 'static) {
         // Where there is nobody to ask about, none is needed.
         Err(_) => what.await,
     }
-}
-
-/// A random part of a time, so that not everybody does something at once.
-fn part_of(time: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    time.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }

@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{
     ask::Unanswered,
+    chance::part_of,
     connection::{Connection, ConnectionId, Request},
     group::GroupName,
     hub::{Hub, Moment, Subject},
@@ -237,12 +238,6 @@ async fn run(mut arrivals: mpsc::UnboundedReceiver<Party>, door: Weak<Door>, eve
             }
         }
     }
-}
-
-/// A random part of a time.
-fn part_of(time: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    time.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 /// Asks about one party. Where there is no answer everything stays as it is, until the next time:

@@ -14,6 +14,7 @@ mod interleavings;
 #[cfg(all(test, not(feature = "__shuttle")))]
 mod model;
 mod permits;
+mod places;
 mod rates;
 #[cfg(test)]
 mod reader;

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    hash::{BuildHasher, RandomState},
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -20,7 +19,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::Hub;
+use super::{Hub, places::Places};
 use crate::{
     ask::ask,
     group::GroupName,
@@ -56,17 +55,12 @@ pub(super) struct Questions {
     last: AtomicU64,
     /// Which question the application has asked for last, by the users who share a place: what
     /// was asked before it may say what was true before.
-    refreshed: Box<[AtomicU64]>,
-    hasher: RandomState,
+    refreshed: Places,
 }
 
 impl Default for Questions {
     fn default() -> Self {
-        Self {
-            last: AtomicU64::new(0),
-            refreshed: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
-            hasher: RandomState::new(),
-        }
+        Self { last: AtomicU64::new(0), refreshed: Places::new(PLACES) }
     }
 }
 
@@ -79,18 +73,12 @@ impl Questions {
     /// From now on, what was asked about a user before does not count.
     fn refresh(&self, user: &UserId) {
         let Asked(question) = self.next();
-        self.place(user).fetch_max(question, Ordering::SeqCst);
+        self.refreshed.note(user, question);
     }
 
     /// Whether what was asked about a user at this time still counts.
     pub(super) fn counts(&self, user: &UserId, asked: Asked) -> bool {
-        self.place(user).load(Ordering::SeqCst) <= asked.0
-    }
-
-    fn place(&self, user: &UserId) -> &AtomicU64 {
-        let places = self.refreshed.len() as u64;
-        let at = usize::try_from(self.hasher.hash_one(user) % places).unwrap_or_default();
-        &self.refreshed[at]
+        self.refreshed.last(user) <= asked.0
     }
 }
 

@@ -1,10 +1,8 @@
 //! Which answers have gone out of date while they were waited for.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::places::Places;
 use crate::{group::GroupName, user::UserId};
 
 /// How many users and groups share one place by chance: too many would have each other's
@@ -44,17 +42,12 @@ pub(crate) enum Subject<'a> {
 pub(crate) struct Revocations {
     clock: AtomicU64,
     /// The last revocation of those who share a place.
-    last: Box<[AtomicU64]>,
-    hasher: RandomState,
+    last: Places,
 }
 
 impl Default for Revocations {
     fn default() -> Self {
-        Self {
-            clock: AtomicU64::new(0),
-            last: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
-            hasher: RandomState::new(),
-        }
+        Self { clock: AtomicU64::new(0), last: Places::new(PLACES) }
     }
 }
 
@@ -72,7 +65,7 @@ impl Revocations {
     /// Answers about `subject` that were asked for before `moment` are stale: the one that was
     /// asked for then is a no.
     pub(super) fn overrule(&self, subject: Subject<'_>, Moment(moment): Moment) {
-        self.place(subject).fetch_max(moment, Ordering::SeqCst);
+        self.last.note(subject, moment);
     }
 
     /// Whether what the application, asked at `moment`, said of `user` in these groups still
@@ -85,14 +78,8 @@ impl Revocations {
     ) -> Result<(), Outdated> {
         let user = user.map(Subject::User).into_iter();
         let mut subjects = user.chain(groups.into_iter().map(Subject::Group));
-        let is_stale = |subject| self.place(subject).load(Ordering::SeqCst) > moment.0;
+        let is_stale = |subject| self.last.last(subject) > moment.0;
         if subjects.any(is_stale) { Err(Outdated) } else { Ok(()) }
-    }
-
-    fn place(&self, subject: Subject<'_>) -> &AtomicU64 {
-        let places = self.last.len() as u64;
-        let at = usize::try_from(self.hasher.hash_one(subject) % places).unwrap_or_default();
-        &self.last[at]
     }
 }
 
