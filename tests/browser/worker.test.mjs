@@ -1,12 +1,9 @@
-// The hub's parts that need no browser: the folding of rosters; and how big it is.
+// The hub's parts that need no browser: how it folds rosters and reads a stream.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { gzipSync } from "node:zlib";
-import { transformSync } from "esbuild";
 import { createHub, createRoster, fold } from "../../umbral-presence/client/worker.js";
-import { startServer } from "./server.mjs";
 
 const vectors = JSON.parse(readFileSync(new URL("../vectors/roster.json", import.meta.url), "utf8"));
 
@@ -67,45 +64,4 @@ test("a snapshot that comes in pieces costs what its bytes cost, not their squar
   const [small, large] = [await workFor(5e6), await workFor(20e6)];
   t.diagnostic(`5 MB: ${small.toFixed(0)} ms, 20 MB: ${large.toFixed(0)} ms of work`);
   assert.ok(large < 400 && large < 10 * Math.max(small, 10), `5 MB: ${small} ms, 20 MB: ${large} ms`);
-});
-
-/** A script as it is written, and as the server gives it. */
-async function served(server, name) {
-  const written = readFileSync(new URL(`../../umbral-presence/client/${name}`, import.meta.url), "utf8");
-  const response = await fetch(`${server.url}/realtime/${name}`);
-  assert.equal(response.status, 200, name);
-  return { written, text: await response.text() };
-}
-
-test("scripts are served without indentation and comments that have lines of their own, and are the same", async () => {
-  const scripts = ["client.js", "worker.js", "ws.js", "leader.js", "iterate.js", "client.mjs", "react.mjs", "store.mjs"];
-  const server = await startServer();
-  try {
-    for (const name of scripts) {
-      const { written, text } = await served(server, name);
-      const lines = text.split("\n");
-      const source = written.split("\n");
-      assert.equal(lines.length, source.length, name);
-      const isSame = (line, i) => line === source[i] || line === source[i].trimStart() || /__(HASH|ADDRESS)__/.test(source[i]);
-      lines.forEach((line, i) => assert.ok(line === "" || isSame(line, i), line));
-      assert.ok(!lines.some((line) => line.trimStart().startsWith("//")), name);
-      const hash = /const HASH = "(.*)"/.exec(text)?.[1] ?? "";
-      const read = (script) => transformSync(script, { minifyWhitespace: true, legalComments: "none" }).code;
-      const told = written.replace("__HASH__", hash).replace('"__ADDRESS__"', "import.meta.url");
-      assert.equal(read(text), read(told), name);
-    }
-  } finally {
-    await server.stop();
-  }
-});
-
-test("client and worker together are smaller than 9 KiB, as they are served", async () => {
-  const server = await startServer();
-  try {
-    const texts = await Promise.all(["client.js", "worker.js"].map((name) => served(server, name)));
-    const sizes = texts.map(({ text }) => gzipSync(text, { level: 9 }).length);
-    assert.ok(sizes[0] + sizes[1] < 9 * 1024, `${sizes.join(" + ")} bytes`);
-  } finally {
-    await server.stop();
-  }
 });

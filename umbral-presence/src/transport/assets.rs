@@ -12,7 +12,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header, request::Parts};
 
-use super::comments::blanked;
+use super::comments::without_comments;
 
 /// Where `client.js` is told the hash of the scripts that it loads. An old worker outlives
 /// a deployment for as long as a tab of it is open, so their URLs carry the hash.
@@ -25,10 +25,10 @@ const ADDRESS: &str = "\"__ADDRESS__\"";
 /// What `client.js` loads: the worker always, the others where they are needed.
 static LOADED: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
     [
-        ("worker.js", blanked(include_str!("../../client/worker.js"))),
-        ("leader.js", blanked(include_str!("../../client/leader.js"))),
-        ("ws.js", blanked(include_str!("../../client/ws.js"))),
-        ("iterate.js", blanked(include_str!("../../client/iterate.js"))),
+        ("worker.js", without_comments(include_str!("../../client/worker.js"))),
+        ("leader.js", without_comments(include_str!("../../client/leader.js"))),
+        ("ws.js", without_comments(include_str!("../../client/ws.js"))),
+        ("iterate.js", without_comments(include_str!("../../client/iterate.js"))),
     ]
 });
 
@@ -38,13 +38,17 @@ static LOADED_HASH: LazyLock<String> =
 /// What a page loads.
 static LOADING: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
     [
-        ("client.js", blanked(include_str!("../../client/client.js")).replace(HASH, &LOADED_HASH)),
+        (
+            "client.js",
+            without_comments(include_str!("../../client/client.js")).replace(HASH, &LOADED_HASH),
+        ),
         (
             "client.mjs",
-            blanked(include_str!("../../client/client.mjs")).replace(ADDRESS, "import.meta.url"),
+            without_comments(include_str!("../../client/client.mjs"))
+                .replace(ADDRESS, "import.meta.url"),
         ),
-        ("react.mjs", blanked(include_str!("../../client/react.mjs"))),
-        ("store.mjs", blanked(include_str!("../../client/store.mjs"))),
+        ("react.mjs", without_comments(include_str!("../../client/react.mjs"))),
+        ("store.mjs", without_comments(include_str!("../../client/store.mjs"))),
     ]
 });
 

@@ -1,11 +1,11 @@
 //! Takes the comments and the indentation out of the client's scripts, which are commented where
 //! they are written: every byte of a script is sent to every browser.
 //!
-//! Only comments that have their lines to themselves go, and their lines stay, empty, so that an
-//! error in a browser names the line of the source. This reads the project's own scripts and is
-//! no parser for anybody's: the browser tests compare what is served with what a real one reads.
+//! Every line stays, if need be empty, so that an error in a browser names the line of the source.
+//! This reads the project's own scripts and is no parser for anybody's: the browser tests compare
+//! each token that is served, and its line, with what a real parser finds in the source.
 
-/// What a scanner of code is in the middle of, at the start of a line.
+/// What a piece of a script is in the middle of.
 enum Inside {
     /// The text of a template.
     Template,
@@ -13,89 +13,103 @@ enum Inside {
     Expression(usize),
 }
 
-/// The script with each line empty that holds nothing but a comment, and the others without
-/// their indentation.
-pub(super) fn blanked(script: &str) -> String {
+const BLANKS: [char; 2] = [' ', '\t'];
+
+/// The script without comments, without the blanks at both ends of a line, and with one blank in
+/// the place of several. The text of a template stays as it is.
+pub(super) fn without_comments(script: &str) -> String {
     let mut served = String::with_capacity(script.len());
     let mut inside = Vec::new();
     let mut rest = script;
     while !rest.is_empty() {
-        // Within a template the blanks are text.
-        let is_code = inside.is_empty();
-        let comment = if is_code { whole_lines(rest) } else { 0 };
-        let (taken, left) = if comment > 0 {
-            let (comment, left) = rest.split_at(comment);
-            served.extend(comment.matches('\n'));
-            (0, left)
+        let is_code = !matches!(inside.last(), Some(Inside::Template));
+        let length = if is_code {
+            code(rest, served.trim_end(), &mut inside)
         } else {
-            (after_line(rest, &mut inside), rest)
+            template(rest, &mut inside)
         };
-        let (line, left) = left.split_at(taken);
-        served.push_str(if is_code { line.trim_start_matches([' ', '\t']) } else { line });
+        let (piece, left) = rest.split_at(length);
         rest = left;
+        if !is_code {
+            served.push_str(piece);
+        } else if piece == "\n" {
+            end_line(&mut served, 1);
+        } else if piece.starts_with("//") || piece.starts_with("/*") {
+            let lines = piece.matches('\n').count();
+            if lines > 0 {
+                end_line(&mut served, lines);
+            }
+            // What stands on either side of it stays apart.
+            blank(&mut served);
+        } else if piece.starts_with(BLANKS) {
+            blank(&mut served);
+        } else {
+            served.push_str(piece);
+        }
     }
     served
 }
 
-/// The length of the comment that begins here and ends with the end of a line; else 0.
-fn whole_lines(text: &str) -> usize {
-    let begin = text.len() - text.trim_start_matches([' ', '\t']).len();
-    let comment = &text[begin..];
-    let end = if comment.starts_with("//") {
-        begin
-    } else if let Some(length) = comment.strip_prefix("/*").and_then(|text| text.find("*/")) {
-        begin + 2 + length + 2
-    } else {
-        return 0;
-    };
-    let line = text[end..].find('\n').map_or(text.len(), |length| end + length + 1);
-    let is_alone = comment.starts_with("//") || text[end..line].trim().is_empty();
-    if is_alone { line } else { 0 }
+fn end_line(served: &mut String, lines: usize) {
+    served.truncate(served.trim_end_matches(BLANKS).len());
+    served.extend(std::iter::repeat_n('\n', lines));
 }
 
-/// The length of a line of code, or of the lines that strings and comments within it make one.
-fn after_line(text: &str, inside: &mut Vec<Inside>) -> usize {
-    let bytes = text.as_bytes();
-    // What stands before a slash tells a regular expression from a division.
-    let mut before = b'\n';
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let rest = &text[at..];
-        at += match (inside.last_mut(), byte) {
-            (_, b'\n') => return at + 1,
-            (_, b'\\') => 1 + text[at + 1..].chars().next().map_or(0, char::len_utf8),
-            (Some(Inside::Template), b'`') | (Some(Inside::Expression(0)), b'}') => {
-                inside.pop();
-                1
-            }
-            (Some(Inside::Template), _) if rest.starts_with("${") => {
-                inside.push(Inside::Expression(0));
-                2
-            }
-            (Some(Inside::Template), _) => rest.chars().next().map_or(1, char::len_utf8),
-            (_, b'`') => {
-                inside.push(Inside::Template);
-                1
-            }
-            (Some(Inside::Expression(open)), b'{' | b'}') => {
-                *open = if byte == b'{' { *open + 1 } else { *open - 1 };
-                1
-            }
-            (_, b'"' | b'\'') => closed_by(rest, byte),
-            (_, b'/') if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            (_, b'/') if rest.starts_with("/*") => {
-                rest.find("*/").map_or(rest.len(), |end| end + 2)
-            }
-            (_, b'/') if !(before.is_ascii_alphanumeric() || b"_$)]}".contains(&before)) => {
-                closed_by(rest, byte)
-            }
-            _ => rest.chars().next().map_or(1, char::len_utf8),
-        };
-        if byte != b' ' {
-            before = byte;
-        }
+fn blank(served: &mut String) {
+    if !served.is_empty() && !served.ends_with([' ', '\n']) {
+        served.push(' ');
     }
-    at
+}
+
+/// The length of the next piece of a template's text.
+fn template(text: &str, inside: &mut Vec<Inside>) -> usize {
+    match text.as_bytes() {
+        [b'`', ..] => {
+            inside.pop();
+            1
+        }
+        [b'$', b'{', ..] => {
+            inside.push(Inside::Expression(0));
+            2
+        }
+        [b'\\', ..] => 1 + first(&text[1..]),
+        _ => first(text),
+    }
+}
+
+/// The length of the next piece of code: a comment, a string, a regular expression, blanks, or one
+/// character. `before` is the code so far.
+fn code(text: &str, before: &str, inside: &mut Vec<Inside>) -> usize {
+    match text.as_bytes() {
+        [b'/', b'/', ..] => text.find('\n').unwrap_or(text.len()),
+        [b'/', b'*', ..] => text[2..].find("*/").map_or(text.len(), |end| end + 4),
+        [b'/', ..] if !is_value(before) => closed_by(text, b'/'),
+        [quote @ (b'"' | b'\''), ..] => closed_by(text, *quote),
+        [b' ' | b'\t', ..] => text.len() - text.trim_start_matches(BLANKS).len(),
+        [b'`', ..] => {
+            inside.push(Inside::Template);
+            1
+        }
+        [brace @ (b'{' | b'}'), ..] => {
+            match inside.last_mut() {
+                Some(Inside::Expression(0)) if *brace == b'}' => drop(inside.pop()),
+                Some(Inside::Expression(open)) if *brace == b'{' => *open += 1,
+                Some(Inside::Expression(open)) => *open -= 1,
+                _ => {}
+            }
+            1
+        }
+        _ => first(text),
+    }
+}
+
+/// Whether a slash behind this code divides, and begins no regular expression.
+fn is_value(before: &str) -> bool {
+    before.ends_with(|c: char| c.is_ascii_alphanumeric() || "_$)]}`\"'".contains(c))
+}
+
+fn first(text: &str) -> usize {
+    text.chars().next().map_or(0, char::len_utf8)
 }
 
 /// The length of a string or a regular expression that begins here and ends with `end`, on this
@@ -119,44 +133,63 @@ fn closed_by(text: &str, end: u8) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::blanked;
+    use super::without_comments;
 
     #[test]
-    fn comments_that_have_their_lines_to_themselves_go_and_lines_keep_their_numbers() {
-        let script =
-            "// one\nlet a = 1; // stays\n  // two\n  /** three */\n/*\n four `\n*/\nlet b;\n";
-        assert_eq!(blanked(script), "\nlet a = 1; // stays\n\n\n\n\n\nlet b;\n");
-        assert_eq!(blanked("let a;\n// no line follows"), "let a;\n");
-    }
-
-    #[test]
-    fn indentation_goes_but_for_that_of_a_template() {
-        let script = "if (a) {\n  b(`\n  c ${\n  d}\n`);\n\t}\n";
-        assert_eq!(blanked(script), "if (a) {\nb(`\n  c ${\n  d}\n`);\n}\n");
-    }
-
-    #[test]
-    fn a_comment_beside_code_stays() {
-        for script in ["/* a */ let b;\n", "/* a\n*/ let b;\n", "f(/* `a */);\n// b\n", "/* open"] {
-            assert_eq!(blanked(script), script.replace("// b", ""), "{script}");
+    fn comments_go_and_lines_keep_their_numbers() {
+        for (script, served) in [
+            (
+                "// one\nlet a;\n  /** two */\n/*\n three `\n*/\nlet b;\n",
+                "\nlet a;\n\n\n\n\nlet b;\n",
+            ),
+            ("let a = 1; // one\nlet b;", "let a = 1;\nlet b;"),
+            ("let a;\n// no line follows", "let a;\n"),
+            ("let a; /* open\n", "let a;\n"),
+        ] {
+            assert_eq!(without_comments(script), served);
         }
+    }
+
+    #[test]
+    fn what_stands_on_either_side_of_a_comment_stays_apart() {
+        for (script, served) in [
+            ("a = /** @type {any} */ (b);\n", "a = (b);\n"),
+            ("let/* a */b; /* c */\n", "let b;\n"),
+            ("return /* a\n*/ b;\n", "return\nb;\n"),
+        ] {
+            assert_eq!(without_comments(script), served);
+        }
+    }
+
+    #[test]
+    fn indentation_goes_but_for_that_of_a_templates_text() {
+        let script = "if (a) {\n  b(`\n  c ${\n  d}\n`);\n\t}\n";
+        assert_eq!(without_comments(script), "if (a) {\nb(`\n  c ${\nd}\n`);\n}\n");
     }
 
     #[test]
     fn what_looks_like_a_comment_within_a_template_stays() {
         let script = "let a = `\n// a\n/* b */\n${f({\n// c\nd: `\n// e\n`,\n})}\n// f\n`;\n// g\n";
-        assert_eq!(blanked(script), script.replace("// g", ""));
+        let served = script.replace("// c", "").replace("// g", "");
+        assert_eq!(without_comments(script), served);
     }
 
     #[test]
-    fn a_backtick_in_a_string_a_comment_or_an_expression_begins_no_template() {
-        for code in ["'`'", "\"\\\"`\"", "1; // `", "1 /* ` */", "f(/[/`]`/)", "(/\\/`/)", "`\\``"]
+    fn what_looks_like_a_comment_or_a_template_within_a_text_stays() {
+        for code in
+            ["'`'", "\"\\\"`\"", "'//'", "\"/*\"", "f(/[/`]`/)", "(/\\/`/)", "`\\``", "'\\'//'"]
         {
-            assert_eq!(
-                blanked(&format!("let a = {code};\n// b\n")),
-                format!("let a = {code};\n\n")
-            );
+            let script = format!("let a = {code};\n// b\n");
+            assert_eq!(without_comments(&script), format!("let a = {code};\n\n"));
         }
-        assert_eq!(blanked("a = b / c; d = `/`;\n// e\n"), "a = b / c; d = `/`;\n\n");
+    }
+
+    #[test]
+    fn a_slash_behind_a_value_divides() {
+        for code in
+            ["a = b / c; d = `/`", "(a) / b; c = '`'", "a[0] / 2; b = /`/", "a\n/ b; c = '`'"]
+        {
+            assert_eq!(without_comments(&format!("{code};\n// d\n")), format!("{code};\n\n"));
+        }
     }
 }
