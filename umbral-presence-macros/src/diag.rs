@@ -1,10 +1,10 @@
-//! Everything that is wrong with one attribute, reported together.
+//! Collects everything that is wrong with one attribute, so that it is reported together.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 
-/// Collects errors. It must be read at the end: dropping it unread is a mistake of this
-/// crate, and its tests would panic.
+/// The errors that have been found so far. A drop before [`report`](Self::report) would lose
+/// them, so it panics in a debug build.
 pub(crate) struct Problems(Option<Vec<syn::Error>>);
 
 impl Problems {
@@ -21,6 +21,11 @@ impl Problems {
         self.push(syn::Error::new(span, message));
     }
 
+    /// Adds an error that concerns the attribute as a whole.
+    pub(crate) fn at_attribute(&mut self, message: impl std::fmt::Display) {
+        self.at_span(Span::call_site(), message);
+    }
+
     pub(crate) fn push(&mut self, error: syn::Error) {
         if let Some(errors) = &mut self.0 {
             errors.push(error);
@@ -31,13 +36,13 @@ impl Problems {
         self.count() == 0
     }
 
-    /// How many there are by now: a rule that built on another asks whether that one held.
+    /// The number of errors so far. A rule that builds on others compares it before and after.
     pub(crate) fn count(&self) -> usize {
         self.0.as_ref().map_or(0, Vec::len)
     }
 
-    /// The errors as tokens that make the compiler report them; nothing where there are
-    /// none.
+    /// The errors as tokens that make the compiler report them. Without errors there are no
+    /// tokens.
     pub(crate) fn report(mut self) -> TokenStream {
         let errors = self.0.take().unwrap_or_default();
         errors.iter().map(syn::Error::to_compile_error).collect()
@@ -56,7 +61,7 @@ impl Drop for Problems {
     }
 }
 
-/// The one of `choices` that `word` may have been meant as.
+/// The choice that is most similar to `word`, if it is similar enough to be what was meant.
 pub(crate) fn did_you_mean(word: &str, choices: &[&'static str]) -> Option<&'static str> {
     let likeness = |choice: &&'static str| strsim::jaro_winkler(word, choice);
     let best = choices.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
@@ -77,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_is_recognised_and_another_word_is_not() {
+    fn a_misspelt_key_is_recognised_and_another_word_is_not() {
         let keys = ["prefix", "pattern", "resolver", "grace"];
         assert_eq!(did_you_mean("perfix", &keys), Some("prefix"));
         assert_eq!(did_you_mean("resolve", &keys), Some("resolver"));

@@ -1,10 +1,17 @@
-//! The `#[presence(..)]` attribute of `umbral-presence`. Use it from there, where it is
-//! re-exported and documented by example.
+//! The `#[presence(..)]` attribute of `umbral-presence`, which re-exports it and documents it by
+//! example. Use it from there.
 //!
-//! `args` reads the attribute's tokens, `model` puts them together with the struct,
-//! `validate` and `pattern` hold the rules, `expand` writes the code, `diag` collects what is wrong.
+//! The modules, in the order in which an attribute passes through them:
+//!
+//! - `args` reads the attribute's tokens into keys and values;
+//! - `assemble` puts them and the struct together into the `Declaration` of `model`, a
+//!   `pattern` cut at its placeholders included;
+//! - `validate` holds the rules, with those of a `name`;
+//! - `expand` writes the code;
+//! - `diag` collects what is wrong on the way.
 
 mod args;
+mod assemble;
 mod diag;
 mod expand;
 mod model;

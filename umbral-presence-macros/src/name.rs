@@ -1,5 +1,5 @@
-//! The rules of a group's name, the runtime's own. `tests/vectors/names.json` holds both, and
-//! the browser's client, together.
+//! The rules of a group's name. The runtime and the browser's client have the same rules, and
+//! the cases in `tests/vectors/names.json` are tested against all three.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -9,7 +9,7 @@ pub(crate) const MAX_NAME_BYTES: usize = 200;
 /// The longest grace.
 pub(crate) const MAX_GRACE: Duration = Duration::from_secs(600);
 
-/// Characters without a look of their own, or that turn the direction of writing.
+/// Characters that nobody can see, and characters that change the direction of writing.
 const INVISIBLE: [RangeInclusive<char>; 18] = [
     '\u{ad}'..='\u{ad}',
     '\u{34f}'..='\u{34f}',
@@ -31,12 +31,12 @@ const INVISIBLE: [RangeInclusive<char>; 18] = [
     '\u{e0000}'..='\u{e0fff}',
 ];
 
-/// Whether no group's name may hold this character.
+/// Whether this character is forbidden in a group's name.
 pub(crate) fn is_refused(c: char) -> bool {
     c.is_whitespace() || c == ',' || is_invisible(c)
 }
 
-/// A character as it can be told from others in an error.
+/// A character as an error shows it. An invisible one is shown by its number.
 pub(crate) fn shown(c: char) -> String {
     if is_invisible(c) { format!("'{}'", c.escape_unicode()) } else { format!("{c:?}") }
 }

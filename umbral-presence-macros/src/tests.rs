@@ -11,19 +11,20 @@ use syn::DeriveInput;
 
 use self::holds::holds;
 use crate::{
-    args::{Args, KEYS},
+    args::{Args, keys::KEYS},
+    assemble,
     diag::Problems,
-    model::{Declaration, Matcher, Target},
+    model::{Declaration, Matcher},
     name::{MAX_GRACE, MAX_NAME_BYTES, is_refused},
 };
 
-/// Shows the declaration to `look`, where there is one; gives back everything that is wrong.
+/// Shows the declaration to `look`, if there is one. Returns everything that is wrong.
 fn read(attribute: &str, item: &str, look: impl FnOnce(&Declaration<'_>)) -> Vec<String> {
     let mut problems = Problems::new();
     let args = Args::read(TokenStream::from_str(attribute).unwrap(), &mut problems);
     let item: DeriveInput = syn::parse_str(item).unwrap();
-    let declaration = Target::read(&item, &mut problems)
-        .and_then(|target| Declaration::new(target, args, &mut problems));
+    let declaration = assemble::target(&item, &mut problems)
+        .and_then(|target| assemble::declaration(target, args, &mut problems));
     assert_eq!(declaration.is_none(), !problems.is_empty(), "{attribute}");
     if let Some(declaration) = &declaration {
         look(declaration);
@@ -100,7 +101,7 @@ fn the_docs_lose_one_space_of_each_line() {
     }
 }
 
-/// The cases of names that the runtime and the browser's client read too.
+/// The cases of names, which the tests of the runtime and of the client read too.
 fn vectors() -> Value {
     serde_json::from_str(include_str!("../../tests/vectors/names.json")).unwrap()
 }
@@ -128,7 +129,7 @@ fn characters_are_taken_and_refused_as_by_the_runtime_and_the_client() {
         let expected = refused.iter().any(|range| range.contains(&u32::from(c)));
         assert_eq!(is_refused(c), expected, "{}", c.escape_unicode());
     }
-    // In front of it stands what shows which one it is.
+    // The message shows an invisible character by its number.
     let found = problems("prefix = \"a\u{3164}\"", "struct A;");
     assert!(found[0].starts_with("'\\u{3164}' at byte 1"), "{found:?}");
 }
@@ -258,7 +259,7 @@ const ITEMS: &[&str] = &[
     "",
 ];
 
-/// Tokens in any order, in brackets of any kind and depth.
+/// Tokens in any order, inside of brackets of any kind and depth.
 fn tokens() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         8 => sample::select(ODD).prop_map(str::to_owned),
@@ -274,7 +275,7 @@ fn tokens() -> impl Strategy<Value = String> {
     })
 }
 
-/// Texts that look like what a key takes, or do not.
+/// Texts that may look like a value of a key.
 fn texts() -> impl Strategy<Value = String> {
     let bits = ["{", "}", "a", "é", ":", "{a}", "{b}", "\u{2003}", "9", "ms", "s", "m", "-", "\0"];
     let odd = collection::vec(sample::select(bits.to_vec()), 0..9).prop_map(|bits| bits.concat());

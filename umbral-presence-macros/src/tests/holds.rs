@@ -1,4 +1,4 @@
-//! What holds for whatever stands in an attribute, on whatever item.
+//! What holds for every attribute on every item, whatever tokens the two are made of.
 
 use std::{ops::Range, str::FromStr};
 
@@ -7,26 +7,26 @@ use syn::DeriveInput;
 
 use crate::expand;
 
-/// Expands `#[presence(attribute)] item`, and checks that the result is either code without
-/// an error, or has errors at the text that was given; the item is given back in any case.
-/// Says whether the two are tokens at all.
+/// Expands `#[presence(attribute)] item`, and checks that the result either is code without
+/// an error, or has errors that point at this text. In both cases it contains the item.
+/// Returns whether the text can be read as tokens.
 pub(crate) fn holds(attribute: &str, item: &str) -> bool {
-    let read = Given::read(attribute, item).map(|given| given.holds());
-    // The source map would grow with every text.
+    let read = Case::read(attribute, item).map(|case| case.holds());
+    // Otherwise the source map grows with every text.
     extra::invalidate_current_thread_spans();
     read.is_some()
 }
 
-/// An attribute and its item, of one text, so that each place in it has one number.
-struct Given {
+/// An attribute and its item. They are read from one text, so that each place has one number.
+struct Case {
     text: String,
     attribute: TokenStream,
     item: TokenStream,
-    /// The bytes of the two.
+    /// Which bytes of the text the two take.
     places: [Range<usize>; 2],
 }
 
-impl Given {
+impl Case {
     fn read(attribute: &str, item: &str) -> Option<Self> {
         let text = format!("#[presence({attribute})]\n{item}");
         let mut tokens = TokenStream::from_str(&text).ok()?.into_iter();
@@ -36,7 +36,7 @@ impl Given {
         let TokenTree::Group(arguments) = arguments else { return None };
         let begin = "#[presence(".len();
         let end = begin + attribute.len();
-        // A bracket or a comment in the attribute may have ended it elsewhere.
+        // A bracket or a comment inside of the attribute may end it at another place.
         let is_whole = arguments.delimiter() == Delimiter::Parenthesis
             && arguments.span_close().byte_range().start == end
             && head.span_close().byte_range().start == end + 1;
@@ -57,7 +57,7 @@ impl Given {
             let whole = syn::parse2::<syn::File>(output.clone());
             assert!(whole.is_ok(), "{text}\ngives what cannot be parsed: {shown}");
         }
-        // A second attribute is taken out, for it would be expanded too.
+        // The expansion takes out a second attribute, so the item may differ then.
         let item = squeezed(&self.item);
         let is_there = item.contains("presence") || squeezed(&output).contains(&item);
         assert!(is_there, "{text}\nis not given back: {shown}");
@@ -73,7 +73,7 @@ impl Given {
                 .places
                 .iter()
                 .any(|place| place.start <= at.start && at.end <= place.end && at.start < at.end);
-            // The attribute as a whole, where something is missing in it.
+            // An error about something that is missing points at the attribute as a whole.
             let is_whole = at == Span::call_site().byte_range()
                 && (parsed.is_err() || message.contains("which groups is"));
             assert!(is_inside || is_whole, "{text}\nis wrong at {at:?}: {message}");
@@ -81,7 +81,7 @@ impl Given {
     }
 }
 
-/// Without the space between tokens, which is not always the same.
+/// The text of tokens without the space between them, which is not always the same.
 fn squeezed(tokens: &TokenStream) -> String {
     tokens.to_string().split_whitespace().collect()
 }

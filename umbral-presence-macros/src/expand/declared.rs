@@ -1,0 +1,139 @@
+//! The declaration as the runtime finds it.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Path, ext::IdentExt, spanned::Spanned};
+
+use super::{
+    given::{Given, given},
+    names,
+    placed::{at, call, placed},
+};
+use crate::model::{Declaration, Matcher, Resolver, Target, Text};
+
+pub(super) fn declared(declaration: &Declaration<'_>, private: &TokenStream) -> TokenStream {
+    let Declaration { target, matcher, resolver, grace } = declaration;
+    let Target { ident, docs, .. } = target;
+    let constant = constant_of(matcher).map(|path| constant_value(path, private));
+    let Given { statics, fields, impls } = given(target, matcher, private);
+    let matcher = matcher_value(matcher, private);
+    let resolver = resolver_value(resolver, private);
+    let grace = option(grace.map(|grace| {
+        // At most ten minutes, which is far below what the type holds.
+        let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        quote!(::core::time::Duration::from_millis(#millis))
+    }));
+    let type_name = ident.unraw().to_string();
+    // Function bodies and tokens are what a declaration costs in compile time, so there is one
+    // of each that is needed, and no more.
+    quote! {
+        #[allow(unused_qualifications)]
+        const _: () = {
+            #constant
+            #statics
+            #private::inventory::submit! {
+                #private::Declaration {
+                    matcher: #matcher,
+                    fields: &[#(#fields),*],
+                    resolver: #resolver,
+                    grace: #grace,
+                    type_name: #type_name,
+                    module_path: ::core::module_path!(),
+                    docs: #docs,
+                    file: ::core::file!(),
+                    line: ::core::line!(),
+                    column: ::core::column!(),
+                }
+            }
+            #impls
+        };
+    }
+}
+
+fn constant_of(matcher: &Matcher) -> Option<&Path> {
+    let (Matcher::Prefixes(texts) | Matcher::Exact(texts)) = matcher else { return None };
+    texts.iter().find_map(|text| match text {
+        Text::Constant(path) => Some(path),
+        Text::Literal(_) => None,
+    })
+}
+
+/// The user's constant, which is checked while the user's crate compiles.
+fn constant_value(path: &Path, private: &TokenStream) -> TokenStream {
+    let span = path.span();
+    let (name, checked) = (names::constant(Span::call_site()), names::constant(span));
+    let private = placed(private, span);
+    let check = quote_spanned!(span=> const _: () = #private::check(#checked););
+    let text = quote_spanned! {at(path)=>
+        const #name: &::core::primitive::str = #path;
+    };
+    quote!(#text #check)
+}
+
+fn matcher_value(matcher: &Matcher, private: &TokenStream) -> TokenStream {
+    let value = match matcher {
+        Matcher::Prefixes(prefixes) => {
+            let prefixes = prefixes.iter().map(names::text);
+            quote!(Prefixes(&[#(#prefixes),*]))
+        }
+        Matcher::Exact(exact) => {
+            let exact = exact.iter().map(names::text);
+            quote!(Exact(&[#(#exact),*]))
+        }
+        Matcher::Pattern(_) => {
+            let pattern = names::pattern();
+            quote!(Pattern(#pattern))
+        }
+        Matcher::Matching(path) => {
+            let call = call(path, "matches", &[quote!(group)], private);
+            quote! {
+                Matching({
+                    fn call(group: &::core::primitive::str) -> ::core::primitive::bool {
+                        #call
+                    }
+                    call
+                })
+            }
+        }
+    };
+    quote!(#private::DeclaredMatcher::#value)
+}
+
+fn resolver_value(resolver: &Resolver, private: &TokenStream) -> TokenStream {
+    let value = match resolver {
+        Resolver::IdOnly => quote!(IdOnly),
+        Resolver::Plain(path) => {
+            let call = call(path, "resolve", &[quote!(user)], private);
+            quote! {
+                Plain({
+                    fn call(user: &::core::primitive::str) -> #private::Value {
+                        #call
+                    }
+                    call
+                })
+            }
+        }
+        Resolver::Batch(path) => {
+            let call = call(path, "resolve_batch", &[quote!(users), quote!(context)], private);
+            quote! {
+                Batch({
+                    fn call(
+                        users: #private::Users,
+                        context: #private::ResolveContext,
+                    ) -> #private::BatchFuture {
+                        #call
+                    }
+                    call
+                })
+            }
+        }
+    };
+    quote!(#private::DeclaredResolver::#value)
+}
+
+fn option(value: Option<TokenStream>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}
