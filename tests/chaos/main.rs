@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use tests::{eventually, told};
+use tests::is_settled;
 use tokio::task::JoinSet;
 
 use self::{
@@ -70,7 +70,7 @@ async fn whatever_happens_everybody_ends_up_with_the_truth() {
 
     let truth = truth(&readers);
     for (room, users) in &truth {
-        is_settled(&world, room, users).await;
+        is_settled(&world.server.realtime, room, users).await;
     }
     let readers = world.catch_up(readers).await;
     for reader in &readers {
@@ -90,20 +90,6 @@ fn truth(readers: &[Reader]) -> BTreeMap<&'static str, BTreeSet<String>> {
         there.filter_map(|reader| reader.user.clone()).collect()
     };
     ROOMS.iter().map(|room| (*room, users(room))).collect()
-}
-
-/// Waits until the server, asked in the application, has the truth too.
-async fn is_settled(world: &World, room: &str, truth: &BTreeSet<String>) {
-    eventually("the server knows who stayed", || async {
-        let members = world.server.presence().members(room).await.expect("a valid name");
-        members.iter().map(|member| member.id().to_string()).collect::<BTreeSet<_>>() == *truth
-    })
-    .await;
-    // Who came and went all the time is told of at a falling pace.
-    eventually("everybody has been told", || async {
-        told(&world.server.realtime, room).await == *truth
-    })
-    .await;
 }
 
 /// Who reloads within the grace has never been seen to leave.

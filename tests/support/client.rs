@@ -3,7 +3,6 @@
 use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use tokio_tungstenite::{
@@ -16,58 +15,11 @@ use tokio_tungstenite::{
 };
 
 use crate::{
+    frame::{Frame, Kind},
     http1::{Body, read_head},
     server::{Server, USER_HEADER},
     wait::settled,
 };
-
-/// Which transport, and whether with `v=1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Server-sent events.
-    Sse,
-    /// Server-sent events with `v=1`.
-    SseV1,
-    /// A WebSocket.
-    Ws,
-    /// A WebSocket with `v=1`.
-    WsV1,
-}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Sse, Self::SseV1, Self::Ws, Self::WsV1];
-
-    /// What to ask for, to be in these groups.
-    pub fn path(self, groups: &str) -> String {
-        let path = if self.is_sse() { "sse" } else { "ws" };
-        let v = if matches!(self, Self::SseV1 | Self::WsV1) { "&v=1" } else { "" };
-        format!("/realtime/{path}?groups={groups}{v}")
-    }
-
-    /// Whether it is an event stream.
-    pub fn is_sse(self) -> bool {
-        matches!(self, Self::Sse | Self::SseV1)
-    }
-}
-
-/// One frame, whichever transport brought it.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Frame {
-    /// The group, `@user:{id}`, `@broadcast` or `@conn`.
-    #[serde(alias = "c")]
-    pub channel: String,
-    /// The event.
-    #[serde(alias = "e")]
-    pub event: String,
-    /// Its data.
-    #[serde(alias = "d")]
-    pub data: Value,
-    /// The roster's version.
-    pub v: Option<u64>,
-    /// The member's key, or keys.
-    pub k: Option<Value>,
-}
 
 /// An open stream.
 pub struct Client {
@@ -184,6 +136,15 @@ impl Client {
             }
             self.ahead.push_back(frame);
         }
+    }
+
+    /// Reads to the end.
+    ///
+    /// # Panics
+    ///
+    /// Where no frame comes in time, or the stream goes on all the same.
+    pub async fn end(&mut self) {
+        settled("the end", async { while self.next().await.is_some() {} }).await;
     }
 
     /// The next frame of this event.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::client::Frame;
+use crate::frame::Frame;
 
 /// One group's roster, folded from one connection's frames.
 #[derive(Clone, Debug, Default)]

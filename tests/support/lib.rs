@@ -3,6 +3,7 @@
 
 mod client;
 mod fold;
+mod frame;
 mod http1;
 mod pipes;
 mod process;
@@ -11,16 +12,19 @@ mod random;
 mod routes;
 mod server;
 mod wait;
+mod watcher;
 
 pub use self::{
-    client::{Client, Frame, Kind},
+    client::Client,
     fold::Fold,
+    frame::{Frame, Kind, presence_of},
     http1::{Body, Head, read_head},
     pipes::{Pipes, fill, until_gone},
     process::Process,
     proxy::{Mode, Proxy},
     random::Random,
-    routes::{Chunks, call, control, told},
+    routes::{Chunks, call, code, control, get, json, told},
     server::{EVENT_STREAM, Server, USER_HEADER},
     wait::{DEADLINE, eventually, settled},
+    watcher::{Watcher, is_settled},
 };

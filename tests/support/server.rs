@@ -2,11 +2,12 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use http::request::Parts;
+use http::{Method, request::Parts};
+use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 use umbral_presence::{Presence, PresenceSpec, Realtime, RealtimePlugin};
 
-use crate::wait::eventually;
+use crate::wait::{eventually, settled};
 
 /// The tests' session layer: who says so is signed in.
 pub const USER_HEADER: &str = "x-user";
@@ -73,6 +74,11 @@ impl Server {
             })
     }
 
+    /// The same, with presence for `room:*`.
+    pub fn rooms() -> RealtimePlugin {
+        Self::plugin().with_presence(PresenceSpec::prefixes(["room:"]))
+    }
+
     /// Who is present.
     pub fn presence(&self) -> Presence {
         self.realtime.presence()
@@ -81,6 +87,66 @@ impl Server {
     /// `http://127.0.0.1:port{path}`
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// How many are present in a group.
+    ///
+    /// # Panics
+    ///
+    /// Where that is no name of a group.
+    pub async fn count(&self, group: &str) -> usize {
+        self.presence().count(group).await.expect("a valid name")
+    }
+
+    /// A request that wants an event stream unless its headers say otherwise, and the status
+    /// and the JSON that it is answered with.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no answer.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, Value) {
+        let mut request = reqwest::Client::new().request(method, self.url(path));
+        if !headers.iter().any(|(name, _)| *name == "accept") {
+            request = request.header(EVENT_STREAM.0, EVENT_STREAM.1);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = settled("an answer", request.body(body.to_owned()).send()).await;
+        let response = response.expect("a server");
+        let status = response.status().as_u16();
+        let kind = response.headers().get("content-type").cloned();
+        // A stream does not end.
+        let is_json = kind.is_some_and(|kind| kind == "application/json");
+        (status, if is_json { response.json().await.unwrap_or_default() } else { Value::Null })
+    }
+
+    /// A `control` call over a socket: its status and its answer.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no answer.
+    pub async fn control(&self, user: &str, body: &Value) -> (u16, Value) {
+        let headers = [("content-type", "application/json"), (USER_HEADER, user)];
+        self.ask(Method::POST, "/realtime/control", &headers, &body.to_string()).await
+    }
+
+    /// Waits until so many are connected.
+    ///
+    /// # Panics
+    ///
+    /// Where others stay, or do not come.
+    pub async fn has_connections(&self, connections: usize) {
+        eventually(&format!("{connections} connections"), || async {
+            self.realtime.health().connections == connections
+        })
+        .await;
     }
 
     /// Waits until nothing is left: no connection, group or user.

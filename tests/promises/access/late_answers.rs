@@ -3,11 +3,10 @@
 
 use std::{future::Future, time::Duration};
 
-use axum::body::Body;
 use futures_util::{FutureExt, SinkExt};
 use http::request::Parts;
 use serde_json::{Value, json};
-use tests::{Chunks, EVENT_STREAM, Pipes, Server, USER_HEADER, call, control, settled};
+use tests::{Chunks, Pipes, Server, USER_HEADER, call, control, get, settled};
 use tokio::{
     sync::{mpsc, oneshot},
     task::{JoinHandle, yield_now},
@@ -240,9 +239,7 @@ async fn a_late_yes_does_not_undo_a_no_that_the_interval_has_brought() {
 async fn a_late_yes_does_not_let_a_visitor_in_whom_a_later_no_has_put_out() {
     let limits = || Limits { policy_timeout: Duration::from_secs(60), ..Limits::default() };
     let anonymous = async |realtime: Realtime, query: &str| {
-        let request = http::Request::get(format!("/realtime/sse?{query}"));
-        let request = request.header(EVENT_STREAM.0, EVENT_STREAM.1).body(Body::empty());
-        call(&realtime, request.expect("a request")).await
+        call(&realtime, get(&format!("sse?{query}"), None)).await
     };
     locally(async {
         let plugin = rooms().limits(limits()).recheck_every(Duration::from_secs(10));

@@ -1,5 +1,10 @@
-//! What clients are told besides who is there: which groups have no presence, which they may not
-//! be in, and which key of a query is none.
+//! What goes over the wire besides who is there: which groups were joined, left and denied, which
+//! have no presence, and messages.
+
+mod assets;
+mod http2;
+mod messages;
+mod vectors;
 
 use std::{
     sync::{
@@ -9,9 +14,8 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, StatusCode};
 use serde_json::{Value, json};
-use tests::{Chunks, Client, EVENT_STREAM, Kind, Server, call, control};
+use tests::{Chunks, Client, Kind, Server, control};
 
 const NAMES: [&str; 5] = ["room:1", "news", "room:private1", "room:private2", "chat"];
 
@@ -92,60 +96,54 @@ async fn many_rights_that_are_lost_at_once_are_told_in_few_frames() {
     assert_eq!((denied, frames), (80, 10), "eight questions at once, and one frame for them");
 }
 
+const LONG: Duration = Duration::from_secs(60);
+
 #[tokio::test]
-async fn a_key_of_a_query_that_is_none_is_refused_by_name() {
-    let server = Server::with_rooms(Duration::ZERO).await;
-    for (path, key, known) in [
-        ("sse?group=room:1", "group", "`groups` or `v`"),
-        ("sse?groups=room:1&v=1&token=x", "token", "`groups` or `v`"),
-        ("sse?groups=a&groups=b", "groups", ""),
-        ("sse?v=1&v=1", "v", ""),
-        ("members?group=room:1&v=1", "v", "`group`"),
-        ("members?group=room:1&group=room:1", "group", ""),
-        ("members?groups=room:1", "groups", "`group`"),
-    ] {
-        let request = Request::get(format!("/realtime/{path}"));
-        let request =
-            request.header(EVENT_STREAM.0, EVENT_STREAM.1).body(axum::body::Body::empty());
-        let response = call(&server.realtime, request.expect("a request")).await;
-        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path}");
-        let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
-        let body: Value = serde_json::from_slice(&body).expect("JSON");
-        assert_eq!(body["error"]["code"], "bad_query", "{path}");
-        let message = body["error"]["message"].as_str().expect("a message");
-        assert!(message.contains(&format!("`{key}`")) && message.contains(known), "{message}");
-    }
-    let refused = Client::try_open(&server, Kind::Ws, Some("7"), "a&gropus=b").await;
-    let (status, body) = refused.err().expect("a typo");
-    assert!(status == 400 && body.to_string().contains("`gropus`"), "{body}");
+async fn control_changes_the_groups_of_a_stream_and_shows_nothing_to_others() {
+    let server = Server::with_rooms(LONG).await;
+    let mut other = Client::open(&server, Kind::Sse, Some("1"), "room:1").await;
+    let mut client = Client::open(&server, Kind::SseV1, Some("7"), "room:1").await;
+    let token = client.token().await;
+    assert_eq!(token.len(), 32);
+    client.event("presence:sync").await;
+
+    let groups = ["room:1", "room:2", "room:private"];
+    let (status, body) =
+        server.control("7", &json!({ "conn": token, "n": 2, "groups": groups })).await;
+    let expected = json!({ "n": 2, "joined": ["room:2"], "left": [], "denied": ["room:private"] });
+    assert_eq!((status, body), (200, expected));
+    assert_eq!(client.event("presence:sync").await.channel, "room:2");
+
+    // A call that was overtaken changes nothing, and says which one counts.
+    let (status, body) = server.control("7", &json!({ "conn": token, "n": 1, "groups": [] })).await;
+    assert_eq!(status, 200);
+    assert_eq!(body, json!({ "n": 2, "joined": [], "left": [], "denied": [] }));
+
+    let leaves = json!({ "conn": token, "n": 3, "groups": ["room:2"] });
+    let (_, body) = server.control("7", &leaves).await;
+    assert_eq!(body["left"], json!(["room:1"]));
+    // A goodbye: at once, long before the grace.
+    other.event("presence:leave").await;
+    let (_, again) = server.control("7", &leaves).await;
+    assert_eq!(again, json!({ "n": 3, "joined": [], "left": [], "denied": [] }));
 }
 
 #[tokio::test]
-async fn the_ids_of_a_stream_tell_nothing_of_what_others_are_sent() {
-    let server = Server::with_rooms(Duration::ZERO).await;
-    let mut insider =
-        Client::open(&server, Kind::Sse, Some("insider"), "room:private,room:private2").await;
-    let mut visitor = Chunks::open(&server.realtime, "visitor", "groups=news").await;
-    let mut ids = Vec::new();
-    for n in 0..5 {
-        for _ in 0..10 {
-            let sent = server.realtime.to_group("room:private").send("secret", &n).await;
-            sent.expect("a valid name");
-        }
-        server.realtime.to_group("news").send("news", &n).await.expect("a valid name");
-        insider.event("secret").await;
-        // The number, and what has it.
-        let mut text = String::new();
-        while !text.ends_with("\n\n") {
-            text.push_str(&visitor.text().await.expect("an open stream"));
-        }
-        ids.extend(text.lines().filter_map(|line| line.strip_prefix("id: ")).map(str::to_owned));
-    }
-    assert_eq!(ids, ["0", "1", "2", "3", "4"]);
-    // With `v=1` there is none.
-    let mut visitor = Chunks::open(&server.realtime, "visitor", "groups=news&v=1").await;
-    server.realtime.to_group("news").send("news", &5).await.expect("a valid name");
-    for _ in 0..2 {
-        assert!(!visitor.text().await.expect("an open stream").contains("id: "));
-    }
+async fn a_websocket_joins_and_leaves_groups() {
+    let server = Server::with_rooms(LONG).await;
+    let mut client = Client::open(&server, Kind::Ws, Some("7"), "").await;
+    let groups = ["room:1", "room:private"];
+    client.send(&json!({ "op": "join", "groups": groups })).await;
+    assert_eq!(client.event("presence:sync").await.channel, "room:1");
+    assert_eq!(client.event("@joined").await.data, json!({ "groups": ["room:1"] }));
+    assert_eq!(client.event("@denied").await.data, json!({ "groups": ["room:private"] }));
+    client.send(&json!({ "op": "leave", "groups": ["room:1", "room:9"] })).await;
+    assert_eq!(client.event("@left").await.data, json!({ "groups": ["room:1"] }));
+    assert!(!server.presence().contains("room:1", 7).await.unwrap());
+
+    client.send(&json!({ "op": "join", "groups": ["a b"] })).await;
+    assert_eq!(client.event("@refused").await.data["error"]["code"], "bad_group");
+    let many: Vec<String> = (0..101).map(|n| format!("room:{n}")).collect();
+    client.send(&json!({ "op": "join", "groups": many })).await;
+    assert_eq!(client.event("@refused").await.data["error"]["code"], "too_many_groups");
 }

@@ -8,14 +8,13 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body};
+use axum::body::Body;
 use futures_util::{SinkExt, StreamExt};
-use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{Response, StatusCode};
 use serde_json::{Value, json};
-use tests::{DEADLINE, EVENT_STREAM, Pipes, Server, USER_HEADER};
+use tests::{Chunks, DEADLINE, Frame, Pipes, Server, call, control, get};
 use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
-use tower::ServiceExt;
 use umbral_presence::{PresenceSpec, Realtime, RealtimePlugin};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,44 +44,20 @@ fn switched() -> (Arc<AtomicBool>, Realtime) {
     (switch, plugin.build().expect("a plugin that can be built"))
 }
 
-async fn call(router: Router, request: Request<Body>) -> Response<Body> {
-    router.oneshot(request).await.expect("a router always answers")
-}
-
 async fn open(realtime: &Realtime, query: &str) -> Response<Body> {
-    let request = Request::get(format!("/realtime/sse?{query}"))
-        .header(EVENT_STREAM.0, EVENT_STREAM.1)
-        .header(USER_HEADER, "7");
-    call(realtime.router(), request.body(Body::empty()).expect("a request")).await
+    call(realtime, get(&format!("sse?{query}"), Some("7"))).await
 }
 
-/// A stream with `v=1`: its body and its token.
-async fn open_v1(realtime: &Realtime, groups: &str) -> (axum::body::BodyDataStream, String) {
-    let response = open(realtime, &format!("v=1&groups={groups}")).await;
-    assert_eq!(response.status(), StatusCode::OK);
-    let mut body = response.into_body().into_data_stream();
-    let hello = frame(&mut body).await;
-    assert_eq!(hello["e"], "@hello");
-    let token = hello["d"]["conn"].as_str().expect("a token").to_owned();
-    (body, token)
+/// A stream with `v=1`, and its token.
+async fn open_v1(realtime: &Realtime, groups: &str) -> (Chunks, String) {
+    let mut stream = Chunks::open(realtime, "7", &format!("v=1&groups={groups}")).await;
+    let token = stream.token().await;
+    (stream, token)
 }
 
-async fn frame(body: &mut axum::body::BodyDataStream) -> Value {
-    let chunk = body.next().await.expect("an open stream").expect("a body that cannot fail");
-    let text = std::str::from_utf8(&chunk).expect("text");
-    let data = text.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
-    serde_json::from_str(data).expect("JSON")
-}
-
-async fn control(realtime: Realtime, token: String, groups: &'static [&'static str]) -> Value {
-    let body = json!({ "conn": token, "n": 1, "groups": groups }).to_string();
-    let request = Request::post("/realtime/control")
-        .header(USER_HEADER, "7")
-        .header(CONTENT_TYPE, "application/json");
-    let request = request.body(Body::from(body)).expect("a request");
-    let response = call(realtime.router(), request).await;
-    let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
-    serde_json::from_slice(&body).expect("JSON")
+/// The first frame of the next chunk.
+async fn frame(stream: &mut Chunks) -> Frame {
+    stream.frames().await.expect("an open stream").swap_remove(0)
 }
 
 async fn groups(realtime: &Realtime) -> Vec<String> {
@@ -109,20 +84,23 @@ async fn who_loses_the_right_leaves_although_a_grace_runs() {
     let (mut watching, _) = open_v1(&realtime, "room:1").await;
     drop(open(&realtime, "groups=room:1").await);
     sleep(SECOND).await;
-    assert_eq!(frame(&mut watching).await["e"], "presence:sync");
+    assert_eq!(frame(&mut watching).await.event, "presence:sync");
     switch.store(false, Ordering::SeqCst);
     realtime.recheck_policy(7).await;
     assert_eq!(groups(&realtime).await, ["room:slow"]);
     let denied = frame(&mut watching).await;
-    assert_eq!((&denied["e"], &denied["d"]), (&json!("@denied"), &json!({ "groups": ["room:1"] })));
+    assert_eq!((&*denied.event, denied.data), ("@denied", json!({ "groups": ["room:1"] })));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_control_call_does_not_bring_back_what_was_lost_during_it() {
     let (switch, realtime) = switched();
     let (_stream, token) = open_v1(&realtime, "room:1").await;
-    let groups_wanted = &["room:1", "room:2", "room:slow"];
-    let calling = tokio::spawn(control(realtime.clone(), token, groups_wanted));
+    let body = json!({ "conn": token, "n": 1, "groups": ["room:1", "room:2", "room:slow"] });
+    let calling = tokio::spawn({
+        let realtime = realtime.clone();
+        async move { control(&realtime, "7", &body).await.2 }
+    });
     sleep(SECOND / 2).await;
     switch.store(false, Ordering::SeqCst);
     realtime.recheck_policy(7).await;
@@ -162,8 +140,8 @@ async fn a_handshake_that_is_under_way_is_asked_again() {
     sleep(SECOND / 2).await;
     switch.store(false, Ordering::SeqCst);
     realtime.recheck_policy(7).await;
-    let mut stream = opening.await.unwrap().into_body().into_data_stream();
-    assert_eq!(frame(&mut stream).await["d"]["denied"], json!(["room:1"]));
+    let mut stream = Chunks::of(opening.await.unwrap());
+    assert_eq!(frame(&mut stream).await.data["denied"], json!(["room:1"]));
     assert_eq!(groups(&realtime).await, ["room:slow"]);
 }
 
@@ -186,8 +164,8 @@ async fn who_is_signed_out_during_the_handshake_comes_as_nobody() {
     sleep(SECOND / 2).await;
     signed_in.store(false, Ordering::SeqCst);
     realtime.disconnect_user(7);
-    let mut stream = opening.await.unwrap().into_body().into_data_stream();
-    assert_eq!(frame(&mut stream).await["d"]["me"], json!(null));
+    let mut stream = Chunks::of(opening.await.unwrap());
+    assert_eq!(frame(&mut stream).await.data["me"], json!(null));
     assert_eq!(groups(&realtime).await, [""; 0]);
 }
 

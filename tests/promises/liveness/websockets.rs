@@ -17,13 +17,9 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
-use umbral_presence::{Limits, MessageContext, MessageHandler, PresenceSpec, RealtimePlugin};
+use umbral_presence::{Limits, MessageContext, MessageHandler};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn rooms() -> RealtimePlugin {
-    Server::plugin().with_presence(PresenceSpec::prefixes(["room:"]))
-}
 
 #[tokio::test(start_paused = true)]
 async fn who_asks_for_a_group_once_more_is_in_it_or_denied_and_not_both() {
@@ -31,7 +27,8 @@ async fn who_asks_for_a_group_once_more_is_in_it_or_denied_and_not_both() {
     let switch = open.clone();
     let policy =
         move |user: Option<&str>, _: &str| user == Some("8") || open.load(Ordering::SeqCst);
-    let realtime = rooms().group_policy_fn(policy).build().expect("a plugin that can be built");
+    let realtime =
+        Server::rooms().group_policy_fn(policy).build().expect("a plugin that can be built");
     let pipes = Pipes::serve(&realtime);
     let mut socket = pipes.websocket("7", "groups=room:1").await;
     sleep(SECOND).await;
@@ -55,7 +52,7 @@ async fn who_asks_for_a_group_once_more_is_in_it_or_denied_and_not_both() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_slower_than_its_group_can_leave() {
-    let realtime = rooms().build().expect("a plugin that can be built");
+    let realtime = Server::rooms().build().expect("a plugin that can be built");
     let pipes = Pipes::serve(&realtime);
     let mut socket = pipes.websocket("7", "groups=room:1").await;
     let hose = tokio::spawn({
@@ -86,7 +83,7 @@ async fn a_client_that_is_slower_than_its_group_can_leave() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_client_that_answers_is_kept() {
-    let realtime = rooms().build().expect("a plugin that can be built");
+    let realtime = Server::rooms().build().expect("a plugin that can be built");
     let pipes = Pipes::serve(&realtime);
     let slow_from = Instant::now() + 12 * SECOND;
     let mut readers = JoinSet::new();
@@ -120,7 +117,7 @@ impl MessageHandler for Endless {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_vanishes_while_its_message_is_handled_is_gone() {
-    let plugin = rooms().message_handler(Endless);
+    let plugin = Server::rooms().message_handler(Endless);
     let realtime = plugin.build().expect("a plugin that can be built");
     let pipes = Pipes::serve(&realtime);
     let mut socket = pipes.websocket("7", "groups=room:1").await;
@@ -131,7 +128,7 @@ async fn a_client_that_vanishes_while_its_message_is_handled_is_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_goodbye_is_heard_while_messages_are_handled() {
-    let plugin = rooms().message_handler(Endless);
+    let plugin = Server::rooms().message_handler(Endless);
     let realtime = plugin.build().expect("a plugin that can be built");
     let pipes = Pipes::serve(&realtime);
     let mut socket = pipes.websocket("7", "groups=room:1").await;
@@ -146,7 +143,7 @@ async fn a_goodbye_is_heard_while_messages_are_handled() {
 
 #[tokio::test(start_paused = true)]
 async fn of_messages_that_pile_up_the_rest_is_refused() {
-    let plugin = rooms().message_handler(Endless);
+    let plugin = Server::rooms().message_handler(Endless);
     let realtime = plugin.build().expect("a plugin that can be built");
     let pipes = Pipes::serve(&realtime);
     let mut socket = pipes.websocket("7", "groups=room:1").await;
@@ -166,7 +163,7 @@ async fn of_messages_that_pile_up_the_rest_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_page_is_shown_every_15_seconds_that_the_server_is_there() {
-    let realtime = rooms().build().expect("a plugin that can be built");
+    let realtime = Server::rooms().build().expect("a plugin that can be built");
     let pipes = Pipes::serve(&realtime);
     for (query, texts) in [("groups=room:1&v=1", 8), ("groups=room:1", 0)] {
         let mut socket = pipes.websocket("7", query).await;
@@ -189,7 +186,7 @@ async fn a_page_is_shown_every_15_seconds_that_the_server_is_there() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_is_worked_off_and_the_goodbye_behind_it_is_heard() {
-    let realtime = rooms().build().expect("a plugin that can be built");
+    let realtime = Server::rooms().build().expect("a plugin that can be built");
     let pipes = Pipes::serve(&realtime);
     let mut socket = pipes.websocket("7", "groups=room:1").await;
     let start = Instant::now();
@@ -215,7 +212,7 @@ async fn a_flood_is_worked_off_and_the_goodbye_behind_it_is_heard() {
 
 #[tokio::test(start_paused = true)]
 async fn as_many_messages_as_may_come_are_taken_without_delay() {
-    let realtime = rooms().build().expect("a plugin that can be built");
+    let realtime = Server::rooms().build().expect("a plugin that can be built");
     let pipes = Pipes::serve(&realtime);
     let mut socket = pipes.websocket("7", "groups=room:1").await;
     for _ in 0..20 {
@@ -241,7 +238,7 @@ async fn as_many_messages_as_may_come_are_taken_without_delay() {
 #[tokio::test(start_paused = true)]
 async fn who_is_sent_away_is_cut_off_however_slowly_it_reads() {
     let limits = Limits { outbox_bytes: 8 * 1024 * 1024, ..Limits::default() };
-    let realtime = rooms().limits(limits).build().expect("a plugin that can be built");
+    let realtime = Server::rooms().limits(limits).build().expect("a plugin that can be built");
     let pipes = Pipes::serve(&realtime);
     let mut socket = pipes.websocket("7", "groups=room:1").await;
     let long = "x".repeat(4 * 1024 * 1024);

@@ -4,11 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
 use futures_util::{SinkExt, StreamExt};
-use http::Request;
 use serde_json::json;
-use tests::{Chunks, EVENT_STREAM, Pipes, Server, USER_HEADER, call, control};
+use tests::{Chunks, Pipes, Server, call, code, control, get, json};
 use tokio::sync::Mutex;
 use tokio_tungstenite::tungstenite::Message;
 use umbral_presence::{Limits, PresenceSpec, Realtime};
@@ -151,13 +149,10 @@ async fn no_more_names_are_read_than_could_be_right() {
     let realtime = Server::plugin().limits(limits).build().expect("a plugin");
     // Whatever comes behind the fourth is not looked at.
     for groups in ["a,b,c,d", "a,b,c,d,,,", "a,a,a,a"] {
-        let request = Request::get(format!("/realtime/sse?groups={groups}"));
-        let request = request.header(EVENT_STREAM.0, EVENT_STREAM.1).header(USER_HEADER, "7");
-        let request = request.body(Body::empty()).expect("a request");
+        let request = get(&format!("sse?groups={groups}"), Some("7"));
         let response = call(&realtime, request).await;
         assert_eq!(response.status(), 400);
-        let body = axum::body::to_bytes(response.into_body(), 1000).await.expect("a body");
-        assert!(String::from_utf8_lossy(&body).contains("too_many_groups"), "{groups}");
+        assert_eq!(code(&json(response).await), "too_many_groups", "{groups}");
     }
     let (_stream, token) = open(&realtime).await;
     let body = json!({ "conn": token, "n": 1, "groups": ["a", "b", "c", "d", "e e", 7] });

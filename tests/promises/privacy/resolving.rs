@@ -10,14 +10,11 @@ use std::{
     time::Duration,
 };
 
-use axum::body::{Body, BodyDataStream};
 use futures_util::{FutureExt, StreamExt};
-use http::Request;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tests::{EVENT_STREAM, Fold, Frame, Server, USER_HEADER};
+use tests::{Chunks, Fold, Frame, Server, eventually};
 use tokio::time::sleep;
-use tower::ServiceExt;
 use umbral_presence::{
     PresenceSpec, Realtime, RealtimePlugin, ResolveContext, Transition, UserId, presence,
 };
@@ -74,19 +71,6 @@ fn start() -> (Names, Realtime) {
     (names, plugin.build().expect("a plugin that can be built"))
 }
 
-/// An event stream of a user, or of nobody where the id is empty.
-async fn open(realtime: &Realtime, user: &str, query: &str) -> BodyDataStream {
-    let mut request =
-        Request::get(format!("/realtime/sse?{query}")).header(EVENT_STREAM.0, EVENT_STREAM.1);
-    if !user.is_empty() {
-        request = request.header(USER_HEADER, user);
-    }
-    let request = request.body(Body::empty()).expect("a request");
-    let response = realtime.router().oneshot(request).await.expect("a router always answers");
-    assert_eq!(response.status(), 200);
-    response.into_body().into_data_stream()
-}
-
 /// The payloads of the members, as texts.
 async fn members(realtime: &Realtime, group: &str) -> Vec<String> {
     let members = realtime.presence().members(group).await.expect("a valid name");
@@ -94,13 +78,8 @@ async fn members(realtime: &Realtime, group: &str) -> Vec<String> {
 }
 
 /// Folds all that has arrived by now, strictly.
-fn read(stream: &mut BodyDataStream, fold: &mut Fold) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    while let Some(Some(Ok(chunk))) = stream.next().now_or_never() {
-        let text = String::from_utf8(chunk.to_vec()).expect("text");
-        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-        frames.extend(data.filter_map(|data| serde_json::from_str::<Frame>(data).ok()));
-    }
+fn read(stream: &mut Chunks, fold: &mut Fold) -> Vec<Frame> {
+    let frames = stream.arrived();
     frames.iter().for_each(|frame| fold.take(frame));
     frames
 }
@@ -109,9 +88,9 @@ fn read(stream: &mut BodyDataStream, fold: &mut Fold) -> Vec<Frame> {
 async fn those_who_come_together_are_looked_up_together() {
     let (names, realtime) = start();
     let mut streams = Vec::new();
-    let mut watcher = open(&realtime, "0", "groups=room:1").await;
+    let mut watcher = Chunks::open(&realtime, "0", "groups=room:1").await;
     for n in 1..100 {
-        streams.push(open(&realtime, &n.to_string(), "groups=room:1,room:2").await);
+        streams.push(Chunks::open(&realtime, &n.to_string(), "groups=room:1,room:2").await);
     }
     assert_eq!(members(&realtime, "room:1").await, [""; 0]);
     sleep(MOMENT).await;
@@ -126,14 +105,14 @@ async fn those_who_come_together_are_looked_up_together() {
     read(&mut watcher, &mut fold);
     assert_eq!(fold.payloads().len(), 100);
     // Nobody is looked up who is known, or who leaves.
-    streams.push(open(&realtime, "5", "groups=room:1").await);
+    streams.push(Chunks::open(&realtime, "5", "groups=room:1").await);
     realtime.disconnect_user(5);
     sleep(SECOND).await;
     assert_eq!(names.calls().len(), calls.len());
 }
 
 /// How many members each snapshot that has arrived holds, and whether the own user is one.
-fn snapshots(stream: &mut BodyDataStream, user: &str) -> Vec<(usize, bool)> {
+fn snapshots(stream: &mut Chunks, user: &str) -> Vec<(usize, bool)> {
     let frames = read(stream, &mut Fold::of("room:1"));
     let snapshots = frames.iter().filter(|frame| frame.event == "presence:sync");
     let members = snapshots.map(|frame| frame.data.as_array().expect("a list").clone());
@@ -146,9 +125,9 @@ async fn the_first_snapshot_holds_the_own_user_whose_name_is_being_looked_up() {
         let (names, realtime) = start();
         names.0.delays.lock().insert("7".to_owned(), SECOND);
         // As after a restart: nobody is there yet, and everybody comes at once.
-        let mut own = open(&realtime, "7", query).await;
-        let mut second_tab = open(&realtime, "7", query).await;
-        let mut visitor = open(&realtime, "", "groups=room:1").await;
+        let mut own = Chunks::open(&realtime, "7", query).await;
+        let mut second_tab = Chunks::open(&realtime, "7", query).await;
+        let mut visitor = Chunks::anonymous(&realtime, "groups=room:1").await;
         sleep(SECOND / 2).await;
         assert_eq!(snapshots(&mut own, "7"), []);
         assert_eq!(snapshots(&mut visitor, "7"), [(0, false)], "a visitor waits for nobody");
@@ -162,9 +141,9 @@ async fn the_first_snapshot_holds_the_own_user_whose_name_is_being_looked_up() {
 async fn who_is_not_found_in_time_gets_a_snapshot_of_the_others() {
     let (names, realtime) = start();
     names.0.missing.lock().push("7".to_owned());
-    let _other = open(&realtime, "8", "groups=room:1").await;
+    let _other = Chunks::open(&realtime, "8", "groups=room:1").await;
     sleep(MOMENT).await;
-    let mut own = open(&realtime, "7", "groups=room:1").await;
+    let mut own = Chunks::open(&realtime, "7", "groups=room:1").await;
     sleep(SECOND).await;
     assert_eq!(snapshots(&mut own, "7"), []);
     // `Limits::resolver_timeout` is over.
@@ -177,10 +156,10 @@ async fn one_call_runs_at_a_time_until_it_is_late() {
     let (names, realtime) = start();
     *names.0.delays.lock() =
         HashMap::from([("slow".to_owned(), 5 * SECOND), ("quick".to_owned(), SECOND)]);
-    let mut streams = vec![open(&realtime, "quick", "groups=room:1").await];
+    let mut streams = vec![Chunks::open(&realtime, "quick", "groups=room:1").await];
     sleep(MOMENT).await;
     for n in 0..10 {
-        streams.push(open(&realtime, &n.to_string(), "groups=room:1").await);
+        streams.push(Chunks::open(&realtime, &n.to_string(), "groups=room:1").await);
         sleep(MOMENT).await;
     }
     assert_eq!(names.calls(), [["quick"]]);
@@ -189,9 +168,9 @@ async fn one_call_runs_at_a_time_until_it_is_late() {
     assert_eq!(members(&realtime, "room:1").await.len(), 11);
     assert_eq!(names.0.most_running.load(Ordering::SeqCst), 1);
     // One that takes more than two seconds does not hold up the next.
-    streams.push(open(&realtime, "slow", "groups=room:1").await);
+    streams.push(Chunks::open(&realtime, "slow", "groups=room:1").await);
     sleep(MOMENT).await;
-    streams.push(open(&realtime, "next", "groups=room:1").await);
+    streams.push(Chunks::open(&realtime, "next", "groups=room:1").await);
     sleep(2 * SECOND).await;
     assert_eq!(members(&realtime, "room:1").await.len(), 12);
     assert!(!realtime.presence().contains("room:1", "slow").await.unwrap());
@@ -203,13 +182,13 @@ async fn one_call_runs_at_a_time_until_it_is_late() {
 async fn who_is_not_found_is_hidden_and_looked_up_again_while_there() {
     let (names, realtime) = start();
     names.0.panics.store(true, Ordering::SeqCst);
-    let mut watcher = open(&realtime, "watcher", "groups=room:1").await;
+    let mut watcher = Chunks::open(&realtime, "watcher", "groups=room:1").await;
     sleep(MOMENT).await;
     names.0.panics.store(false, Ordering::SeqCst);
     *names.0.missing.lock() = vec!["ghost".to_owned(), "late".to_owned()];
-    let ghost = open(&realtime, "ghost", "groups=room:1").await;
-    let _late = open(&realtime, "late", "groups=room:1").await;
-    let _ada = open(&realtime, "ada", "groups=room:1").await;
+    let ghost = Chunks::open(&realtime, "ghost", "groups=room:1").await;
+    let _late = Chunks::open(&realtime, "late", "groups=room:1").await;
+    let _ada = Chunks::open(&realtime, "ada", "groups=room:1").await;
     sleep(MOMENT).await;
     assert_eq!(members(&realtime, "room:1").await, ["ada"]);
     sleep(SECOND).await;
@@ -236,7 +215,7 @@ async fn a_member_is_resolved_again_when_told_to() {
     let groups = "groups=room:1,room:2";
     let mut streams = Vec::new();
     for query in [groups.to_owned(), format!("{groups}&v=1")] {
-        streams.push((open(&realtime, "7", &query).await, Fold::of("room:1")));
+        streams.push((Chunks::open(&realtime, "7", &query).await, Fold::of("room:1")));
     }
     let mut transitions = presence.watch("room:1").unwrap();
     sleep(SECOND).await;
@@ -275,7 +254,7 @@ async fn a_member_is_resolved_again_when_told_to() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_does_not_take_the_place_of_a_later_one() {
     let (names, realtime) = start();
-    let _stream = open(&realtime, "7", "groups=room:1").await;
+    let _stream = Chunks::open(&realtime, "7", "groups=room:1").await;
     sleep(SECOND).await;
     *names.0.title.lock() = "old ".to_owned();
     names.0.delays.lock().insert("7".to_owned(), SECOND);
@@ -297,7 +276,8 @@ async fn a_plain_resolver_is_asked_again_too() {
     let spec = PresenceSpec::prefixes(["room:"])
         .resolver(move |id| json!({ "id": id, "vip": is_vip.load(Ordering::SeqCst) }));
     let realtime = Server::plugin().with_presence(spec).build().unwrap();
-    let (mut stream, mut fold) = (open(&realtime, "7", "groups=room:1").await, Fold::of("room:1"));
+    let (mut stream, mut fold) =
+        (Chunks::open(&realtime, "7", "groups=room:1").await, Fold::of("room:1"));
     sleep(MOMENT).await;
     vip.store(true, Ordering::SeqCst);
     realtime.presence().refresh(7).await;
@@ -318,7 +298,7 @@ async fn a_declaration_may_name_a_batch_resolver() {
         .group_policy_fn(|_, _| true)
         .build()
         .unwrap();
-    let _stream = open(&realtime, "7", "groups=team:1").await;
+    let _stream = Chunks::open(&realtime, "7", "groups=team:1").await;
     sleep(MOMENT).await;
     let members = realtime.presence().members(Team(1)).await.unwrap();
     assert_eq!(members[0].payload().get(), "\"7\"");
@@ -338,8 +318,8 @@ fn a_batch_resolver_is_called_in_the_runtime_that_there_is() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let group = format!("room:{round}");
-            let _stream = open(&realtime, "7", &format!("groups={group}")).await;
-            tests::eventually("the member is shown", || async {
+            let _stream = Chunks::open(&realtime, "7", &format!("groups={group}")).await;
+            eventually("the member is shown", || async {
                 realtime.presence().count(&group).await == Ok(1)
             })
             .await;

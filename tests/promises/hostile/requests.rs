@@ -1,30 +1,19 @@
-//! Requests that nobody should make, each with the refusal that it gets. Afterwards the
-//! server serves as before, and nothing of them is left.
-
-use std::time::{Duration, Instant};
+//! Requests over HTTP, or hardly.
 
 use serde_json::{Value, json};
-use tests::{Client, Fold, Kind, Server, USER_HEADER, eventually, read_head, settled};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    task::JoinSet,
-    time::sleep,
-};
-use umbral_presence::{Limits, PresenceSpec, RealtimePlugin};
-
-const LONG: Duration = Duration::from_secs(60);
+use tests::{Server, USER_HEADER, read_head, settled};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 /// A page that none of the server's is.
 const EVIL: (&str, &str) = ("origin", "https://evil.example");
 
-const JSON: (&str, &str) = ("content-type", "application/json");
+pub(super) const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// What goes wrong below HTTP gets a status and no more.
-const BARE: &str = "";
+pub(super) const BARE: &str = "";
 
 /// A request as it goes over the wire, and how it is refused.
-struct Case {
+pub(super) struct Case {
     what: String,
     request: Vec<u8>,
     status: u16,
@@ -37,13 +26,13 @@ fn raw(what: &str, request: impl Into<Vec<u8>>, status: u16, code: &'static str)
     Case { what: what.to_owned(), request: request.into(), status, code, ends_early: false }
 }
 
-fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> String {
+pub(super) fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> String {
     let headers: String =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!("{method} {target} HTTP/1.1\r\nhost: here\r\naccept: text/event-stream\r\n{headers}")
 }
 
-fn with(
+pub(super) fn with(
     method: &str,
     target: &str,
     headers: &[(&str, &str)],
@@ -58,7 +47,12 @@ fn get(target: &str, status: u16, code: &'static str) -> Case {
     with("GET", target, &[], status, code)
 }
 
-fn control(headers: &[(&str, &str)], body: &[u8], status: u16, code: &'static str) -> Case {
+pub(super) fn control(
+    headers: &[(&str, &str)],
+    body: &[u8],
+    status: u16,
+    code: &'static str,
+) -> Case {
     let head = head("POST", "/realtime/control", headers);
     let mut request = format!("{head}content-length: {}\r\n\r\n", body.len()).into_bytes();
     request.extend(body);
@@ -324,7 +318,7 @@ impl Case {
     }
 
     /// What is not as it should be.
-    async fn fault(&self, server: &Server) -> Option<String> {
+    pub(super) async fn fault(&self, server: &Server) -> Option<String> {
         let mut socket = TcpStream::connect(server.address).await.expect("a server");
         // It may be refused before it is there.
         let _ = socket.write_all(&self.request).await;
@@ -346,275 +340,13 @@ impl Case {
         (!is_right).then(|| format!("{}: {} {body}", self.what, head.status))
     }
 
-    async fn run(&self, server: &Server) {
+    pub(super) async fn run(&self, server: &Server) {
         assert_eq!(self.fault(server).await, None);
     }
 }
 
-/// What is sent over an open WebSocket, and what comes of it.
-struct Intrusion {
-    what: &'static str,
-    sent: Vec<u8>,
-    answer: Answer,
-}
-
-#[derive(Clone, Copy)]
-enum Answer {
-    /// The connection is closed with this code.
-    Close(u16),
-    /// A frame says what is wrong, and the connection goes on.
-    Refused(&'static str),
-    Denied,
-}
-
-/// A frame of a client, masked with zeros. `first` has the end mark, the reserved bits and
-/// the opcode.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
-    match payload.len() {
-        short @ ..126 => frame.push(0x80 | u8::try_from(short).expect("short")),
-        long => {
-            frame.push(0x80 | 127);
-            frame.extend((long as u64).to_be_bytes());
-        }
-    }
-    frame.extend([0; 4]);
-    frame.extend(payload);
-    frame
-}
-
-fn text(text: &str) -> Vec<u8> {
-    frame(0x81, text.as_bytes())
-}
-
-fn operation(op: &str, groups: &Value) -> Vec<u8> {
-    text(&json!({ "op": op, "groups": groups }).to_string())
-}
-
-fn intrusions() -> Vec<Intrusion> {
-    let many: Vec<String> = (0..101).map(|n| format!("g{n}")).collect();
-    let fragments = |first: &[u8], count: usize| {
-        let start = frame(0x01, first);
-        let more = std::iter::repeat_n(frame(0x00, &[b'x'; 30_000]), count).flatten();
-        start.into_iter().chain(more).chain(frame(0x80, b"")).collect::<Vec<u8>>()
-    };
-    let flood = std::iter::repeat_n(text("hello"), 60).flatten().collect::<Vec<u8>>();
-    let table = [
-        ("a frame without a mask", b"\x81\x05hello".to_vec(), Answer::Close(1002)),
-        ("the first reserved bit", frame(0xc1, b"x"), Answer::Close(1002)),
-        ("the second reserved bit", frame(0xa1, b"x"), Answer::Close(1002)),
-        ("the third reserved bit", frame(0x91, b"x"), Answer::Close(1002)),
-        ("an opcode of data that is none", frame(0x83, b"x"), Answer::Close(1002)),
-        ("an opcode of control that is none", frame(0x8b, b"x"), Answer::Close(1002)),
-        ("a ping in fragments", frame(0x09, b"x"), Answer::Close(1002)),
-        ("a ping of 126 bytes", frame(0x89, &[b'x'; 126]), Answer::Close(1002)),
-        ("a close of one byte", frame(0x88, b"x"), Answer::Close(1002)),
-        ("a close with a reserved code", frame(0x88, &1005_u16.to_be_bytes()), Answer::Close(1002)),
-        ("a continuation of nothing", frame(0x80, b"x"), Answer::Close(1002)),
-        ("a text inside another one", [frame(0x01, b"x"), text("y")].concat(), Answer::Close(1002)),
-        ("HTTP", b"GET / HTTP/1.1\r\nhost: here\r\n\r\n".to_vec(), Answer::Close(1002)),
-        ("no UTF-8", frame(0x81, b"\xff\xfe"), Answer::Close(1007)),
-        ("no UTF-8 in a fragment", fragments(b"\xc0\xaf", 0), Answer::Close(1007)),
-        ("half a character", frame(0x81, b"\xc3"), Answer::Close(1007)),
-        ("a surrogate", frame(0x81, b"\xed\xa0\x80"), Answer::Close(1007)),
-        ("a long message", frame(0x81, &[b'x'; 65_537]), Answer::Close(1009)),
-        ("a long message in fragments", fragments(b"x", 3), Answer::Close(1009)),
-        ("a long binary message", frame(0x82, &[0; 65_537]), Answer::Close(1009)),
-        (
-            "a length of 2^62",
-            [&[0x81, 0xff][..], &(1_u64 << 62).to_be_bytes(), &[0; 4]].concat(),
-            Answer::Close(1009),
-        ),
-        (
-            "a length of 2^64-1",
-            [&[0x81, 0xff][..], &[0xff; 8], &[0; 4]].concat(),
-            Answer::Close(1009),
-        ),
-        ("a join of a bad name", operation("join", &json!(["a b"])), Answer::Refused("bad_group")),
-        (
-            "a join of a reserved name",
-            operation("join", &json!(["@user:7"])),
-            Answer::Refused("bad_group"),
-        ),
-        (
-            "a join of a long name",
-            operation("join", &json!(["x".repeat(60_000)])),
-            Answer::Refused("bad_group"),
-        ),
-        (
-            "a join of 101 groups",
-            operation("join", &json!(many)),
-            Answer::Refused("too_many_groups"),
-        ),
-        (
-            "a join of 100 more",
-            operation("join", &json!(many[1..])),
-            Answer::Refused("too_many_groups"),
-        ),
-        ("a leave of a bad name", operation("leave", &json!([""])), Answer::Refused("bad_group")),
-        (
-            "a sync of 101 groups",
-            operation("sync", &json!(many)),
-            Answer::Refused("too_many_groups"),
-        ),
-        ("a denied group", operation("join", &json!(["room:private"])), Answer::Denied),
-        ("a flood", flood, Answer::Refused("too_fast")),
-    ];
-    table.into_iter().map(|(what, sent, answer)| Intrusion { what, sent, answer }).collect()
-}
-
-impl Intrusion {
-    async fn run(&self, server: &Server) {
-        let mut client = Client::open(server, Kind::Ws, Some("7"), "room:1").await;
-        // It may have enough before the last byte.
-        let _ = client.socket().write_all(&self.sent).await;
-        match self.answer {
-            Answer::Close(code) => {
-                assert_eq!(client.close_code().await, Some(code), "{}", self.what);
-            }
-            Answer::Refused(code) => {
-                let refused = client.expect(self.what, |frame| frame.event == "@refused").await;
-                assert_eq!(refused.data["error"]["code"], code, "{}", self.what);
-            }
-            Answer::Denied => {
-                let denied = client.expect(self.what, |frame| frame.event == "@denied").await;
-                assert_eq!(denied.data, json!({ "groups": ["room:private"] }), "{}", self.what);
-            }
-        }
-    }
-}
-
-/// Texts that are nobody's business are taken for what they are: messages of the
-/// application, which has no handler here.
-async fn texts_without_a_meaning_change_nothing(server: &Server) {
-    let mut client = Client::open(server, Kind::Ws, Some("7"), "room:1").await;
-    for sent in [
-        "{\"op\":\"jump\",\"groups\":[]}".to_owned(),
-        "{\"op\":\"join\",\"groups\":\"room:2\"}".to_owned(),
-        "{\"op\":\"join\"}".to_owned(),
-        "{\"op\":\"join\",\"groups\":[7]}".to_owned(),
-        "[".repeat(60_000),
-        "null".to_owned(),
-        String::new(),
-    ] {
-        client.socket().write_all(&text(&sent)).await.expect("an open connection");
-    }
-    client.socket().write_all(&frame(0x82, &[0; 1000])).await.expect("an open connection");
-    client.socket().write_all(&operation("join", &json!(["room:3"]))).await.expect("a connection");
-    let joined = client.expect("the operation behind them", |frame| frame.event == "@joined").await;
-    assert_eq!(joined.data, json!({ "groups": ["room:3"] }));
-    client.close(1000).await;
-}
-
-/// A request that is never finished.
-async fn drip(server: &Server) -> TcpStream {
-    let mut socket = TcpStream::connect(server.address).await.expect("a server");
-    let request = head("GET", "/realtime/sse?groups=room:1", &[(USER_HEADER, "7")]);
-    socket.write_all(request.as_bytes()).await.expect("room in the buffer");
-    socket
-}
-
-/// A `control` call whose body comes byte by byte.
-async fn drip_a_body(server: &Server) {
-    let start = Instant::now();
-    let headers = [(USER_HEADER, "7"), JSON, ("content-length", "1000")];
-    let request = format!("{}\r\n", head("POST", "/realtime/control", &headers));
-    let mut socket = TcpStream::connect(server.address).await.expect("a server");
-    socket.write_all(request.as_bytes()).await.expect("room in the buffer");
-    let (mut reading, mut writing) = socket.into_split();
-    let dripping = tokio::spawn(async move {
-        while writing.write_all(b" ").await.is_ok() {
-            sleep(Duration::from_millis(100)).await;
-        }
-    });
-    let mut answer = Vec::new();
-    settled("an answer to half a body", async {
-        while !answer.windows(8).any(|window| window == b"too_slow") {
-            assert_ne!(reading.read_buf(&mut answer).await.expect("an answer"), 0);
-        }
-    })
-    .await;
-    dripping.abort();
-    assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
-    assert!(start.elapsed() >= Duration::from_secs(10));
-}
-
-/// The usual rooms, where one user may open connections as fast as can be.
-fn hasty(grace: Duration) -> RealtimePlugin {
-    let limits = Limits { opens_per_user: 10_000, members_per_second: 10_000, ..Limits::default() };
-    let specs = PresenceSpec::prefixes(["room:", "public:lobby"]).grace(grace);
-    Server::plugin().limits(limits).with_presence(specs)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_nobody_should_send_is_refused_and_leaves_nothing_behind() {
-    let server = std::sync::Arc::new(Server::start(hasty(Duration::ZERO)).await);
-    let mut dripping = Vec::new();
-    for _ in 0..200 {
-        dripping.push(drip(&server).await);
-    }
-    let bodies: JoinSet<()> = (0..20)
-        .map(|_| {
-            let server = server.clone();
-            async move { drip_a_body(&server).await }
-        })
-        .collect();
-
-    let mut victim = Client::open(&server, Kind::SseV1, Some("7"), "room:1").await;
-    let token = victim.token().await;
-    let mut cases = names();
-    for more in [queries(), methods(), origins(), upgrades(), protocols(), calls(&token)] {
-        cases.extend(more);
-    }
-    let intrusions = intrusions();
-    assert!(cases.len() + intrusions.len() > 80);
-    let mut faults = Vec::new();
-    for case in &cases {
-        faults.extend(case.fault(&server).await);
-    }
-    assert!(faults.is_empty(), "{faults:#?}");
-    // None of them has touched the stream whose token was shown.
-    assert!(server.presence().contains("room:1", 7).await.expect("a valid name"));
-    assert_eq!(server.realtime.health().connections, 1, "half a request is no connection");
-
-    // Another user's token ends the stream that it is of, and does nothing else.
-    let stolen = json!({ "conn": token, "n": 9, "groups": ["room:9"] }).to_string();
-    let case = control(&[(USER_HEADER, "8"), JSON], stolen.as_bytes(), 409, "identity_changed");
-    case.run(&server).await;
-    settled("the end", async { while victim.next().await.is_some() {} }).await;
-    let gone = control(&[(USER_HEADER, "7"), JSON], stolen.as_bytes(), 404, "unknown_connection");
-    gone.run(&server).await;
-
-    for intrusion in &intrusions {
-        intrusion.run(&server).await;
-    }
-    texts_without_a_meaning_change_nothing(&server).await;
-    server.is_empty().await;
-
-    // It serves as before, while half of the requests still hang.
-    for kind in Kind::ALL {
-        let mut roster = Fold::kept_up("room:1");
-        let mut client = Client::open(&server, kind, Some("7"), "room:1").await;
-        let other = Client::open(&server, kind, Some("8"), "room:1").await;
-        eventually("both are there", || async { server.presence().count("room:1").await == Ok(2) })
-            .await;
-        for frame in client.frames_until_now(&server, "room:1").await {
-            roster.take(&frame);
-        }
-        assert_eq!(roster.ids(), ["7", "8"], "{kind:?}");
-        drop((client, other));
-        server.is_empty().await;
-    }
-    bodies.join_all().await;
-    drop(dripping);
-    server.is_empty().await;
-}
-
-#[tokio::test]
-async fn a_look_at_a_stream_shows_nobody() {
-    let server = Server::start(hasty(LONG)).await;
-    with("HEAD", "/realtime/sse?groups=room:1", &[(USER_HEADER, "7")], 405, BARE)
-        .run(&server)
-        .await;
-    server.is_empty().await;
+/// All of them, with the token of an open stream of user 7.
+pub(super) fn cases(token: &str) -> Vec<Case> {
+    let tables = [names(), queries(), methods(), origins(), upgrades(), protocols(), calls(token)];
+    tables.into_iter().flatten().collect()
 }

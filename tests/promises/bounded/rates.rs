@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use http::{Request, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{EVENT_STREAM, Server, USER_HEADER, call};
+use tests::{Server, call, get};
 use tokio::time::sleep;
 use umbral_presence::{Limits, PresenceSpec, Realtime, RealtimePlugin};
 
@@ -25,13 +25,9 @@ fn build(limits: Limits) -> Realtime {
 /// Asks as a user, or as nobody, from an address; gives the status, and the body, which is not
 /// read.
 async fn ask(realtime: &Realtime, path: &str, user: &str, address: &str) -> (StatusCode, Body) {
-    let mut request = Request::get(format!("/realtime/{path}"))
-        .header(EVENT_STREAM.0, EVENT_STREAM.1)
-        .header("x-real-ip", address);
-    if !user.is_empty() {
-        request = request.header(USER_HEADER, user);
-    }
-    let request = request.body(Body::empty()).expect("a request");
+    let mut request = get(path, Some(user).filter(|user| !user.is_empty()));
+    let address = address.parse().expect("a header's value");
+    request.headers_mut().insert("x-real-ip", address);
     let response = call(realtime, request).await;
     let (parts, body) = response.into_parts();
     if parts.status == StatusCode::TOO_MANY_REQUESTS {

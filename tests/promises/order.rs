@@ -1,18 +1,21 @@
-//! When snapshots come, and how changes are told together.
+//! Everybody gets the snapshot first and then every change in one order, and changes that come
+//! together are told together.
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tests::{Chunks, Client, Fold, Frame, Kind, Pipes, Server, USER_HEADER, control, read_head};
+use tests::{
+    Chunks, Client, Fold, Frame, Kind, Pipes, Server, USER_HEADER, call, control, get, json,
+    presence_of, read_head,
+};
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::sleep};
-use umbral_presence::{PresenceSpec, Realtime};
+use umbral_presence::Realtime;
 
 const LONG: Duration = Duration::from_secs(60);
 
 fn rooms() -> Realtime {
-    let plugin = Server::plugin().with_presence(PresenceSpec::prefixes(["room:"]));
-    plugin.build().expect("a plugin that can be built")
+    Server::rooms().build().expect("a plugin that can be built")
 }
 
 /// The channels and events of frames.
@@ -140,4 +143,63 @@ async fn a_burst_of_joins_is_one_diff_or_one_write() {
         }
     }
     assert_eq!(counts, [BURST, 2]);
+}
+
+#[tokio::test]
+async fn sync_comes_once_and_to_the_joiner_alone() {
+    let server = Server::with_rooms(LONG).await;
+    for kind in Kind::ALL {
+        let mut first = Client::open(&server, kind, Some("1"), "room:1").await;
+        assert_eq!(first.event("presence:sync").await.data, json!([{ "id": "1" }]));
+        let mut second = Client::open(&server, kind, Some("2"), "room:1").await;
+        let sync = second.event("presence:sync").await;
+        assert_eq!(sync.data, json!([{ "id": "1" }, { "id": "2" }]));
+        let seen = second.frames_until_now(&server, "room:1").await;
+        assert_eq!(presence_of(&seen), [""; 0], "{kind:?}: no join of oneself");
+        let seen = first.frames_until_now(&server, "room:1").await;
+        assert!(!presence_of(&seen).contains(&"presence:sync"), "{kind:?}");
+        server.realtime.disconnect_user(1);
+        server.realtime.disconnect_user(2);
+        drop((first, second));
+        server.is_empty().await;
+    }
+}
+
+#[tokio::test]
+async fn join_and_leave_stream_after_the_snapshot() {
+    let server = Server::with_rooms(LONG).await;
+    let mut watcher = Client::open(&server, Kind::Sse, Some("1"), "room:1").await;
+    let sync = watcher.event("presence:sync").await;
+    let member = Client::open(&server, Kind::Ws, Some("2"), "room:1").await;
+    let join = watcher.event("presence:join").await;
+    member.close(1000).await;
+    let leave = watcher.event("presence:leave").await;
+    assert_eq!((join.data, join.v), (json!({ "id": "2" }), sync.v.map(|v| v + 1)));
+    assert_eq!((leave.data, leave.v), (json!({ "id": "2" }), sync.v.map(|v| v + 2)));
+    assert_eq!(join.k, leave.k);
+}
+
+/// Timers may be late by this much.
+const SLACK: Duration = Duration::from_millis(50);
+
+#[tokio::test(start_paused = true)]
+async fn asking_for_the_members_does_not_end_the_tick() {
+    let realtime = rooms();
+    let ask = async || {
+        let answer = json(call(&realtime, get("members?group=room:1", None)).await).await;
+        (answer["v"].as_u64().expect("a version"), answer["members"].clone())
+    };
+    let open = async |user| call(&realtime, get("sse?groups=room:1", Some(user))).await;
+    let _first = open("7").await;
+    let second = open("8").await;
+    // It says what others have been told, and the version that belongs to it.
+    assert_eq!(ask().await, (1, json!([{ "id": "7" }])));
+    assert_eq!(realtime.presence().count("room:1").await, Ok(2));
+    sleep(SLACK).await;
+    assert_eq!(ask().await, (2, json!([{ "id": "7" }, { "id": "8" }])));
+    drop(second);
+    realtime.disconnect_user(8);
+    let third = open("9").await;
+    assert_eq!(ask().await.1, json!([{ "id": "7" }]));
+    drop(third);
 }

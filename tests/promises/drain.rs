@@ -7,7 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tests::{Chunks, Client, Fold, Kind, Proxy, Random, Server, eventually, settled};
+use serde_json::json;
+use tests::{Chunks, Client, Fold, Kind, Proxy, Random, Server, code, eventually, settled};
 use tokio::{net::TcpStream, sync::Notify, task::JoinSet, time::sleep};
 use umbral_presence::{Limits, PresenceSpec, RealtimePlugin};
 
@@ -31,7 +32,7 @@ async fn browse(proxy: Arc<Proxy>, kind: Kind, user: String, mut client: Client)
         opened.expect("an answer").unwrap_or_else(|(status, _)| panic!("refused with {status}"))
     };
     if kind == Kind::Sse {
-        while client.next().await.is_some() {}
+        client.end().await;
         let wait = client.retry().expect("a stream that ends says when to come back");
         assert!(wait <= WINDOW);
         sleep(wait).await;
@@ -142,4 +143,31 @@ async fn websockets_that_stay_are_closed_with_1012() {
     for socket in sockets {
         assert_eq!(socket.close_code().await, Some(1012));
     }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn draining_refuses_the_new_and_ends_the_old() {
+    let server = Server::with_rooms(LONG).await;
+    let mut clients = Vec::new();
+    for (n, kind) in Kind::ALL.into_iter().enumerate() {
+        let user = n.to_string();
+        clients.push(Client::open(&server, kind, Some(&user), "room:1").await);
+    }
+    let drained = tokio::spawn({
+        let realtime = server.realtime.clone();
+        async move { realtime.drain().await }
+    });
+    for client in &mut clients {
+        assert_eq!(client.event("@drain").await.data, json!({ "within": 5 }));
+    }
+    let refused = Client::try_open(&server, Kind::Sse, Some("9"), "room:1").await;
+    let (status, body) = refused.err().unwrap();
+    assert_eq!((status, code(&body)), (503, "draining"));
+    for client in &mut clients {
+        client.end().await;
+    }
+    drained.await.unwrap();
+    assert!(server.realtime.health().draining);
 }

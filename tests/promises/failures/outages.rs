@@ -1,4 +1,4 @@
-//! An application that does not answer, or not for everybody. The clock is the test's.
+//! An application that fails, does not answer, or not for everybody.
 
 use std::{
     sync::{
@@ -11,18 +11,14 @@ use std::{
 use futures_util::StreamExt;
 use http::request::Parts;
 use serde_json::json;
-use tests::{Chunks, Pipes, Server, USER_HEADER, control};
+use tests::{Chunks, Client, Kind, Pipes, Server, USER_HEADER, control};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
-use umbral_presence::{PresenceSpec, RealtimePlugin};
+use umbral_presence::Limits;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn rooms() -> RealtimePlugin {
-    Server::plugin().with_presence(PresenceSpec::prefixes(["room:"]))
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_policy_that_fails_for_one_group_shields_no_other() {
@@ -33,8 +29,10 @@ async fn a_policy_that_fails_for_one_group_shields_no_other() {
         assert!(open || group != "room:b", "boom");
         open
     };
-    let plugin =
-        rooms().recheck_every(5 * SECOND).recheck_headers([USER_HEADER]).group_policy_fn(policy);
+    let plugin = Server::rooms()
+        .recheck_every(5 * SECOND)
+        .recheck_headers([USER_HEADER])
+        .group_policy_fn(policy);
     let realtime = plugin.build().expect("a plugin that can be built");
     let pipes = Pipes::serve(&realtime);
     let mut socket = pipes.websocket("7", "groups=room:a,room:b").await;
@@ -50,7 +48,7 @@ async fn a_policy_that_fails_for_one_group_shields_no_other() {
 async fn while_it_is_not_known_who_asks_a_call_is_a_sign_of_life() {
     let down = Arc::new(AtomicBool::new(false));
     let switch = down.clone();
-    let plugin = rooms().identity_resolver(move |_| {
+    let plugin = Server::rooms().identity_resolver(move |_| {
         let down = down.load(Ordering::SeqCst);
         async move {
             if down {
@@ -101,7 +99,7 @@ async fn answers_that_are_slow_to_come_hold_up_no_other_recheck() {
             (id != "7" || !changed).then_some(id)
         }
     };
-    let plugin = rooms()
+    let plugin = Server::rooms()
         .recheck_every(10 * SECOND)
         .recheck_headers([USER_HEADER])
         .identity_resolver(identity);
@@ -120,4 +118,37 @@ async fn answers_that_are_slow_to_come_hold_up_no_other_recheck() {
         assert!(start.elapsed() < 45 * SECOND, "a lost identity is not noticed");
     }
     assert_eq!(realtime.presence().count("room:1").await, Ok(50));
+}
+
+#[tokio::test]
+async fn identity_and_policy_may_panic_or_hang() {
+    let limits = Limits { policy_timeout: Duration::from_millis(50), ..Limits::default() };
+    let plugin = Server::plugin()
+        .limits(limits)
+        .identity_resolver(|parts| async move {
+            let id = parts.headers.get(USER_HEADER)?.to_str().ok()?.to_owned();
+            match id.as_str() {
+                "hangs" => std::future::pending().await,
+                "panics" => panic!("boom"),
+                _ => Some(id),
+            }
+        })
+        .group_policy_async_fn(|_, group| async move {
+            match group.as_str() {
+                "hangs" => std::future::pending().await,
+                "panics" => panic!("boom"),
+                _ => true,
+            }
+        });
+    let server = Server::start(plugin).await;
+    for (user, group, status) in
+        [("hangs", "a", 503), ("panics", "a", 500), ("7", "hangs", 503), ("7", "panics", 500)]
+    {
+        for kind in [Kind::SseV1, Kind::Ws] {
+            let refused = Client::try_open(&server, kind, Some(user), group).await;
+            assert_eq!(refused.err().unwrap().0, status, "{user} {group} {kind:?}");
+        }
+    }
+    server.is_empty().await;
+    Client::open(&server, Kind::Ws, Some("7"), "a").await;
 }

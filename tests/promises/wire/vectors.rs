@@ -16,7 +16,7 @@ struct Case {
 
 #[test]
 fn frames_fold_to_the_roster_of_the_case() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("vectors/roster.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../../vectors/roster.json")).unwrap();
     assert!(!cases.is_empty());
     for Case { name, frames, members, version } in cases {
         let mut roster = Fold::of("room:1");
@@ -50,7 +50,7 @@ struct Name {
 }
 
 fn names() -> Names {
-    serde_json::from_str(include_str!("vectors/names.json")).expect("JSON")
+    serde_json::from_str(include_str!("../../vectors/names.json")).expect("JSON")
 }
 
 #[test]

@@ -12,10 +12,10 @@ use std::{
 
 use axum::body::Body;
 use futures_util::future::join_all;
-use http::{Request, Response, request::Parts};
+use http::{Response, request::Parts};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
-use tests::{Chunks, EVENT_STREAM, Server, USER_HEADER, call, control};
+use serde_json::json;
+use tests::{Chunks, Server, USER_HEADER, call, code, control, get, json};
 use tokio::{task::JoinSet, time::sleep};
 use umbral_presence::{Limits, Realtime, RealtimePlugin};
 
@@ -65,19 +65,8 @@ fn slow_identity(inside: &Inside) -> RealtimePlugin {
     })
 }
 
-async fn get(realtime: &Realtime, path: &str, user: Option<&str>) -> Response<Body> {
-    let request = Request::get(format!("/realtime/{path}"));
-    let mut request = request.header(EVENT_STREAM.0, EVENT_STREAM.1);
-    if let Some(user) = user {
-        request = request.header(USER_HEADER, user);
-    }
-    call(realtime, request.body(Body::empty()).expect("a request")).await
-}
-
-async fn code(response: Response<Body>) -> String {
-    let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
-    let body: Value = serde_json::from_slice(&body).expect("JSON");
-    body["error"]["code"].as_str().expect("a code").to_owned()
+async fn ask(realtime: &Realtime, path: &str, user: Option<&str>) -> Response<Body> {
+    call(realtime, get(path, user)).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,26 +74,26 @@ async fn no_more_handshakes_than_connections_are_inside_the_identity_resolver() 
     let inside = Inside::default();
     let realtime = slow_identity(&inside).limits(limits(10)).build().expect("a plugin");
     let users: Vec<_> = (0..5000).map(|n| n.to_string()).collect();
-    let opening = users.iter().map(|user| get(&realtime, "sse", Some(user)));
+    let opening = users.iter().map(|user| ask(&realtime, "sse", Some(user)));
     let responses = join_all(opening).await;
     let opened = responses.iter().filter(|response| response.status() == 200).count();
     let full = responses.iter().filter(|response| response.status() == 503).count();
     println!("of 5,000 handshakes {} were inside at once", inside.most());
     assert_eq!((inside.most(), opened, full), (10, 10, 4990));
     drop(responses);
-    assert_eq!(get(&realtime, "sse", Some("7")).await.status(), 200, "the permits are back");
+    assert_eq!(ask(&realtime, "sse", Some("7")).await.status(), 200, "the permits are back");
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_more_requests_without_a_connection_are_inside_than_there_may_be_connections() {
     let inside = Inside::default();
     let realtime = slow_identity(&inside).limits(limits(10)).build().expect("a plugin");
-    let asking = (0..500).map(|_| get(&realtime, "members?group=room:1", None));
+    let asking = (0..500).map(|_| ask(&realtime, "members?group=room:1", None));
     let mut refused = 0;
     for response in join_all(asking).await {
         if response.status() == 503 {
             assert!(response.headers().contains_key("retry-after"));
-            assert_eq!(code(response).await, "busy");
+            assert_eq!(code(&json(response).await), "busy");
             refused += 1;
         }
     }
@@ -125,7 +114,7 @@ async fn a_user_s_handshakes_are_counted_before_the_policy_is_asked() {
             }
         });
     let realtime = plugin.build().expect("a plugin that can be built");
-    let opening = (0..100).map(|_| get(&realtime, "sse?groups=room:1", Some("7")));
+    let opening = (0..100).map(|_| ask(&realtime, "sse?groups=room:1", Some("7")));
     let responses = join_all(opening).await;
     let statuses = |status| responses.iter().filter(|response| response.status() == status).count();
     assert_eq!((inside.most(), statuses(200), statuses(429)), (3, 3, 97));
@@ -138,20 +127,20 @@ async fn anonymous_visitors_leave_a_part_of_the_permits_to_signed_in_users() {
         let realtime = Server::plugin().limits(limits).build().expect("a plugin");
         let mut open = Vec::new();
         for n in 0..8 {
-            let response = get(&realtime, "sse", None).await;
+            let response = ask(&realtime, "sse", None).await;
             assert_eq!(response.status(), if n < most { 200 } else { 503 }, "{anonymous:?} {n}");
             if n < most {
                 open.push(response);
             } else {
-                assert_eq!(code(response).await, "full");
+                assert_eq!(code(&json(response).await), "full");
             }
         }
         while open.len() < 8 {
-            let response = get(&realtime, "sse", Some("7")).await;
+            let response = ask(&realtime, "sse", Some("7")).await;
             assert_eq!(response.status(), 200, "{anonymous:?}");
             open.push(response);
         }
-        assert_eq!(get(&realtime, "sse", Some("7")).await.status(), 503);
+        assert_eq!(ask(&realtime, "sse", Some("7")).await.status(), 503);
     }
 }
 
@@ -159,7 +148,7 @@ async fn anonymous_visitors_leave_a_part_of_the_permits_to_signed_in_users() {
 async fn where_nobody_can_sign_in_anonymous_visitors_have_all_permits() {
     let plugin = RealtimePlugin::new().without_declared().limits(limits(8));
     let realtime = plugin.build().expect("a plugin that can be built");
-    let opened = join_all((0..9).map(|_| get(&realtime, "sse", None))).await;
+    let opened = join_all((0..9).map(|_| ask(&realtime, "sse", None))).await;
     assert_eq!(opened.iter().filter(|response| response.status() == 200).count(), 8);
 }
 
@@ -204,7 +193,7 @@ async fn a_permit_comes_back_whatever_becomes_of_the_handshake() {
     let realtime = plugin.build().expect("a plugin that can be built");
     let full_house = async || {
         *does.lock() = Does::Allow;
-        let opened = join_all((0..3).map(|_| get(&realtime, "sse?groups=a", Some("7")))).await;
+        let opened = join_all((0..3).map(|_| ask(&realtime, "sse?groups=a", Some("7")))).await;
         opened.iter().all(|response| response.status() == 200)
     };
     for bad in [
@@ -216,7 +205,7 @@ async fn a_permit_comes_back_whatever_becomes_of_the_handshake() {
         Does::Deny,
     ] {
         *does.lock() = bad;
-        let refused = join_all((0..3).map(|_| get(&realtime, "sse?groups=a", Some("7")))).await;
+        let refused = join_all((0..3).map(|_| ask(&realtime, "sse?groups=a", Some("7")))).await;
         assert!(refused.iter().all(|response| response.status() != 200), "{bad:?}");
         assert!(full_house().await, "{bad:?}");
         // A client that goes away has its handshake dropped.
@@ -224,7 +213,7 @@ async fn a_permit_comes_back_whatever_becomes_of_the_handshake() {
         let mut going = JoinSet::new();
         for _ in 0..3 {
             let realtime = realtime.clone();
-            going.spawn(async move { get(&realtime, "sse?groups=a", Some("7")).await.status() });
+            going.spawn(async move { ask(&realtime, "sse?groups=a", Some("7")).await.status() });
         }
         sleep(SECOND / 10).await;
         going.shutdown().await;

@@ -9,9 +9,7 @@ use http::{Method, Request, StatusCode};
 use hyper::{client::conn::http2, ext::Protocol, upgrade::Upgraded};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
-use tests::{
-    Client, Frame, Kind, Pipes, Server, USER_HEADER, eventually, fill, settled, until_gone,
-};
+use tests::{Client, Frame, Kind, Pipes, Server, USER_HEADER, fill, settled, until_gone};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -24,7 +22,6 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, Role},
     },
 };
-use umbral_presence::PresenceSpec;
 
 const GRACE: Duration = Duration::from_millis(200);
 
@@ -170,8 +167,7 @@ async fn what_is_long_arrives_whole_and_a_reader_that_stops_holds_up_nobody() {
         assert_eq!(event(&mut reader, "chat").await.data, message);
     }
     drop(stuck);
-    eventually("the other one has left", || async { server.realtime.health().connections == 1 })
-        .await;
+    server.has_connections(1).await;
 }
 
 #[tokio::test]
@@ -210,9 +206,7 @@ async fn a_refusal_has_its_status_and_its_code() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_read_is_gone_within_25_seconds_and_its_connection_serves_on() {
     for kibibytes in [0, 1024] {
-        let rooms = PresenceSpec::prefixes(["room:"]);
-        let plugin = Server::plugin().with_presence(rooms);
-        let realtime = plugin.build().expect("a plugin that can be built");
+        let realtime = Server::rooms().build().expect("a plugin that can be built");
         let pipes = Pipes::serve(&realtime);
         let pipe = pipes.connect(64 * 1024);
         let mut connection = Connection::open_on(pipe, "here".to_owned()).await;
