@@ -1,0 +1,165 @@
+//! Many connections to one server, and whether each of them knows the truth.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    sync::Semaphore,
+    time::sleep,
+};
+
+use crate::{
+    Failure,
+    arrivals::Part,
+    client::{Client, Room, Stream, Surroundings, Visitor},
+    process::Server,
+    subject::Subject,
+};
+
+/// How many may be opening at once, unless a scenario says so: fewer than the kernel lets wait
+/// for a server to accept them.
+pub(crate) const OPENINGS: usize = 256;
+
+/// Where nothing has come for so long, nothing more will.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// Far more than anything here takes, so that a run ends.
+const DEADLINE: Duration = Duration::from_secs(100);
+
+/// How often it is looked whether everybody knows the truth.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The connections, which end when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    subject: Subject,
+    around: Surroundings,
+    pub(crate) clients: Vec<Client>,
+    /// How many have been opened, of which each has an address of its own.
+    opened: u32,
+}
+
+/// What has become of a crowd.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled {
+    /// When the last byte came to anybody.
+    pub(crate) last: Instant,
+    /// How many do not know the truth.
+    pub(crate) wrong: usize,
+}
+
+impl Crowd {
+    /// Nobody yet; so many may be opening at once.
+    pub(crate) fn new(server: &Server, openings: usize) -> Self {
+        let openings = Arc::new(Semaphore::new(openings));
+        let is_versioned = server.subject.is_versioned();
+        let around =
+            Surroundings { host: server.address, openings, part: Part::None, is_versioned };
+        Self { subject: server.subject, around, clients: Vec::new(), opened: 0 }
+    }
+
+    /// What those who are opened from now on have to do with arrivals.
+    pub(crate) fn takes_part(&mut self, part: Part) {
+        self.around.part = part;
+    }
+
+    /// Opens a connection for each visitor, as many at once as may be.
+    pub(crate) fn open(&mut self, visitors: impl IntoIterator<Item = Visitor>) {
+        for visitor in visitors {
+            self.opened += 1;
+            let connect = connect(address(self.opened), self.around.host);
+            self.clients.push(Client::open(visitor, self.around.clone(), connect));
+        }
+    }
+
+    /// Waits until everybody knows the truth, or nothing more comes. Of anybody but the peer
+    /// each wrong roster is a failure.
+    pub(crate) async fn settle(&self) -> Result<Settled, Failure> {
+        let (truth, start) = (self.truth(), Instant::now());
+        let mut waiting: Vec<&Client> = self.clients.iter().collect();
+        let mut last = start;
+        loop {
+            // The number of members is soon compared; who they are is, once that is right.
+            waiting.retain(|client| !self.has_all(client, &truth));
+            last = waiting.iter().filter_map(|client| client.seen().last).fold(last, Instant::max);
+            if waiting.is_empty() || last.elapsed() > QUIET || start.elapsed() > DEADLINE {
+                break;
+            }
+            sleep(LOOK).await;
+        }
+        let wrong: Vec<_> =
+            self.clients.iter().filter_map(|client| self.complaint(client, &truth)).collect();
+        let last = self.clients.iter().filter_map(|client| client.seen().last).max();
+        let settled = Settled { last: last.unwrap_or(start), wrong: wrong.len() };
+        match wrong.first() {
+            Some(first) if self.subject != Subject::Peer => {
+                let (wrong, all) = (wrong.len(), self.clients.len());
+                Err(format!("{wrong} of {all} connections are wrong; the first one: {first}")
+                    .into())
+            }
+            _ => Ok(settled),
+        }
+    }
+
+    /// Who is in which room, by the connections that are open; sorted.
+    fn truth(&self) -> BTreeMap<Room, Vec<u32>> {
+        let mut truth = BTreeMap::<_, Vec<u32>>::new();
+        for Visitor { room, user, .. } in self.clients.iter().map(|client| client.visitor) {
+            truth.entry(room).or_default().extend(user);
+        }
+        for users in truth.values_mut() {
+            users.sort_unstable();
+            users.dedup();
+        }
+        truth
+    }
+
+    /// Whether there is nothing more to wait for.
+    fn has_all(&self, client: &Client, truth: &BTreeMap<Room, Vec<u32>>) -> bool {
+        let seen = client.seen();
+        let is_over = seen.fault.is_some();
+        let roster = seen.stream.roster.len();
+        is_over || self.knows(&seen.stream, || roster == Some(truth[&client.visitor.room].len()))
+    }
+
+    fn knows(&self, stream: &Stream, roster: impl FnOnce() -> bool) -> bool {
+        stream.is_open()
+            && match self.subject {
+                Subject::Bare => stream.is_greeted,
+                _ => roster(),
+            }
+    }
+
+    /// What is wrong with a connection.
+    fn complaint(&self, client: &Client, truth: &BTreeMap<Room, Vec<u32>>) -> Option<String> {
+        let (seen, Visitor { room, user, .. }) = (client.seen(), client.visitor);
+        if let Some(fault) = &seen.fault {
+            return Some(format!("{user:?} in {room}: {fault}"));
+        }
+        let (users, truth) = (seen.stream.roster.users(), &truth[&room]);
+        let knows = self.knows(&seen.stream, || users == *truth);
+        (!knows).then(|| format!("{user:?} in {room} sees {} of {}", users.len(), truth.len()))
+    }
+
+    /// Bytes that have come to those who are open.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.clients.iter().map(|client| client.seen().bytes).sum()
+    }
+}
+
+/// One of 127.0.0.0/8 for each connection, as clients have.
+fn address(number: u32) -> Ipv4Addr {
+    let [_, a, b, c] = number.to_be_bytes();
+    Ipv4Addr::new(127, a + 1, b, c)
+}
+
+async fn connect(from: Ipv4Addr, host: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    socket.connect(host).await
+}

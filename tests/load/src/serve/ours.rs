@@ -1,0 +1,28 @@
+//! umbral-presence as an application has it that changes nothing.
+
+use std::time::Duration;
+
+use http::request::Parts;
+use umbral_presence::{Limits, PresenceSpec, RealtimePlugin};
+
+use crate::Failure;
+
+/// Users by header, everybody may join, and id-only payloads.
+pub(crate) fn router() -> Result<axum::Router, Failure> {
+    Ok(router_with(Limits::default())?)
+}
+
+/// The same with other limits.
+pub(crate) fn router_with(limits: Limits) -> Result<axum::Router, umbral_presence::BuildError> {
+    let realtime = RealtimePlugin::new()
+        .without_declared()
+        .with_presence(PresenceSpec::prefixes(["room:"]).grace(Duration::ZERO))
+        .with_presence(PresenceSpec::prefixes(["lasting:"]))
+        .identity_resolver(|parts: Parts| async move {
+            parts.headers.get("x-user")?.to_str().ok().map(str::to_owned)
+        })
+        .group_policy_fn(|_, _| true)
+        .limits(limits)
+        .build()?;
+    Ok(realtime.router())
+}
