@@ -1,12 +1,9 @@
 //! What can go wrong before the first request, and on sending.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use crate::{
-    group::InvalidGroupName,
-    limits::{MIN_HEAD_BYTES, MIN_MESSAGE_BYTES, MIN_OUTBOX_BYTES},
-    spec::{MAX_GRACE, PresenceSpec, declared::Place},
-    user::InvalidUserId,
+    group::InvalidGroupName, limits::LimitProblem, spec::problem::SpecProblem, user::InvalidUserId,
 };
 
 /// Everything that is wrong with a [`RealtimePlugin`](crate::RealtimePlugin), found by
@@ -46,22 +43,10 @@ impl std::error::Error for BuildError {}
 /// One thing that is wrong with a plugin.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildProblem {
-    #[error(
-        "the {kind} {text:?} is declared twice: at {first} and at {second}; give it up in one of them"
-    )]
-    Duplicate { kind: &'static str, text: String, first: Place, second: Place },
-    #[error(
-        "the patterns {first:?} at {first_place} and {second:?} at {second_place} can match the same name; make the text before the first placeholder differ"
-    )]
-    Overlap { first: &'static str, first_place: Place, second: &'static str, second_place: Place },
-    #[error("the prefix {prefix:?} at {place} is not usable: {fault}")]
-    Prefix { prefix: String, fault: String, place: Place },
-    #[error("{error} (at {place})")]
-    Name { error: InvalidGroupName, place: Place },
-    #[error("the spec at {place} has no {kind}, so it would match no group; name at least one")]
-    NoText { kind: &'static str, place: Place },
-    #[error("the grace of {grace:?} at {place} is too long; at most {MAX_GRACE:?}")]
-    Grace { grace: Duration, place: Place },
+    #[error(transparent)]
+    Spec(#[from] SpecProblem),
+    #[error(transparent)]
+    Limit(#[from] LimitProblem),
     #[error(
         "no declaration for {text:?} is linked into this program; if it is in a dependency that the source never names, `use that_crate as _;` links it"
     )]
@@ -92,54 +77,6 @@ pub(crate) enum BuildProblem {
         "`recheck_headers` is given {name:?}, which is no header's name; \"x-session\" is an example"
     )]
     RecheckHeader { name: String },
-    #[error(
-        "the limit outbox_bytes is {bytes}, too little for the answers to a client; at least {MIN_OUTBOX_BYTES}"
-    )]
-    SmallOutbox { bytes: usize },
-    #[error(
-        "the limit outbox_bytes is {bytes} and groups_per_connection is {groups}: the answer to a client that is let into none of them may not fit, which would end its connection; give outbox_bytes at least {least}, or groups_per_connection at most {most}"
-    )]
-    OutboxForGroups { bytes: usize, groups: usize, least: usize, most: usize },
-    #[error(
-        "the limit outbox_bytes is {bytes} and payload_bytes is {payload}: the change of one member may not fit, so that each would cost everybody a snapshot; give outbox_bytes at least {least}, or payload_bytes at most {most}"
-    )]
-    OutboxForPayload { bytes: usize, payload: usize, least: usize, most: usize },
-    #[error(
-        "the limit message_bytes is {bytes}, too little for a message that names one group; at least {MIN_MESSAGE_BYTES}"
-    )]
-    ShortMessage { bytes: usize },
-    #[error(
-        "the limit message_bytes is {bytes} and groups_per_connection is {groups}: the browser's client, which names up to 80 groups in one message, would be cut off; give message_bytes at least {least}, or groups_per_connection at most {most}"
-    )]
-    MessageForGroups { bytes: usize, groups: usize, least: usize, most: usize },
-    #[error(
-        "the limit head_bytes is {bytes}, too little for the URL in which the browser's client names its first groups; at least {MIN_HEAD_BYTES}"
-    )]
-    ShortHead { bytes: usize },
-    #[error(
-        "the limit inbound_bytes_per_second is {bytes}, too little for message_bytes of {message_bytes} and messages_per_second of {messages_per_second}, each of which counts as 1 KiB at least; at least {least}"
-    )]
-    SlowInbound { bytes: usize, message_bytes: usize, messages_per_second: u32, least: usize },
-    #[error("the limit {limit} of {value:?} is too long; at most {most:?}")]
-    LongLimit { limit: &'static str, value: Duration, most: Duration },
-    #[error("the limit {limit} is 0, so that nothing could be served; the default is {default}")]
-    ZeroLimit { limit: &'static str, default: String },
-}
-
-impl BuildProblem {
-    pub(crate) fn duplicate(
-        kind: &'static str,
-        text: &str,
-        first: &PresenceSpec,
-        second: &PresenceSpec,
-    ) -> Self {
-        Self::Duplicate {
-            kind,
-            text: text.to_owned(),
-            first: first.place(),
-            second: second.place(),
-        }
-    }
 }
 
 /// Why a message was not sent. Nothing has been sent then, to nobody.

@@ -356,9 +356,10 @@ impl RealtimePlugin {
             log(declaration);
         }
         let specs = declarations.into_iter().map(PresenceSpec::declared);
-        let (matcher, mut problems) = Matcher::new(specs.chain(self.specs).collect());
-        problems.append(&mut self.problems);
-        problems.extend(self.limits.problems());
+        let (matcher, of_specs) = Matcher::new(specs.chain(self.specs).collect());
+        let mut problems = self.problems;
+        problems.extend(of_specs.into_iter().map(BuildProblem::from));
+        problems.extend(self.limits.problems().into_iter().map(BuildProblem::from));
         if !is_base_path(&self.base) {
             problems.push(BuildProblem::BasePath { path: self.base.clone() });
         }

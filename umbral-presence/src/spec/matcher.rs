@@ -6,9 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use super::{MAX_GRACE, Matching, Origin, PresenceSpec, pattern::Pattern};
+use super::{MAX_GRACE, Matching, Origin, PresenceSpec, pattern::Pattern, problem::SpecProblem};
 use crate::{
-    error::BuildProblem,
     group::{GroupName, MAX_GROUP_NAME_BYTES, bad_character},
     invisible::Shown,
 };
@@ -40,7 +39,7 @@ struct Head {
 
 impl Matcher {
     /// Takes the specs in, and says everything that is wrong with them.
-    pub(crate) fn new(mut specs: Vec<PresenceSpec>) -> (Self, Vec<BuildProblem>) {
+    pub(crate) fn new(mut specs: Vec<PresenceSpec>) -> (Self, Vec<SpecProblem>) {
         // Predicates are asked in this order: declared ones by module path and line, then
         // those of the builder as they came (the sort is stable).
         specs.sort_by_key(|spec| match spec.origin {
@@ -56,9 +55,9 @@ impl Matcher {
         (matcher, problems)
     }
 
-    fn insert(&mut self, spec: &Arc<PresenceSpec>, problems: &mut Vec<BuildProblem>) {
+    fn insert(&mut self, spec: &Arc<PresenceSpec>, problems: &mut Vec<SpecProblem>) {
         if spec.grace > MAX_GRACE {
-            problems.push(BuildProblem::Grace { grace: spec.grace, place: spec.place() });
+            problems.push(SpecProblem::Grace { grace: spec.grace, place: spec.place() });
         }
         match &spec.matching {
             Matching::Exact(names) => self.insert_exact(names, spec, problems),
@@ -72,19 +71,19 @@ impl Matcher {
         &mut self,
         names: &[String],
         spec: &Arc<PresenceSpec>,
-        problems: &mut Vec<BuildProblem>,
+        problems: &mut Vec<SpecProblem>,
     ) {
         problems.extend(
             names
                 .is_empty()
-                .then(|| BuildProblem::NoText { kind: "exact name", place: spec.place() }),
+                .then(|| SpecProblem::NoText { kind: "exact name", place: spec.place() }),
         );
         for name in names {
             if let Err(error) = GroupName::new(name) {
-                problems.push(BuildProblem::Name { error, place: spec.place() });
+                problems.push(SpecProblem::Name { error, place: spec.place() });
             }
             if let Some(first) = self.exact.get(name) {
-                problems.push(BuildProblem::duplicate("exact name", name, first, spec));
+                problems.push(duplicate("exact name", name, first, spec));
             } else {
                 self.exact.insert(name.clone(), spec.clone());
             }
@@ -95,16 +94,16 @@ impl Matcher {
         &mut self,
         prefixes: &[String],
         spec: &Arc<PresenceSpec>,
-        problems: &mut Vec<BuildProblem>,
+        problems: &mut Vec<SpecProblem>,
     ) {
         problems.extend(
             prefixes
                 .is_empty()
-                .then(|| BuildProblem::NoText { kind: "prefix", place: spec.place() }),
+                .then(|| SpecProblem::NoText { kind: "prefix", place: spec.place() }),
         );
         for prefix in prefixes {
             if let Some(fault) = prefix_fault(prefix) {
-                problems.push(BuildProblem::Prefix {
+                problems.push(SpecProblem::Prefix {
                     prefix: prefix.clone(),
                     fault,
                     place: spec.place(),
@@ -112,7 +111,7 @@ impl Matcher {
             }
             let head = self.head(prefix);
             if let Some(first) = &head.prefix {
-                problems.push(BuildProblem::duplicate("prefix", prefix, first, spec));
+                problems.push(duplicate("prefix", prefix, first, spec));
             } else {
                 head.prefix = Some(spec.clone());
             }
@@ -123,12 +122,12 @@ impl Matcher {
         &mut self,
         pattern: Pattern,
         spec: &Arc<PresenceSpec>,
-        problems: &mut Vec<BuildProblem>,
+        problems: &mut Vec<SpecProblem>,
     ) {
         let head = self.head(pattern.head());
         for (first, owner) in &head.patterns {
             if first.overlaps(&pattern) {
-                problems.push(BuildProblem::Overlap {
+                problems.push(SpecProblem::Overlap {
                     first: first.source,
                     first_place: owner.place(),
                     second: pattern.source,
@@ -229,6 +228,17 @@ impl Head {
             || self.prefix.as_ref().filter(|spec| asked(spec, name, || spec.accepts(0, tail)));
         of_a_pattern.map(|(_, spec)| spec).or_else(of_prefix)
     }
+}
+
+/// `second` declares what `first` has declared already.
+fn duplicate(
+    kind: &'static str,
+    text: &str,
+    first: &PresenceSpec,
+    second: &PresenceSpec,
+) -> SpecProblem {
+    let (first, second) = (first.place(), second.place());
+    SpecProblem::Duplicate { kind, text: text.to_owned(), first, second }
 }
 
 /// The first eight bytes of a text as a number that orders as they do.

@@ -5,6 +5,7 @@ pub(crate) mod declared;
 pub(crate) mod matcher;
 pub(crate) mod part;
 pub(crate) mod pattern;
+pub(crate) mod problem;
 pub(crate) mod resolver;
 
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};

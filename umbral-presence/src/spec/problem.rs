@@ -1,0 +1,27 @@
+//! What can be wrong with the specs of one plugin, in words.
+
+use std::time::Duration;
+
+use super::{MAX_GRACE, declared::Place};
+use crate::group::InvalidGroupName;
+
+/// One spec, or two together, by which it would not be clear who owns a group.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SpecProblem {
+    #[error(
+        "the {kind} {text:?} is declared twice: at {first} and at {second}; give it up in one of them"
+    )]
+    Duplicate { kind: &'static str, text: String, first: Place, second: Place },
+    #[error(
+        "the patterns {first:?} at {first_place} and {second:?} at {second_place} can match the same name; make the text before the first placeholder differ"
+    )]
+    Overlap { first: &'static str, first_place: Place, second: &'static str, second_place: Place },
+    #[error("the prefix {prefix:?} at {place} is not usable: {fault}")]
+    Prefix { prefix: String, fault: String, place: Place },
+    #[error("{error} (at {place})")]
+    Name { error: InvalidGroupName, place: Place },
+    #[error("the spec at {place} has no {kind}, so it would match no group; name at least one")]
+    NoText { kind: &'static str, place: Place },
+    #[error("the grace of {grace:?} at {place} is too long; at most {MAX_GRACE:?}")]
+    Grace { grace: Duration, place: Place },
+}
