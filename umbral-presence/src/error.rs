@@ -1,4 +1,4 @@
-//! What can go wrong before the first request, and on sending.
+//! The errors of `build` and of `send`.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use crate::{
     group::InvalidGroupName, limits::LimitProblem, spec::problem::SpecProblem, user::InvalidUserId,
 };
 
-/// Everything that is wrong with a [`RealtimePlugin`](crate::RealtimePlugin), found by
-/// [`build`](crate::RealtimePlugin::build) in one go.
+/// Everything that is wrong with a [`RealtimePlugin`](crate::RealtimePlugin).
+/// [`build`](crate::RealtimePlugin::build) finds all of it in one go.
 pub struct BuildError {
     problems: Vec<BuildProblem>,
 }
@@ -79,17 +79,17 @@ pub(crate) enum BuildProblem {
     RecheckHeader { name: String },
 }
 
-/// Why a message was not sent. Nothing has been sent then, to nobody.
+/// Why a message was not sent. It has been sent to nobody.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The group is none.
+    /// The name of the group is not valid.
     #[error(transparent)]
     Group(#[from] InvalidGroupName),
-    /// The user id is none.
+    /// The user id is not valid.
     #[error(transparent)]
     User(#[from] InvalidUserId),
-    /// The event's name is not for applications.
+    /// The event's name is not valid, or is one of the library's own.
     #[error(
         "{0:?} is not an event name for a message: it has 1 to 200 bytes without control characters, and starts neither with \"presence:\" nor with '@', which are the library's own"
     )]
@@ -99,10 +99,10 @@ pub enum SendError {
     Data {
         /// The event that was to be sent.
         event: String,
-        /// What the serializer said.
+        /// The error of the serializer.
         source: serde_json::Error,
     },
-    /// The message does not fit into anybody's outbox.
+    /// The message is larger than an outbox.
     #[error(
         "the message has {bytes} bytes, and `Limits::outbox_bytes` lets no more than {most} wait for anybody"
     )]
@@ -115,14 +115,14 @@ pub enum SendError {
     /// The policy does not let this user send to this group.
     #[error("the policy does not let this user send to {0:?}")]
     Denied(String),
-    /// The policy did not answer: it panicked, or took longer than
+    /// The policy gave no answer. It panicked, or took longer than
     /// [`Limits::policy_timeout`](crate::Limits::policy_timeout).
     #[error("the policy gave no answer for {0:?}")]
     Unanswered(String),
 }
 
-/// What `main` returns is printed by `Debug`, and so is what an `unwrap` finds: there, too, an
-/// error is its sentences.
+/// `Debug` prints the same sentences as `Display`, because that is how the error of `main` and of
+/// an `unwrap` is printed.
 macro_rules! debug_in_words {
     ($($error:ty)*) => {$(
         impl fmt::Debug for $error {

@@ -24,12 +24,11 @@ use crate::{
     transport::{ClientAddress, Site},
 };
 
-/// Puts a [`Realtime`] together.
+/// Builds a [`Realtime`].
 ///
-/// Safe by default: no group has presence until it is declared, a member is shown by id
-/// only, nobody is signed in until there is an [identity
-/// resolver](Self::identity_resolver), and only `public:*` may be joined until there is a
-/// [policy](Self::group_policy).
+/// It is safe by default. No group has presence until it is declared. A member is shown by id
+/// only. Without an [identity resolver](Self::identity_resolver) nobody is signed in. Without a
+/// [policy](Self::group_policy) only `public:*` may be joined.
 ///
 /// ```
 /// use umbral_presence::{PresenceSpec, RealtimePlugin};
@@ -70,8 +69,7 @@ impl Default for RealtimePlugin {
 }
 
 impl RealtimePlugin {
-    /// Every `#[presence(..)]` declaration that is linked into the program, and nothing
-    /// else.
+    /// Begins with every `#[presence(..)]` declaration that is linked into the program.
     pub fn new() -> Self {
         Self {
             use_declared: true,
@@ -97,27 +95,28 @@ impl RealtimePlugin {
         self
     }
 
-    /// Has [`build`](Self::build) fail where one of these prefixes, names or patterns is
-    /// not declared, which happens when the crate that declares it is not linked.
+    /// Makes [`build`](Self::build) fail if one of these prefixes, names or patterns is not
+    /// declared. A declaration is missing if its crate is not linked.
     pub fn expect_declared<T: Into<String>>(mut self, texts: impl IntoIterator<Item = T>) -> Self {
         self.expected.extend(texts.into_iter().map(Into::into));
         self
     }
 
-    /// Adds a spec to those that are declared. May be called again.
+    /// Adds a spec to the declared ones. It may be called again.
     pub fn with_presence(mut self, spec: PresenceSpec) -> Self {
         self.specs.push(spec);
         self
     }
 
-    /// Says who a request comes from: the signed-in user's primary key as text, or `None`.
+    /// Sets the function that finds the user of a request: the signed-in user's primary key as
+    /// text, or `None`.
     ///
-    /// It gets the head of the request with its extensions, so that what a session layer
-    /// has put there can be used.
+    /// The function gets the head of the request. Its extensions hold what a session layer has
+    /// put there. With [`recheck_every`](Self::recheck_every) the function gets only some of the
+    /// headers.
     ///
-    /// Where it panics, or gives a text that is no [`UserId`](crate::UserId), the request gets
-    /// `500`; where it takes longer than [`Limits::policy_timeout`], `503`. With
-    /// [`recheck_every`](Self::recheck_every) it gets only some of the headers.
+    /// The request gets `500` if the function panics or returns a text that is not a
+    /// [`UserId`](crate::UserId), and `503` if it takes longer than [`Limits::policy_timeout`].
     pub fn identity_resolver<F, Fut>(mut self, resolve: F) -> Self
     where
         F: Fn(Parts) -> Fut + Send + Sync + 'static,
@@ -127,8 +126,8 @@ impl RealtimePlugin {
         self
     }
 
-    /// Decides who may join a group, and so see it. Where it panics, the request that asks gets
-    /// `500`; where it takes longer than [`Limits::policy_timeout`], `503`.
+    /// Sets the policy, which decides who may join a group and see it. The request gets `500` if
+    /// the policy panics, and `503` if it takes longer than [`Limits::policy_timeout`].
     pub fn group_policy(mut self, policy: impl GroupPolicy) -> Self {
         self.policy = Box::new(policy);
         self
@@ -142,7 +141,7 @@ impl RealtimePlugin {
         self.group_policy(PolicyFn(can_join))
     }
 
-    /// [`group_policy`](Self::group_policy) from a function that has to wait for something.
+    /// [`group_policy`](Self::group_policy) from a function that waits for something.
     ///
     /// ```
     /// # use umbral_presence::RealtimePlugin;
@@ -163,16 +162,17 @@ impl RealtimePlugin {
         self.group_policy(PolicyAsyncFn(can_join))
     }
 
-    /// Takes what clients send over a WebSocket. Without a handler it is ignored.
+    /// Sets the handler of what clients send over a WebSocket. Without a handler it is ignored.
     pub fn message_handler(mut self, handler: impl MessageHandler) -> Self {
         self.handler = Some(Box::new(handler));
         self
     }
 
-    /// Lets pages of these origins (`"https://app.example.com"`) connect and read the
-    /// answers, besides the server's own. Their requests carry this server's cookies if
-    /// those are `SameSite=None; Secure`. A `*`, and what is not scheme and host, with the port
-    /// where it is not the scheme's own, is an error of [`build`](Self::build).
+    /// Lets pages of these origins connect and read the answers, as the server's own pages do.
+    /// Their requests carry this server's cookies if those are `SameSite=None; Secure`.
+    ///
+    /// An origin is scheme and host, and the port if it is not the scheme's own:
+    /// `"https://app.example.com"`. A `*` or another text is an error of [`build`](Self::build).
     ///
     /// ```
     /// # use umbral_presence::RealtimePlugin;
@@ -182,10 +182,13 @@ impl RealtimePlugin {
     /// # let _ = plugin;
     /// ```
     ///
-    /// The own origin needs no name where the browser says by `Sec-Fetch-Site` that the page is
-    /// of the origin that it calls, as browsers do over TLS and on localhost, or where `Host`
-    /// arrives as the browser sent it. Over plain HTTP, and for a WebSocket of a browser that
-    /// does not send it with one, name the public origin here too where a proxy changes `Host`.
+    /// The server's own origin needs no name here if one of these holds:
+    ///
+    /// - The browser sends `Sec-Fetch-Site`, which says that the page comes from this server.
+    ///   Browsers send it over TLS and on localhost. Chromium does not send it with a WebSocket.
+    /// - `Host` arrives as the browser sent it.
+    ///
+    /// If a proxy changes `Host`, name the public origin here for plain HTTP and for WebSockets.
     pub fn allowed_origins<O: AsRef<str>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
         for origin in origins {
             let origin = origin.as_ref();
@@ -200,14 +203,15 @@ impl RealtimePlugin {
         self
     }
 
-    /// The hosts that the server goes by: `"example.com"` with any port, `"127.0.0.1:3000"`
-    /// with this one. A request with another `Host` gets `403`. Without it, or with an empty list,
-    /// any will do. What is no host, such as one with a scheme or a `*`, is an error of
+    /// Names the hosts of the server: `"example.com"` with any port, `"127.0.0.1:3000"` with this
+    /// one. A request with another `Host` gets `403`. Without this list, and with an empty one,
+    /// every `Host` is accepted. Behind a proxy these are the hosts that the proxy sends. A text
+    /// that is not a host, such as one with a scheme or a `*`, is an error of
     /// [`build`](Self::build).
     ///
-    /// It is for a server in a private network or on a developer's machine: a page elsewhere
-    /// can have its own name lead there (*DNS rebinding*), and is an own page for the browser
-    /// then. Behind a proxy these are the hosts that the proxy sends.
+    /// Use it for a server in a private network or on a developer's machine. A page elsewhere can
+    /// make its own name point there (*DNS rebinding*), and the browser then takes it for a page
+    /// of the server.
     pub fn allowed_hosts<H: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         for host in hosts {
             let host = host.as_ref();
@@ -218,8 +222,8 @@ impl RealtimePlugin {
         self
     }
 
-    /// Gives a value, such as a database pool, to the batch resolvers, which find it by its
-    /// type in their [`ResolveContext`]. May be called once per type.
+    /// Gives a value, such as a database pool, to the batch resolvers. They find it in their
+    /// [`ResolveContext`] by its type. It may be called once for each type.
     pub fn with_state<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Self {
         if self.context.insert(state) {
             self.problems.push(BuildProblem::State { name: std::any::type_name::<T>() });
@@ -227,34 +231,34 @@ impl RealtimePlugin {
         self
     }
 
-    /// Asks the identity resolver and the policy again for every open connection, once in
-    /// this time, the questions spread over it. Without it they are asked when a connection
-    /// opens or changes its groups, and where the application calls
+    /// Asks the identity resolver and the policy again for every open connection, once in this
+    /// interval. The questions are spread over the interval. Without it they are asked when a
+    /// connection opens or changes its groups, and when the application calls
     /// [`recheck_policy`](Realtime::recheck_policy) or
     /// [`recheck_group`](Realtime::recheck_group).
     ///
-    /// A connection whose user has become another, or nobody, is ended. One that has lost the
-    /// right to a group gets `@denied`, and its user leaves. Where no answer comes nothing
-    /// changes, and an error is logged.
+    /// A connection ends if its user is another one now, or nobody. A user who has lost the right
+    /// to a group leaves it, and the connection gets `@denied`. If no answer comes, nothing
+    /// changes, and an error is logged. A user whose grace is running is asked about too.
     ///
-    /// A user who is in a group by a grace alone is asked about likewise.
+    /// The policy is asked once for a user with several connections, and about up to eight of the
+    /// user's groups at once. Up to 256 users are asked about at once. A user whose answers do not
+    /// come delays nobody else. A warning is logged if questions are late by more than a tenth of
+    /// the interval and 100 ms.
     ///
-    /// The policy is asked once for a user, however many connections the user has, and about a
-    /// user's groups at once, up to eight. A user whose answers do not come holds up nobody else.
-    /// Up to 256 users are asked about at once; where that is not enough, so that questions are
-    /// late by more than a tenth of the interval and 100 ms, a warning is logged.
+    /// # What the identity resolver gets
     ///
-    /// For the identity the method, the path, the extensions and the headers `cookie`,
-    /// `authorization` and `host` of the request are kept, and those that
-    /// [`recheck_headers`](Self::recheck_headers) names. The identity resolver gets no others
-    /// then, neither at first nor again: one that needs another header finds nobody signed in from
-    /// the start. [`build`](Self::build) logs which it gets, and [`Limits::recheck_bytes`] says how
-    /// long they may be.
+    /// The library keeps the method, the path and the extensions of a request, its headers
+    /// `cookie`, `authorization` and `host`, and the headers that
+    /// [`recheck_headers`](Self::recheck_headers) names. The identity resolver gets no other
+    /// header, not even when the connection opens: a resolver that needs another one finds nobody
+    /// signed in from the start. [`build`](Self::build) logs which headers it gets.
+    /// [`Limits::recheck_bytes`] bounds how long they may be.
     ///
     /// The extensions are those of the request that opened the connection. A session that a layer
     /// has loaded into them (axum-login's `AuthSession`, tower-sessions' `Session`) still says what
-    /// it said then: look the session up by the cookie, or ask the store whether the user may still
-    /// be signed in, or a sign-out elsewhere is not noticed.
+    /// it said then. To notice a sign-out elsewhere, look the session up by the cookie, or ask the
+    /// store whether the user may still be signed in.
     ///
     /// ```
     /// # use umbral_presence::RealtimePlugin;
@@ -278,9 +282,9 @@ impl RealtimePlugin {
         self
     }
 
-    /// Names headers, besides `cookie`, `authorization` and `host`, that the identity resolver
-    /// needs when it is asked [again](Self::recheck_every). Without `recheck_every` it gets all
-    /// headers, and this changes nothing. What is no header's name is an error of
+    /// Names the headers that the identity resolver needs besides `cookie`, `authorization` and
+    /// `host` when it is asked [again](Self::recheck_every). Without `recheck_every` it gets all
+    /// headers, and this changes nothing. A text that is not a header's name is an error of
     /// [`build`](Self::build).
     ///
     /// ```
@@ -303,14 +307,14 @@ impl RealtimePlugin {
         self
     }
 
-    /// Says where a request comes from, for the limits that each address has
-    /// ([`Limits::connections_per_address`], [`Limits::opens_per_address`]); `None` where that is
-    /// not known, and then they do not apply.
+    /// Sets the function that finds the address of a request, for the limits of each address
+    /// ([`Limits::connections_per_address`], [`Limits::opens_per_address`]). The limits do not
+    /// apply to a request without an address.
     ///
-    /// Without it the peer of the socket counts where the server is told it, which
-    /// `Router::into_make_service_with_connect_info::<SocketAddr>()` does, and unless it is in
-    /// a private network: behind a proxy every peer is the proxy. Read there what your proxy
-    /// says, of a header that it sets itself and does not pass on from clients:
+    /// Without this function the address is the peer of the socket. The server knows the peer if
+    /// the router is served by `into_make_service_with_connect_info::<SocketAddr>()`. A peer in a
+    /// private network does not count, because behind a proxy every peer is the proxy. There, read
+    /// a header that the proxy sets itself and does not pass on from clients:
     ///
     /// ```
     /// # use umbral_presence::RealtimePlugin;
@@ -333,22 +337,24 @@ impl RealtimePlugin {
         self
     }
 
-    /// Changes how much one client may ask for.
+    /// Sets how much a client may make the server hold or do.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Checks everything and builds the handle. Every declaration is logged with its place, the
-    /// headers that the identity resolver gets where they are not all, and
-    /// what would work badly is warned of: limits that have no effect, and more connections
-    /// than this process may have files open.
+    /// Checks everything and builds the handle.
+    ///
+    /// It logs every declaration with its place, and which headers the identity resolver gets if
+    /// it does not get all. It warns of limits that have no effect, and of more connections than
+    /// this process may have files open.
     ///
     /// # Errors
     ///
-    /// [`BuildError`] with all that is wrong at once: what is declared twice or overlaps
-    /// at equal rank (with both places), names and prefixes that no group can have, what
-    /// was expected and is not linked, a path, origin or limit that cannot be.
+    /// [`BuildError`] with everything that is wrong: a name or prefix that is declared twice and
+    /// patterns that overlap at equal rank (with both places), a name or prefix that no group can
+    /// have, an expected declaration that is not linked, and a path, origin, host, header or limit
+    /// that cannot work.
     pub fn build(mut self) -> Result<Realtime, BuildError> {
         let declarations = if self.use_declared { declared() } else { Vec::new() };
         tracing::info!(count = declarations.len(), "presence declarations");
@@ -382,7 +388,7 @@ impl RealtimePlugin {
             .then_some((self.recheck_headers, self.limits.recheck_bytes));
         let recheck = self.recheck_every.map(|every| Recheck::every(every, keeps));
         if self.identity.is_anonymous() {
-            // Nobody else could come in their place.
+            // No signed-in user could need a place that is kept free.
             self.limits.anonymous = Some(self.limits.connections);
         }
         let hub = Hub::new(matcher, self.limits, self.context);

@@ -1,4 +1,4 @@
-//! Asking who is present, from inside the application.
+//! Answers who is present, inside the application.
 
 use std::{fmt::Display, sync::Arc};
 
@@ -10,10 +10,10 @@ use crate::{
     watch::Watch,
 };
 
-/// Who is present. A cheap handle; clones see the same groups.
+/// Answers who is present. Cloning is cheap, and clones see the same groups.
 ///
-/// What it says is the truth of the moment of the call. A group without presence has no
-/// members, whoever is subscribed to it.
+/// An answer is true at the moment of the call. A group without presence has no members, even if
+/// it has subscribers.
 ///
 /// ```
 /// # async fn example(presence: umbral_presence::Presence) -> Result<(), umbral_presence::InvalidGroupName> {
@@ -32,27 +32,27 @@ pub struct Presence {
     hub: Arc<Hub>,
 }
 
-// Asynchronous although one node need not wait: a store between nodes does.
+// Asynchronous although one node never waits, because a store between nodes will have to.
 #[allow(clippy::unused_async)]
 impl Presence {
     pub(crate) fn new(hub: Arc<Hub>) -> Self {
         Self { hub }
     }
 
-    /// Everybody who is present in a group, in order of joining.
+    /// The members of a group, in the order in which they joined.
     ///
     /// # Errors
     ///
-    /// [`InvalidGroupName`] where `group` names none.
+    /// [`InvalidGroupName`] if `group` is not a valid name.
     pub async fn members(&self, group: impl Group) -> Result<Vec<Member>, InvalidGroupName> {
         Ok(self.hub.members(&group.group_name()?))
     }
 
-    /// How many are present in a group.
+    /// The number of members of a group.
     ///
     /// # Errors
     ///
-    /// [`InvalidGroupName`] where `group` names none.
+    /// [`InvalidGroupName`] if `group` is not a valid name.
     pub async fn count(&self, group: impl Group) -> Result<usize, InvalidGroupName> {
         Ok(self.hub.count(&group.group_name()?))
     }
@@ -61,7 +61,7 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// [`InvalidGroupName`] where `group` names none.
+    /// [`InvalidGroupName`] if `group` is not a valid name.
     pub async fn contains(
         &self,
         group: impl Group,
@@ -72,13 +72,13 @@ impl Presence {
         Ok(user.is_ok_and(|user| self.hub.contains(&group, &user)))
     }
 
-    /// The groups where the user with this id is present, sorted.
+    /// The groups in which the user with this id is present, sorted by name.
     pub async fn groups_of(&self, user_id: impl Display) -> Vec<GroupName> {
         let user = UserId::new(user_id.to_string());
         user.map_or_else(|_| Vec::new(), |user| self.hub.groups_of(&user))
     }
 
-    /// The transitions of a group as a stream, beginning with the members of now.
+    /// The transitions of a group as a stream. The first one is a `Sync` with its members.
     ///
     /// ```
     /// # async fn example(presence: umbral_presence::Presence) -> Result<(), umbral_presence::InvalidGroupName> {
@@ -100,14 +100,16 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// [`InvalidGroupName`] where `group` names none.
+    /// [`InvalidGroupName`] if `group` is not a valid name.
     pub fn watch(&self, group: impl Group) -> Result<Watch, InvalidGroupName> {
         Ok(Watch::new(self.hub.clone(), &group.group_name()?))
     }
 
-    /// Asks the resolvers again for the user with this id, and sends `presence:update` to
-    /// every group where what they say has changed: after a new name or picture, say. It is
-    /// done when they have answered; one that does not changes nothing, and is logged.
+    /// Asks the resolvers again about the user with this id, and sends `presence:update` to every
+    /// group in which the payload has changed. Call it when the user has a new name or picture.
+    ///
+    /// It returns when the resolvers have answered. A resolver that gives no answer changes
+    /// nothing, and is logged.
     ///
     /// ```
     /// # async fn example(presence: umbral_presence::Presence) {

@@ -18,9 +18,9 @@ use crate::{
     wakes::Wakes,
 };
 
-/// Presence and messages, as built by
-/// [`RealtimePlugin::build`](crate::RealtimePlugin::build). A cheap handle; clones are the
-/// same `Realtime`. Several of them in one process do not see each other.
+/// The handle of presence and messages, built by
+/// [`RealtimePlugin::build`](crate::RealtimePlugin::build). Cloning is cheap, and a clone is the
+/// same `Realtime`. Two that are built apart in one process do not see each other.
 #[derive(Clone, Debug)]
 pub struct Realtime {
     site: Arc<Site>,
@@ -32,9 +32,9 @@ pub struct Realtime {
 pub struct Health {
     /// Open connections, on both transports.
     pub connections: usize,
-    /// Groups that somebody is subscribed to or present in.
+    /// Groups with a subscriber or a member.
     pub groups: usize,
-    /// Users who are connected, or whose grace runs.
+    /// Users with a connection, or with a grace that is running.
     pub users: usize,
     /// Whether [`Realtime::drain`] has been called.
     pub draining: bool,
@@ -45,23 +45,23 @@ impl Realtime {
         Self { site: Arc::new(site) }
     }
 
-    /// The routes: `sse`, `ws`, `control`, `members` and the client's scripts, under
-    /// `/realtime` unless [`at`](crate::RealtimePlugin::at) says otherwise.
+    /// The routes `sse`, `ws`, `control` and `members`, and the client's scripts. They are under
+    /// `/realtime`, unless [`at`](crate::RealtimePlugin::at) says otherwise.
     ///
-    /// Merge it into the application's router after `with_state`, so that a session layer
-    /// around both sees these requests too.
-    /// A WebSocket works over HTTP/2 as well, where the application turns on axum's `http2`.
+    /// Merge the router into the application's after `with_state`. A session layer around both
+    /// then sees these requests too. WebSockets also work over HTTP/2 if the application turns on
+    /// axum's feature `http2`.
     pub fn router(&self) -> axum::Router {
         transport::router(self.site.clone())
     }
 
-    /// Who is present.
+    /// Answers who is present.
     #[must_use]
     pub fn presence(&self) -> Presence {
         Presence::new(self.site.door.hub.clone())
     }
 
-    /// Every connection of the user with this id.
+    /// Sends to every connection of the user with this id.
     ///
     /// ```
     /// # async fn example(realtime: umbral_presence::Realtime) -> Result<(), umbral_presence::SendError> {
@@ -73,29 +73,32 @@ impl Realtime {
         Target::user(self.site.door.hub.clone(), id)
     }
 
-    /// Every connection that is subscribed to `group`.
+    /// Sends to every connection that is subscribed to `group`.
     pub fn to_group(&self, group: impl Group) -> Target {
         Target::group(self.site.door.hub.clone(), group.group_name())
     }
 
-    /// Every connection.
+    /// Sends to every connection.
     pub fn broadcast(&self) -> Target {
         Target::everybody(self.site.door.hub.clone())
     }
 
-    /// Ends every connection of a user, who leaves all groups at once. A client that
-    /// reconnects, or whose handshake is under way, is asked for its identity anew, so end
-    /// the user's session before.
+    /// Ends every connection of a user. The user leaves all groups at once.
+    ///
+    /// End the user's session first. A client that reconnects is identified anew, and so is one
+    /// whose handshake is under way.
     pub fn disconnect_user(&self, id: impl Display) {
         if let Ok(user) = UserId::new(id.to_string()) {
             self.site.door.hub.disconnect(&user);
         }
     }
 
-    /// Asks the policy again for every group that a user is in. Where it says no, or
-    /// nothing, the user leaves at once; the connections that were in it get `@denied` and
-    /// nothing of the group after it. Once begun it goes on though the future is dropped, as that
-    /// of a handler is whose client has gone.
+    /// Asks the policy again about every group that a user is in. If it says no or gives no
+    /// answer, the user leaves the group at once. The user's connections to the group get
+    /// `@denied`, and nothing of the group after that.
+    ///
+    /// The questions are asked to the end even if the future is dropped, as the future of a
+    /// handler is when its client has gone.
     pub async fn recheck_policy(&self, id: impl Display) {
         let Ok(user) = UserId::new(id.to_string()) else {
             return;
@@ -104,28 +107,30 @@ impl Realtime {
         see_through(async move { door.recheck_user(&user).await }).await;
     }
 
-    /// Asks the policy again for everybody who is in a group, anonymous visitors included: for a
-    /// room that has become private. Where it says no, or nothing, they leave at once; their
-    /// connections get `@denied` and nothing of the group after it. Once begun it goes on though
-    /// the future is dropped. Up to 64 questions are under way at once.
+    /// Asks the policy again about everybody in a group, anonymous visitors included: call it when
+    /// a room has become private. A user leaves the group at once if the policy says no or gives
+    /// no answer. The user's connections to the group get `@denied`, and nothing of the group
+    /// after that.
+    ///
+    /// Up to 64 questions are asked at once. They are asked to the end even if the future is
+    /// dropped.
     ///
     /// # Errors
     ///
-    /// [`InvalidGroupName`] where the group is none.
+    /// [`InvalidGroupName`] if `group` is not a valid name.
     pub async fn recheck_group(&self, group: impl Group) -> Result<(), InvalidGroupName> {
         let (door, name) = (self.site.door.clone(), group.group_name()?);
         see_through(async move { door.recheck_group(&name).await }).await;
         Ok(())
     }
 
-    /// Refuses new connections with `503`, tells open ones to go elsewhere spread over
-    /// [`Limits::drain_window`](crate::Limits::drain_window) (`@drain`, and `retry:` for a
-    /// plain event stream), and ends those that are still there when it is over. Nobody is
-    /// seen to leave meanwhile.
+    /// Prepares a shutdown. New connections are refused with `503`. Open ones are told to go
+    /// elsewhere (`@drain`, and `retry:` for a plain event stream), spread over
+    /// [`Limits::drain_window`](crate::Limits::drain_window). The ones that are still open after
+    /// that are ended. Nobody sees a leave in the meantime.
     ///
-    /// Call it before the server's own graceful shutdown, which waits for open sockets, and
-    /// give that an end of its own: it would wait for ever for a socket whose reader is
-    /// stuck.
+    /// Call it before the server's own graceful shutdown, which waits for open sockets. Give that
+    /// shutdown a time limit of its own, because a socket with a stuck reader stays open for ever.
     pub async fn drain(&self) {
         let hub = &self.site.door.hub;
         let until = hub.begin_draining();
@@ -152,13 +157,13 @@ impl Realtime {
         tracing::debug!("the drain is over");
     }
 
-    /// What has happened since it was built.
+    /// Counts what has happened since `build`.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.site.door.hub.counts()
     }
 
-    /// What is held at the moment.
+    /// Says what the server holds at the moment.
     #[must_use]
     pub fn health(&self) -> Health {
         Health {
@@ -170,13 +175,13 @@ impl Realtime {
     }
 }
 
-/// Waits for what is done to its end though nobody waits any longer, as where the request is gone
-/// in whose handler it was called.
+/// Does `what` to the end even if the caller's future is dropped, as it is when the client of the
+/// caller's request has gone.
 async fn see_through(what: impl Future<Output = ()> + Send + 'static) {
     match Handle::try_current() {
-        // Its only error is a panic, which has been printed, or the end of the runtime.
+        // The only error is a panic, which has been printed, or the end of the runtime.
         Ok(runtime) => drop(runtime.spawn(what).await),
-        // Where there is nobody to ask about, none is needed.
+        // Without a runtime there is no connection, and so there is nothing to wait for.
         Err(_) => what.await,
     }
 }

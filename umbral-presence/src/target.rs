@@ -1,4 +1,4 @@
-//! Sending an event to a user, a group or everybody.
+//! Sends an event to a user, a group or everybody.
 
 use std::{fmt::Display, sync::Arc};
 
@@ -13,13 +13,13 @@ use crate::{
     wakes::Wakes,
 };
 
-/// What a frame and its place in an outbox take besides the data, with the longest names.
+/// What a frame and its entry in an outbox take besides the data, with the longest names.
 const FRAME_BYTES: usize = 1024;
 
 /// The longest event name, in bytes.
 const MAX_EVENT_BYTES: usize = 200;
 
-/// Whom an event goes to. Made by [`Realtime::to_user`](crate::Realtime::to_user),
+/// The receivers of an event. Made by [`Realtime::to_user`](crate::Realtime::to_user),
 /// [`to_group`](crate::Realtime::to_group) and
 /// [`broadcast`](crate::Realtime::broadcast).
 #[derive(Debug)]
@@ -52,15 +52,15 @@ impl Target {
         Self { hub, whom }
     }
 
-    /// Queues `event` with `data` for every connection of the target. It is encoded once.
+    /// Queues `event` with `data` for every connection of the target. The data is encoded once.
     ///
-    /// It returns once the event is queued; whoever is not connected does not get it.
+    /// It returns as soon as the event is queued. A user who is not connected does not get it.
     ///
     /// # Errors
     ///
-    /// [`SendError`] where the user id, the group or the event name is not valid, or `data`
-    /// has no JSON form. Nothing is sent then.
-    // Asynchronous although one node need not wait: a store between nodes does.
+    /// [`SendError`] if the user id, the group or the event name is not valid, if `data` has no
+    /// JSON form, or if it is too large for an outbox. Nothing is sent then.
+    // Asynchronous although one node never waits, because a store between nodes will have to.
     #[allow(clippy::unused_async)]
     pub async fn send(self, event: &str, data: &impl Serialize) -> Result<(), SendError> {
         let reserved = event.starts_with("presence:") || event.starts_with('@');

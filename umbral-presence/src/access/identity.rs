@@ -1,4 +1,4 @@
-//! Who a request comes from.
+//! The user of a request.
 
 use std::{fmt, future::Future, sync::Arc};
 
@@ -12,7 +12,7 @@ pub(crate) struct IdentityResolver(Option<Arc<ResolveFn>>);
 type ResolveFn = dyn Fn(Parts) -> BoxFuture<'static, Option<String>> + Send + Sync;
 
 impl IdentityResolver {
-    /// Nobody is signed in.
+    /// Finds nobody signed in.
     pub(crate) const ANONYMOUS: Self = Self(None);
 
     pub(crate) fn new<F, Fut>(resolve: F) -> Self
@@ -23,7 +23,7 @@ impl IdentityResolver {
         Self(Some(Arc::new(move |parts| Box::pin(resolve(parts)))))
     }
 
-    /// The id of the signed-in user, as the application gave it.
+    /// The id of the signed-in user, as the application returned it. It is not checked yet.
     pub(crate) async fn resolve(&self, parts: &Parts) -> Option<String> {
         match &self.0 {
             Some(resolve) => resolve(parts.clone()).await,

@@ -1,13 +1,13 @@
-//! Who may join a group, and so see who is in it.
+//! Who may join a group and see its members.
 
 use std::future::{Future, ready};
 
 use futures_util::future::BoxFuture;
 
-/// Decides who may join a group. Who may not join sees nothing of it: no message, and not
-/// who is there.
+/// Decides who may join a group. A user who may not join sees nothing of it, neither its messages
+/// nor its members.
 ///
-/// Declaring presence for a group never widens who may join it. The default is
+/// A declaration of presence never gives anybody the right to join. The default policy is
 /// [`PublicGroupsOnly`].
 ///
 /// ```
@@ -28,18 +28,18 @@ use futures_util::future::BoxFuture;
 /// }
 /// ```
 pub trait GroupPolicy: Send + Sync + 'static {
-    /// Whether this user (`None`: an anonymous visitor) may join the group.
+    /// Whether this user may join the group. `None` stands for an anonymous visitor.
     fn can_join(&self, user_id: Option<&str>, group: &str) -> impl Future<Output = bool> + Send;
 
     /// Whether this user may send to the group through
-    /// [`MessageContext::publish`](crate::MessageContext::publish); whoever may join may
-    /// send, unless this says otherwise.
+    /// [`MessageContext::publish`](crate::MessageContext::publish). By default a user who may join
+    /// may send.
     fn can_send(&self, user_id: Option<&str>, group: &str) -> impl Future<Output = bool> + Send {
         self.can_join(user_id, group)
     }
 }
 
-/// The default policy: everybody may join `public:*`, and nobody anything else.
+/// The default policy: everybody may join `public:*`, and nobody may join another group.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PublicGroupsOnly;
 
@@ -61,7 +61,7 @@ where
     }
 }
 
-/// A policy from a function that has to wait for something.
+/// A policy from a function that waits for something.
 pub(crate) struct PolicyAsyncFn<F>(pub(crate) F);
 
 impl<F, Fut> GroupPolicy for PolicyAsyncFn<F>
@@ -74,7 +74,7 @@ where
     }
 }
 
-/// [`GroupPolicy`] as an object.
+/// A [`GroupPolicy`] as a trait object.
 pub(crate) trait AnyPolicy: Send + Sync {
     fn can_join<'a>(&'a self, user_id: Option<&'a str>, group: &'a str) -> BoxFuture<'a, bool>;
     fn can_send<'a>(&'a self, user_id: Option<&'a str>, group: &'a str) -> BoxFuture<'a, bool>;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 pub(crate) use self::problem::LimitProblem;
 
-/// What a frame of a WebSocket counts as besides its bytes: the work for it is mostly the same
-/// whether it is long or short.
+/// What a frame of a WebSocket counts as besides its bytes. The work for a short frame is mostly
+/// the same as for a long one.
 pub(crate) const FRAME_COST: usize = 1024;
 
 /// Bounds on what clients can make the server hold or do. All are on by default.
@@ -23,80 +23,92 @@ pub(crate) const FRAME_COST: usize = 1024;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Open connections in all; the next one gets `503`. 20,000. Each is an open file of the
-    /// process, which often may have 1,024 of them unless it is told otherwise.
-    pub connections: usize,
-    /// How many of them anonymous visitors may have, so that they cannot keep signed-in users
-    /// out; the next one gets `503`. `None` is three quarters of `connections`, and all of them
-    /// where there is no identity resolver. `None`.
+    /// Open connections in all. Default: 20,000. One too many gets `503`.
     ///
-    /// Until the identity resolver has answered nobody knows who asks, so a handshake counts
-    /// among `connections` alone meanwhile.
+    /// Each connection is an open file of the process. Many systems let a process open 1,024
+    /// files unless they are told otherwise.
+    pub connections: usize,
+    /// Open connections of anonymous visitors, so that they cannot keep signed-in users out. One
+    /// too many gets `503`. Default: `None`, which is three quarters of `connections`, or all of
+    /// them if there is no identity resolver.
+    ///
+    /// A handshake counts among `connections` alone until the identity resolver has answered,
+    /// because nobody knows before whether its user is signed in.
     pub anonymous: Option<usize>,
-    /// Open connections of one user, handshakes that wait for the policy included; the next one
-    /// gets `429`. So many answers with the members of groups may be under way besides. 100.
+    /// Open connections of one user, handshakes that wait for the policy included. Default: 100.
+    /// One too many gets `429`. One user may also wait for as many answers with the members of
+    /// groups.
     pub connections_per_user: usize,
-    /// Open connections from one address, where that is
-    /// [known](crate::RealtimePlugin::client_address); the next one gets `429`. So many answers
-    /// with the members of groups may be under way besides. 1,000.
+    /// Open connections from one address, if the address is
+    /// [known](crate::RealtimePlugin::client_address). Default: 1,000. One too many gets `429`.
+    /// One address may also wait for as many answers with the members of groups.
     pub connections_per_address: usize,
-    /// Connections that one user may open in a second; the next one gets `429`. 20.
+    /// Connections that one user may open in a second. Default: 20. One too many gets `429`.
     pub opens_per_user: u32,
-    /// Connections that may be opened from one address in a second, where it is
-    /// [known](crate::RealtimePlugin::client_address); the next one gets `429`. 200.
+    /// Connections that may be opened from one address in a second, if the address is
+    /// [known](crate::RealtimePlugin::client_address). Default: 200. One too many gets `429`.
     pub opens_per_address: u32,
-    /// Groups in which one user may be by a grace alone, without a connection to them; of more
-    /// the oldest ends at once. 200.
+    /// Groups in which one user may be present without a connection, by a grace alone. Default:
+    /// 200. If there are more, the oldest grace ends at once.
     pub graces_per_user: usize,
-    /// Requests of one user, and from one address, for the members of a group in a second; the
-    /// next one gets `429`. 10.
+    /// Requests for the members of a group in a second, of one user and from one address.
+    /// Default: 10. One too many gets `429`.
     pub members_per_second: u32,
-    /// Groups of one connection; a request for more gets `400`. 100.
+    /// Groups of one connection. Default: 100. A request for more gets `400`.
     pub groups_per_connection: usize,
-    /// Bytes that wait for one connection, each thing that waits counted with 64 bytes more.
-    /// Where a reader falls behind by more, snapshots take the place of what groups had to
-    /// tell it, and then its oldest messages are dropped, of which it is told. 256 KiB.
-    /// At least 4 KiB, enough for the answer to a client that is let into none of its groups
-    /// (467 bytes for each of `groups_per_connection`, and 1 KiB), and for one change of a
-    /// member with `payload_bytes`.
+    /// Bytes that wait for one connection. Each frame that waits counts with 64 bytes more.
+    /// Default: 256 KiB.
+    ///
+    /// If more would wait, a snapshot of each group first takes the place of its changes. Then
+    /// the oldest messages are dropped, and the reader is told how many.
+    ///
+    /// At least 4 KiB. It must have room for the answer to a client that is let into none of its
+    /// groups (467 bytes for each of `groups_per_connection`, and 1 KiB), and for the change of a
+    /// member with `payload_bytes` (and 1 KiB).
     pub outbox_bytes: usize,
-    /// Bytes of one inbound WebSocket message; a longer one ends the connection. 64 KiB; at
-    /// least 512, and enough for a message of the browser's client (403 bytes for each of
-    /// `groups_per_connection`, of which it names 80 at once, and 64).
+    /// Bytes of one inbound WebSocket message. Default: 64 KiB. A longer one ends the connection.
+    ///
+    /// At least 512. It must have room for a message of the browser's client, which names up to
+    /// 80 groups at once (403 bytes for each of `groups_per_connection`, up to 80, and 64 bytes).
     pub message_bytes: usize,
-    /// Messages that a WebSocket's client may send in a second; the next one is answered by
-    /// `@refused`. 50.
+    /// Messages that the client of a WebSocket may send in a second. Default: 50. One too many is
+    /// answered by `@refused`.
     pub messages_per_second: u32,
-    /// Bytes that are read from one WebSocket in a second, each frame counted with 1 KiB more;
-    /// what comes faster is read later. 256 KiB. At least as much as `message_bytes` and
-    /// `messages_per_second` ask for.
+    /// Bytes that are read from one WebSocket in a second. Each frame counts with 1 KiB more.
+    /// Default: 256 KiB. What comes faster is read later.
+    ///
+    /// At least `message_bytes`, and at least 1 KiB for each of `messages_per_second`.
     pub inbound_bytes_per_second: usize,
-    /// `control` calls for one connection in a second; the next one gets `429`. 20.
+    /// `control` calls for one connection in a second. Default: 20. One too many gets `429`.
     pub control_per_second: u32,
-    /// Bytes of what a resolver may say of one member; more counts as no answer. 8 KiB.
+    /// Bytes of the payload of one member. Default: 8 KiB. A longer payload counts as no answer of
+    /// the resolver.
     pub payload_bytes: usize,
-    /// How long the identity resolver and the policy may take to answer; after that the
-    /// request gets `503`. 5 s; at most a minute.
+    /// The time in which the identity resolver and the policy must answer. Default: 5 s. At most
+    /// a minute. After that the request gets `503`.
     pub policy_timeout: Duration,
-    /// Bytes of the head of a request that opens a stream; one with more gets `431`. What a head
-    /// was read into stays with its stream, so the HTTP server in front of the routes takes about
-    /// as much memory for each. 64 KiB, as much as the longest URL; at
-    /// least 8 KiB.
+    /// Bytes of the head of a request that opens a stream. Default: 64 KiB, as much as the longest
+    /// URL. At least 8 KiB. A request with more gets `431`.
+    ///
+    /// The HTTP server in front of the routes keeps the buffer that it read the head into for as
+    /// long as the stream is open.
     pub head_bytes: usize,
-    /// Bytes of what is kept of each connection's request where
-    /// [`recheck_every`](crate::RealtimePlugin::recheck_every) is on: its path and the headers
-    /// that the identity resolver needs again. A request with more gets `431`. 16 KiB.
+    /// Bytes that are kept of the request of each connection if
+    /// [`recheck_every`](crate::RealtimePlugin::recheck_every) is on: its path, and the headers
+    /// that the identity resolver needs again. Default: 16 KiB. A request with more gets `431`.
     pub recheck_bytes: usize,
-    /// How long the members of one call of a batch resolver hold up those of the next; they
-    /// appear when it answers. Also how long the snapshot of somebody who joins waits until it
-    /// shows the own user. 2 s; at most a minute.
+    /// The time for which one call of a batch resolver delays the next one. Default: 2 s. At most
+    /// a minute. The members of the call appear when it answers.
+    ///
+    /// It is also the time for which the first snapshot of a user waits until it shows that user.
     pub resolver_timeout: Duration,
-    /// How long [`drain`](crate::Realtime::drain) gives clients to go elsewhere, which they do
-    /// spread over this time. 5 s; at most an hour.
+    /// The time over which [`drain`](crate::Realtime::drain) spreads the clients that go elsewhere.
+    /// Default: 5 s. At most an hour.
     pub drain_window: Duration,
-    /// Changes of a group that follow one another within this time are told together; the
-    /// first one after a pause is told at once. 25 ms, and four times what the last telling
-    /// took where that is more. At most a minute.
+    /// Changes of a group that follow one another within this time are told together. Default:
+    /// 25 ms. At most a minute. The first change after a pause is told at once.
+    ///
+    /// The time is longer if the last telling took long: four times as long as that.
     pub tick: Duration,
 }
 

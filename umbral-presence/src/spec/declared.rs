@@ -11,14 +11,15 @@ use crate::user::UserId;
 /// One `#[presence(..)]` declaration, as the attribute submits it at link time.
 #[derive(Clone, Copy, Debug)]
 pub struct Declaration {
-    /// Which groups it is for.
+    /// Which groups have presence by it.
     pub matcher: DeclaredMatcher,
-    /// For each field of the struct whether a text is a value of it: a name with another
-    /// text in its place is not in the family.
+    /// One function for each field of the struct. It says whether a text is a value of the field.
+    /// A name with another text in its place does not belong to the struct.
     pub fields: &'static [fn(&str) -> bool],
-    /// What is broadcast of a member.
+    /// What others see of a member.
     pub resolver: DeclaredResolver,
-    /// How long a lost connection keeps its user present; `None` stands for the default.
+    /// How long a lost connection keeps its user present. `None` stands for
+    /// [`DEFAULT_GRACE`](crate::DEFAULT_GRACE).
     pub grace: Option<Duration>,
     /// The name of the annotated struct.
     pub type_name: &'static str,
@@ -34,7 +35,7 @@ pub struct Declaration {
     pub column: u32,
 }
 
-/// Which groups a declaration is for.
+/// Which groups a declaration gives presence to.
 #[derive(Clone, Copy, Debug)]
 pub enum DeclaredMatcher {
     /// Names that start with one of these.
@@ -43,22 +44,22 @@ pub enum DeclaredMatcher {
     Exact(&'static [&'static str]),
     /// Names of this form.
     Pattern(Pattern),
-    /// Names for which the function says yes.
+    /// Names for which the function returns true.
     Matching(fn(&str) -> bool),
 }
 
-/// What is broadcast of a member of a declared group.
+/// What others see of a member of a declared group.
 #[derive(Clone, Copy, Debug)]
 pub enum DeclaredResolver {
     /// `{"id": ..}`.
     IdOnly,
-    /// What the function says.
+    /// What the function returns for one user.
     Plain(fn(&str) -> Value),
-    /// What the function says of many users in one call.
+    /// What the function returns for many users in one call.
     Batch(fn(Vec<UserId>, ResolveContext) -> BatchFuture),
 }
 
-/// The answer of a batch resolver, some time.
+/// The answer that a batch resolver will give.
 pub type BatchFuture = BoxFuture<'static, HashMap<UserId, Value>>;
 
 impl Declaration {
@@ -70,11 +71,11 @@ impl Declaration {
 
 inventory::collect!(Declaration);
 
-/// Every `#[presence(..)]` declaration that is linked into this binary, sorted by module
-/// path and line, so that nothing depends on the order of linking.
+/// Every `#[presence(..)]` declaration that is linked into this binary. They are sorted by module
+/// path and line, because the order of linking is not specified.
 ///
-/// A dependency that is listed in `Cargo.toml` but never named in the source is not
-/// linked, and its declarations are missing here; `use that_crate as _;` brings them in.
+/// A dependency that is listed in `Cargo.toml` but never named in the source is not linked, and
+/// its declarations are missing here. `use that_crate as _;` links it.
 ///
 /// ```standalone_crate
 /// use umbral_presence::{declared, presence};

@@ -12,36 +12,36 @@ use crate::{
     invisible::Shown,
 };
 
-/// Every spec of one `Realtime`, ready to be asked for the owner of a name.
+/// Every spec of one `Realtime`. It finds the owner of a name.
 ///
-/// An exact name comes first, then the longest literal prefix (a pattern counts with the
-/// text before its first placeholder, and before a prefix of the same text), then the
-/// predicates in order.
+/// An exact name comes first, then the longest literal prefix, then the predicates in order. A
+/// pattern counts with the text before its first placeholder, and comes before a prefix of the
+/// same text.
 #[derive(Debug, Default)]
 pub(crate) struct Matcher {
     exact: HashMap<String, Arc<PresenceSpec>>,
-    /// Sorted by their texts, so that one search finds all that begin a name.
+    /// Sorted by their texts, so that one search finds every head that a name begins with.
     heads: Vec<Head>,
     predicates: Vec<Arc<PresenceSpec>>,
 }
 
-/// What is declared for names that start with one text.
+/// The patterns and the prefix that begin with one text.
 #[derive(Debug, Default)]
 struct Head {
     text: String,
-    /// Orders as the text does, at a glance, those aside that begin alike.
+    /// The first bytes of the text as a number, so that most comparisons need not read the text.
     beginning: u64,
-    /// The longest of the others that this text begins with.
+    /// The longest other head that this text begins with.
     shorter: Option<usize>,
     patterns: Vec<(Pattern, Arc<PresenceSpec>)>,
     prefix: Option<Arc<PresenceSpec>>,
 }
 
 impl Matcher {
-    /// Takes the specs in, and says everything that is wrong with them.
+    /// Takes the specs. Returns everything that is wrong with them too.
     pub(crate) fn new(mut specs: Vec<PresenceSpec>) -> (Self, Vec<SpecProblem>) {
-        // Predicates are asked in this order: declared ones by module path and line, then
-        // those of the builder as they came (the sort is stable).
+        // Predicates are asked in this order: the declared ones by module path and line, then
+        // the builder's in the order of the calls, which a stable sort keeps.
         specs.sort_by_key(|spec| match spec.origin {
             Origin::Declared(d) => (0, d.module_path, d.line, d.column),
             Origin::Builder(_) => (1, "", 0, 0),
@@ -145,7 +145,7 @@ impl Matcher {
         })
     }
 
-    /// The head of this text, made where there is none.
+    /// The head of this text. It is added if there is none.
     fn head(&mut self, text: &str) -> &mut Head {
         let at = self.find(text).unwrap_or_else(|at| {
             self.heads.insert(
@@ -157,7 +157,7 @@ impl Matcher {
         &mut self.heads[at]
     }
 
-    /// Leads from each head to the next shorter one.
+    /// Links each head to the longest one that it begins with.
     fn link(&mut self) {
         let mut open: Vec<usize> = Vec::new();
         for i in 0..self.heads.len() {
@@ -170,7 +170,7 @@ impl Matcher {
         }
     }
 
-    /// The spec that owns `name`, if any: without one the group has no presence.
+    /// The spec that owns `name`. A group without one has no presence.
     pub(crate) fn owner(&self, name: &GroupName) -> Option<Arc<PresenceSpec>> {
         let name = name.as_str();
         self.exact
@@ -180,8 +180,10 @@ impl Matcher {
             .cloned()
     }
 
-    /// Every head that begins the name also begins the last one that is not behind the name,
-    /// so that the way from there to the shorter ones leads past all of them.
+    /// The spec of the longest head that the name begins with and that takes it.
+    ///
+    /// The search begins at the last head that is not sorted after the name. Every head that the
+    /// name begins with is that one, or one that it links to.
     fn longest(&self, name: &str) -> Option<&Arc<PresenceSpec>> {
         let mut at = match self.find(name) {
             Ok(at) => Some(at),
@@ -198,7 +200,7 @@ impl Matcher {
         None
     }
 
-    /// Whether a spec owns exactly the literal `text`, as a prefix, a pattern or a name.
+    /// Whether `text` is declared as an exact name, a prefix or a pattern.
     pub(crate) fn declares(&self, text: &str) -> bool {
         self.exact.contains_key(text)
             || self.find(text).is_ok_and(|at| self.heads[at].prefix.is_some())
@@ -209,14 +211,14 @@ impl Matcher {
                 .any(|(pattern, _)| pattern.source == text)
     }
 
-    /// Whether no group at all can have presence.
+    /// Whether nothing is declared.
     pub(crate) fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.heads.is_empty() && self.predicates.is_empty()
     }
 }
 
 impl Head {
-    /// The spec for `name`, of which `tail` is behind this text.
+    /// The spec that takes `name`. The name is this text and `tail`.
     fn owner(&self, name: &str, tail: &str) -> Option<&Arc<PresenceSpec>> {
         let fits = |pattern: &Pattern, spec: &PresenceSpec| {
             let mut fields = 0..;
@@ -241,7 +243,7 @@ fn duplicate(
     SpecProblem::Duplicate { kind, text: text.to_owned(), first, second }
 }
 
-/// The first eight bytes of a text as a number that orders as they do.
+/// The first eight bytes of a text, as a number with the same order.
 fn beginning(text: &str) -> u64 {
     let mut bytes = [0; 8];
     let length = text.len().min(bytes.len());
@@ -256,7 +258,7 @@ fn predicate(spec: &PresenceSpec, name: &str) -> bool {
     }
 }
 
-/// Asks the application's code; a panic there counts as a no.
+/// Asks the application's code. A panic counts as a no.
 fn asked(spec: &PresenceSpec, group: &str, question: impl FnOnce() -> bool) -> bool {
     catch_unwind(AssertUnwindSafe(question)).unwrap_or_else(|_| {
         tracing::error!(group, spec = %spec.place(), "matching a name panicked; taken as a no");
@@ -304,7 +306,7 @@ mod tests {
         matcher.owner(&name).map(|spec| spec.grace)
     }
 
-    /// Marks a spec, so that a test can tell which one owns a name.
+    /// Marks a spec by its grace, so that a test sees which spec owns a name.
     fn mark(spec: PresenceSpec, seconds: u64) -> PresenceSpec {
         spec.grace(Duration::from_secs(seconds))
     }

@@ -1,5 +1,5 @@
-//! Which groups have presence, what is shown of a member, and for how long a lost
-//! connection counts.
+//! Which groups have presence, what others see of a member, and for how long a lost connection
+//! keeps its user present.
 
 pub(crate) mod declared;
 pub(crate) mod matcher;
@@ -19,15 +19,15 @@ use self::{
 };
 use crate::user::UserId;
 
-/// How long a lost connection keeps its user present, unless the spec says otherwise.
+/// How long a lost connection keeps its user present, if the spec does not say.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(3);
 
 /// The longest grace that a spec may ask for.
 pub const MAX_GRACE: Duration = Duration::from_secs(600);
 
-/// Which groups have presence, and how: the builder's form of `#[presence(..)]`.
+/// Which groups have presence, and how. It says in code what `#[presence(..)]` says on a struct.
 ///
-/// A member is shown as `{"id": ..}` and nothing else, unless a resolver says otherwise.
+/// A member is shown as `{"id": ..}` and nothing else, unless there is a resolver.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,8 +40,8 @@ pub const MAX_GRACE: Duration = Duration::from_secs(600);
 /// # let _ = rooms;
 /// ```
 ///
-/// Where several specs fit a name, an exact name comes first, then the longest prefix,
-/// then predicates in the order in which they were given.
+/// If several specs match a name, an exact name owns it, then the longest prefix, then the first
+/// predicate in the order of the calls.
 #[derive(Clone, Debug)]
 pub struct PresenceSpec {
     pub(crate) matching: Matching,
@@ -59,7 +59,7 @@ pub(crate) enum Matching {
     Predicate(Arc<dyn Fn(&str) -> bool + Send + Sync>),
 }
 
-/// Where a spec comes from, for messages and for the order of predicates.
+/// Where a spec was declared. Messages name the place, and predicates are sorted by it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Origin {
     Declared(&'static Declaration),
@@ -81,41 +81,42 @@ impl PresenceSpec {
         Self::built(Matching::Exact(names.into_iter().map(Into::into).collect()))
     }
 
-    /// Presence for every group for which `predicate` says yes.
+    /// Presence for every group for which `predicate` returns true.
     ///
-    /// It is asked once per group, not per join. Should it panic, the group has no
-    /// presence and an error is logged.
+    /// It is called once for a group, not for every join. If it panics, the group has no presence,
+    /// and an error is logged.
     #[track_caller]
     #[must_use]
     pub fn matching(predicate: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self::built(Matching::Predicate(Arc::new(predicate)))
     }
 
-    /// What is broadcast of a member, from the user's id: exactly this value, in
-    /// `presence:sync`, `join` and `leave` alike.
+    /// Sets what others see of a member: exactly the value that `resolver` returns for the user's
+    /// id, the same in `presence:sync`, `join` and `leave`.
     ///
-    /// The value's `id` may be a number, where the client's own id, `me`, is always the text that the
-    /// identity resolver gave. A browser holds numbers up to 2^53 exactly; greater ids are texts.
+    /// The value's `id` may be a number. The client's own id, `me`, is always the text that the
+    /// identity resolver returned. A browser holds numbers up to 2^53 exactly, so a greater id
+    /// must be a text.
     ///
-    /// It is called when a user becomes present, on the thread that serves the request,
-    /// so it should answer from memory. Should it panic, the member is not shown until
-    /// it succeeds for another connection of that user, and an error is logged.
+    /// The resolver is called when a user becomes present, on the thread that serves the request,
+    /// so it should answer from memory. If it panics, the member is not shown until it succeeds
+    /// for another connection of the same user, and an error is logged.
     #[must_use]
     pub fn resolver(mut self, resolver: impl Fn(&str) -> Value + Send + Sync + 'static) -> Self {
         self.resolver = Resolver::custom(resolver);
         self
     }
 
-    /// What is broadcast of a member, where it must be looked up: one call for all users who
-    /// have come, with the application's state at hand
-    /// ([`with_state`](crate::RealtimePlugin::with_state)).
+    /// Sets what others see of a member, if that must be looked up. One call looks up all users
+    /// who have joined, with the application's state
+    /// ([`with_state`](crate::RealtimePlugin::with_state)). It replaces a
+    /// [`resolver`](Self::resolver).
     ///
-    /// A member appears when the call has answered, so others may see the join a moment
-    /// after the connection. One call runs at a time, and calls begin at least 25 ms apart;
-    /// one that takes longer than [`resolver_timeout`](crate::Limits::resolver_timeout) goes
-    /// on without holding up the next. A user who is missing in the answer, or whose call
-    /// panicked, is not shown and asked for again after one second, two, four, up to 60. It
-    /// takes the place of a [`resolver`](Self::resolver).
+    /// A member appears when the call has answered, a moment after the connection. One call runs
+    /// at a time, and calls begin at least 25 ms apart. A call that takes longer than
+    /// [`resolver_timeout`](crate::Limits::resolver_timeout) goes on, and the next one begins. If
+    /// a user is missing in the answer or the call panics, the user is not shown. The resolver is
+    /// asked about that user again after one second, two, four and so on, up to 60.
     #[must_use]
     pub fn batch_resolver<F, Fut>(mut self, resolver: F) -> Self
     where
@@ -126,8 +127,8 @@ impl PresenceSpec {
         self
     }
 
-    /// How long a lost connection keeps its user present: 3 s by default, at most ten
-    /// minutes (more is an error of [`build`](crate::RealtimePlugin::build)).
+    /// Sets how long a lost connection keeps its user present. Default: 3 s. More than ten minutes
+    /// is an error of [`build`](crate::RealtimePlugin::build).
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
@@ -164,7 +165,7 @@ impl PresenceSpec {
         }
     }
 
-    /// Whether the part of a name that stands for the field at `i` is a value of it.
+    /// Whether `part`, which stands in a name for the field at `i`, is a value of that field.
     fn accepts(&self, i: usize, part: &str) -> bool {
         match self.origin {
             Origin::Declared(declaration) => declaration.fields.get(i).is_none_or(|is| is(part)),

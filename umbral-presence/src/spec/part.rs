@@ -1,4 +1,4 @@
-//! A part of a group's name that stands for a value: the field of a struct.
+//! The parts of a group's name. A part stands for the value of a struct's field.
 
 use std::{
     any::TypeId,
@@ -6,16 +6,16 @@ use std::{
     str::FromStr,
 };
 
-/// How values of one type are written into a name, and read from it.
+/// How values of one type are written into a name and read from it.
 ///
-/// The functions are there once per type of field, however many structs have one, so that
-/// a declaration costs no code of its own. The type is bounded where this is made and
-/// nowhere else: a type that does not fit is one error.
+/// The functions exist once for each type, however many structs have such a field, so a
+/// declaration adds no code of its own. Only [`part`] has a bound on the type. A type that does
+/// not fit is one error for that reason.
 #[derive(Debug)]
 pub struct Part<T> {
     write: fn(&T, &mut fmt::Formatter<'_>) -> fmt::Result,
     read: fn(&str) -> Option<T>,
-    /// Whether a text is a value, written as the value itself would be.
+    /// Whether a text is a value, written as the value writes itself.
     pub is: fn(&str) -> bool,
 }
 
@@ -30,7 +30,7 @@ pub trait Field: Display + FromStr + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Display + FromStr + 'static> Field for T {}
 
-/// The part that a field of this type is.
+/// How a field of this type is written and read.
 #[must_use]
 pub const fn part<T: Field>() -> Part<T> {
     Part { write: T::fmt, read: read::<T>, is: is::<T> }
@@ -48,17 +48,17 @@ impl<T> Part<T> {
     }
 }
 
-/// The parts of a name, one after the other: the first and the rest, down to nothing.
+/// The parts of a name. A list of any length is a pair of the first part and the rest.
 pub trait Parts {
     /// The values that they stand for.
     type Values;
-    /// The values of the fields, as they are given to be written.
+    /// References to the values of the fields.
     type Given<'v>;
 
     /// Writes each value.
     fn write(&self, given: Self::Given<'_>, texts: &mut Vec<String>);
 
-    /// The values, if each text is one.
+    /// The values, if each text stands for one.
     fn read(&self, texts: &[&str]) -> Option<Self::Values>;
 }
 
@@ -101,25 +101,25 @@ impl<T> Display for Shown<'_, T> {
     }
 }
 
-/// A text that reads as a value whose own text is another one, such as `007` for 7, is not
-/// taken: a group has one name only.
+/// The value that `text` stands for. A group has one name only, so the text must be the one that
+/// the value writes: `007` is not a text of 7.
 fn read<T: Display + FromStr>(text: &str) -> Option<T> {
     let value = T::from_str(text).ok()?;
     is_written(&value, text).then_some(value)
 }
 
 fn is<T: Field>(text: &str) -> bool {
-    // Any text is a `String`'s own; no need to make one.
+    // Every text is one that a `String` writes, so none has to be made.
     TypeId::of::<T>() == TypeId::of::<String>() || read::<T>(text).is_some()
 }
 
-/// Whether `value` is written as `text`, without writing it anywhere.
+/// Whether `value` writes itself as `text`. Nothing is allocated.
 fn is_written(value: &dyn Display, text: &str) -> bool {
     let mut rest = Rest(text);
     write!(rest, "{value}").is_ok() && rest.0.is_empty()
 }
 
-/// What is left of a text that is written anew.
+/// The end of a text, behind what has been written so far.
 struct Rest<'t>(&'t str);
 
 impl Write for Rest<'_> {

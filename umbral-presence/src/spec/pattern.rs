@@ -1,10 +1,10 @@
-//! Patterns such as `org:{org}:doc:{doc}`: what a name must look like, and its parts.
+//! Patterns such as `org:{org}:doc:{doc}`: whether a name matches, and which parts it has.
 
-/// A pattern, already cut at its placeholders by the attribute.
+/// A pattern that the attribute has cut at its placeholders.
 ///
 /// `org:{org}:doc:{doc}` has the literals `["org:", ":doc:", ""]` and the fields
-/// `["org", "doc"]`: there is one literal more than there are fields. The first literal
-/// is never empty, nor is one between two fields.
+/// `["org", "doc"]`. There is one literal more than there are fields. The first literal and the
+/// ones between two fields are never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// The pattern as it was written.
@@ -16,15 +16,15 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// The literal text before the first placeholder: the pattern's rank.
+    /// The text before the first placeholder. Its length is the pattern's rank.
     pub(crate) fn head(&self) -> &'static str {
         self.literals.first().copied().unwrap_or_default()
     }
 
-    /// The parts of `name`, one per field, or `None` where it does not match.
+    /// The parts of `name`, one for each field, or `None` if it does not match.
     ///
-    /// A part is never empty and ends at the first place where the text after its
-    /// placeholder begins, so a name has one reading only.
+    /// A part is never empty. It ends at the first place where the literal after it begins, so a
+    /// name can be read in one way only.
     pub fn parts<'n>(&self, name: &'n str) -> Option<Vec<&'n str>> {
         let mut parts = Vec::with_capacity(self.fields.len());
         self.cut(name, |part| {
@@ -34,7 +34,8 @@ impl Pattern {
         .then_some(parts)
     }
 
-    /// Hands out the parts of `name` one by one; whether it matches and all are taken.
+    /// Gives the parts of `name` to `take` one by one. Returns whether the name matches and `take`
+    /// has returned true for each part.
     pub(crate) fn cut<'n>(&self, name: &'n str, mut take: impl FnMut(&'n str) -> bool) -> bool {
         let mut cut = || {
             let mut rest = name.strip_prefix(self.head())?;
@@ -69,19 +70,19 @@ impl Pattern {
     }
 }
 
-/// Where `literal` stands in `text`. In a name, which is short, this is faster than the
-/// search of the standard library, which prepares itself for a long text.
+/// The place of `literal` in `text`. The search of the standard library prepares itself for a long
+/// text, so this one is faster in a name.
 fn find(text: &str, literal: &str) -> Option<usize> {
     let (text, literal) = (text.as_bytes(), literal.as_bytes());
     text.windows(literal.len().max(1)).position(|window| window == literal)
 }
 
-/// Whether two globs have a name in common.
+/// Whether two globs match a common name.
 mod glob {
     #[derive(Clone, Copy, PartialEq)]
     pub(super) enum Token {
         Char(char),
-        /// Exactly one character, whichever.
+        /// Exactly one character of any kind.
         Any,
         /// No character, or any number of them.
         Many,
@@ -96,7 +97,7 @@ mod glob {
         for &token in a {
             let mut next = vec![false; b.len() + 1];
             if token == Token::Many {
-                // It may stand for nothing, or swallow what `b` consumes.
+                // It stands for nothing, or for everything that `b` consumes.
                 let mut open = false;
                 for (j, &reached) in reach.iter().enumerate() {
                     open |= reached;
@@ -105,7 +106,7 @@ mod glob {
             } else {
                 for (j, &other) in b.iter().enumerate() {
                     if other == Token::Many {
-                        // `b` swallows this token and stays where it is.
+                        // `b` consumes this token and stays where it is.
                         next[j] |= reach[j];
                         next[j + 1] |= reach[j];
                     } else if fits(token, other) {

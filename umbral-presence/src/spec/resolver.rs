@@ -1,4 +1,4 @@
-//! From a user's id to the payload that others see.
+//! Turns a user's id into the payload that others see.
 
 use std::{
     any::type_name,
@@ -19,28 +19,28 @@ use serde_json::{
 
 use crate::user::UserId;
 
-/// What is shown of a member.
+/// What others see of a member.
 #[derive(Clone)]
 pub(crate) enum Resolver {
-    /// `{"id": ..}` and nothing else: exposing more is the application's explicit choice.
+    /// `{"id": ..}` and nothing else, because only the application can decide to show more.
     IdOnly,
     Custom(Arc<dyn Fn(&str) -> Value + Send + Sync>),
-    /// Says it later, for many users in one call.
+    /// Answers later, for many users in one call.
     Batch(Arc<BatchFn>),
 }
 
-/// A batch resolver, as it is called.
+/// The function of a batch resolver.
 pub(crate) type BatchFn =
     dyn Fn(Vec<UserId>, ResolveContext) -> BoxFuture<'static, HashMap<UserId, Value>> + Send + Sync;
 
-/// What a batch resolver works with: the values given by
-/// [`with_state`](crate::RealtimePlugin::with_state). Cheap to clone.
+/// The values that were given to [`with_state`](crate::RealtimePlugin::with_state), for a batch
+/// resolver. Cloning is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct ResolveContext(Arc<Extensions>);
 
 impl ResolveContext {
-    /// The value of this type. Where none was given an error is logged, for it is a mistake
-    /// of the set-up.
+    /// The value of this type. If there is none, an error is logged, because the set-up of the
+    /// application is wrong then.
     ///
     /// ```
     /// use std::collections::HashMap;
@@ -76,7 +76,7 @@ impl ResolveContext {
         value
     }
 
-    /// Says whether there was a value of this type.
+    /// Returns whether there was a value of this type before.
     pub(crate) fn insert<T: Clone + Send + Sync + 'static>(&mut self, value: T) -> bool {
         Arc::make_mut(&mut self.0).insert(value).is_some()
     }
@@ -99,11 +99,11 @@ impl Resolver {
         matches!(self, Self::Batch(_))
     }
 
-    /// The payload of `user` in at most `most` bytes, encoded once for every frame that will
-    /// carry it.
+    /// The payload of `user` in at most `most` bytes. It is encoded once, and every frame carries
+    /// the same bytes.
     pub(crate) fn resolve(&self, user: &UserId, most: usize) -> Result<Box<RawValue>, Unresolved> {
         let payload = match self {
-            // As long as an id may be.
+            // An id has its own limit.
             Self::IdOnly => return encode(&IdOnly { id: user.as_str() }, usize::MAX),
             Self::Custom(resolver) => catch_unwind(AssertUnwindSafe(|| resolver(user.as_str())))
                 .map_err(|_| Unresolved::Panicked)?,
@@ -113,13 +113,13 @@ impl Resolver {
     }
 }
 
-/// What is shown of a member where nothing else is declared.
+/// What others see of a member without a resolver.
 #[derive(Serialize)]
 struct IdOnly<'u> {
     id: &'u str,
 }
 
-/// Why it is not known what to show of a member.
+/// Why there is no payload for a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unresolved {
     #[error("the resolver panicked")]
@@ -132,7 +132,7 @@ pub(crate) enum Unresolved {
     Later,
 }
 
-/// A payload as it is broadcast.
+/// Encodes a payload in at most `most` bytes.
 pub(crate) fn encode(payload: &impl Serialize, most: usize) -> Result<Box<RawValue>, Unresolved> {
     let payload = to_raw_value(payload).map_err(|_| Unresolved::NotJson)?;
     match payload.get().len() {
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_payload_is_the_id_and_nothing_else() {
+    fn without_a_resolver_a_payload_is_the_id_and_nothing_else() {
         let user = UserId::new("7\"").unwrap();
         let payload = Resolver::IdOnly.resolve(&user, 1).unwrap();
         assert_eq!(payload.get(), r#"{"id":"7\""}"#);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_is_too_large_is_none() {
+    fn a_payload_that_is_too_large_is_not_taken() {
         let resolver = Resolver::custom(|_| "x".repeat(9).into());
         let user = UserId::new("7").unwrap();
         assert!(resolver.resolve(&user, 11).is_ok());
