@@ -188,7 +188,7 @@ impl RealtimePlugin {
     ///   Browsers send it over TLS and on localhost. Chromium does not send it with a WebSocket.
     /// - `Host` arrives as the browser sent it.
     ///
-    /// If a proxy changes `Host`, name the public origin here for plain HTTP and for WebSockets.
+    /// If a proxy changes `Host`, name the public origin here for plain HTTP and for every WebSocket.
     pub fn allowed_origins<O: AsRef<str>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
         for origin in origins {
             let origin = origin.as_ref();

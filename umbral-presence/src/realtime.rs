@@ -49,7 +49,7 @@ impl Realtime {
     /// `/realtime`, unless [`at`](crate::RealtimePlugin::at) says otherwise.
     ///
     /// Merge the router into the application's after `with_state`. A session layer around both
-    /// then sees these requests too. WebSockets also work over HTTP/2 if the application turns on
+    /// then sees these requests too. A WebSocket also works over HTTP/2 if the application turns on
     /// axum's feature `http2`.
     pub fn router(&self) -> axum::Router {
         transport::router(self.site.clone())
