@@ -5,14 +5,12 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::{
-    connection::Opening,
     frame::{Dialect, Transport},
-    group::GroupName,
-    hub::{Hub, Verdict},
+    hub::{Hub, Opening, Verdict},
     limits::Limits,
+    name::{GroupName, UserId},
     session::Session,
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
-    user::UserId,
 };
 
 /// One room without a server around it.

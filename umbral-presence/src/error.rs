@@ -3,7 +3,9 @@
 use std::fmt;
 
 use crate::{
-    group::InvalidGroupName, limits::LimitProblem, spec::problem::SpecProblem, user::InvalidUserId,
+    limits::LimitProblem,
+    name::{InvalidGroupName, InvalidUserId},
+    spec::problem::SpecProblem,
 };
 
 /// Everything that is wrong with a [`RealtimePlugin`](crate::RealtimePlugin).
@@ -138,7 +140,7 @@ debug_in_words!(BuildError SendError InvalidGroupName InvalidUserId);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{group::GroupName, user::UserId};
+    use crate::name::{GroupName, UserId};
 
     #[test]
     fn an_error_that_main_returns_is_printed_in_words() {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{group::GroupName, roster::Change};
+use crate::{name::GroupName, roster::Change};
 
 /// The channel of frames that concern the connection itself.
 pub(crate) const CONNECTION_CHANNEL: &str = "@conn";
@@ -257,8 +257,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        roster::{Answer, Asked, Member},
-        user::UserId,
+        name::UserId,
+        roster::{Answer, Asked, Member, Payload},
     };
 
     const fn dialect(transport: Transport, v1: bool) -> Dialect {
@@ -267,7 +267,11 @@ mod tests {
 
     fn member(id: &str, key: u64) -> Member {
         let payload = encode_data(&json!({ "id": id })).unwrap();
-        Member::new(UserId::new(id).unwrap(), key, Answer { payload, asked: Asked::default() })
+        Member::new(
+            UserId::new(id).unwrap(),
+            key,
+            Answer { payload: Payload::Json(payload), asked: Asked::default() },
+        )
     }
 
     fn text(frames: &Frames) -> Vec<&str> {

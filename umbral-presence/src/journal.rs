@@ -11,8 +11,13 @@ use std::{
 use tracing::{debug, error, warn};
 
 use crate::{
-    ask::Unanswered, connection::Connection, frame::Transport, group::GroupName, hub::now,
-    spec::declared::Place, sync::Mutex, user::UserId,
+    ask::Unanswered,
+    connection::Reader,
+    frame::Transport,
+    hub::now,
+    name::{GroupName, UserId},
+    spec::declared::Place,
+    sync::Mutex,
 };
 
 /// A limit is told of once in this time.
@@ -177,22 +182,22 @@ impl fmt::Display for Who<'_> {
     }
 }
 
-pub(crate) fn opened(connection: &Connection) {
-    let transport = match connection.dialect.transport {
+pub(crate) fn opened(reader: &Reader) {
+    let transport = match reader.dialect.transport {
         Transport::Sse => "event stream",
         Transport::WebSocket => "WebSocket",
     };
-    let (id, user) = (connection.id, Who(connection.user.as_ref()));
+    let (id, user) = (reader.id, Who(reader.user.as_ref()));
     debug!(connection = %id, %user, transport, "open");
 }
 
-pub(crate) fn joined(connection: &Connection, group: &GroupName) {
-    let (id, user) = (connection.id, Who(connection.user.as_ref()));
+pub(crate) fn joined(reader: &Reader, group: &GroupName) {
+    let (id, user) = (reader.id, Who(reader.user.as_ref()));
     debug!(connection = %id, %user, %group, "join");
 }
 
-pub(crate) fn left(connection: &Connection, group: &GroupName, goodbye: bool) {
-    let (id, user) = (connection.id, Who(connection.user.as_ref()));
+pub(crate) fn left(reader: &Reader, group: &GroupName, goodbye: bool) {
+    let (id, user) = (reader.id, Who(reader.user.as_ref()));
     debug!(connection = %id, %user, %group, goodbye, "leave");
 }
 
@@ -200,13 +205,13 @@ pub(crate) fn denied(user: Option<&UserId>, group: &GroupName) {
     debug!(user = %Who(user), %group, "denied");
 }
 
-pub(crate) fn closed(connection: &Connection, goodbye: bool) {
-    let why = match connection.outbox.ended() {
+pub(crate) fn closed(reader: &Reader, goodbye: bool) {
+    let why = match reader.outbox.ended() {
         Some(end) => end.in_words(),
         None if goodbye => "the client has said goodbye",
         None => "the peer is gone",
     };
-    let (id, user) = (connection.id, Who(connection.user.as_ref()));
+    let (id, user) = (reader.id, Who(reader.user.as_ref()));
     debug!(connection = %id, %user, why, "close");
 }
 

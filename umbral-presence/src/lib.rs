@@ -69,28 +69,27 @@ mod counters;
 mod error;
 mod frame;
 mod group;
+mod handle;
+mod hash;
 mod hub;
 mod invisible;
 mod journal;
 mod limits;
 mod message;
+mod name;
 mod open_files;
-mod outbox;
 mod plugin;
 mod presence;
-mod rate;
 mod realtime;
 mod roster;
 mod session;
 mod snapshot;
 mod spec;
+mod store;
 mod sync;
 mod target;
 mod transport;
-mod user;
 mod wakes;
-mod watch;
-mod window;
 
 #[doc = include_str!("attribute.md")]
 pub use umbral_presence_macros::presence;
@@ -99,9 +98,14 @@ pub use self::{
     access::{GroupPolicy, PublicGroupsOnly},
     counters::Counts,
     error::{BuildError, SendError},
-    group::{Group, GroupName, InvalidGroupName, MAX_GROUP_NAME_BYTES},
+    group::Transition,
+    handle::Watch,
     limits::Limits,
     message::{MessageContext, MessageHandler},
+    name::{
+        Group, GroupName, InvalidGroupName, InvalidUserId, MAX_GROUP_NAME_BYTES, MAX_USER_ID_BYTES,
+        UserId,
+    },
     plugin::RealtimePlugin,
     presence::Presence,
     realtime::{Health, Realtime},
@@ -114,6 +118,4 @@ pub use self::{
     },
     target::Target,
     transport::socket::notice_dead_peers,
-    user::{InvalidUserId, MAX_USER_ID_BYTES, UserId},
-    watch::{Transition, Watch},
 };

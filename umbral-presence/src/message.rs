@@ -6,8 +6,11 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use crate::{
-    access::Door, connection::Connection, error::SendError, group::Group, target::Target,
-    user::UserId,
+    access::Door,
+    error::SendError,
+    hub::Connection,
+    name::{Group, UserId},
+    target::Target,
 };
 
 /// Takes the texts that clients send over a WebSocket, those aside by which they join and
@@ -52,7 +55,7 @@ impl MessageContext {
     /// The signed-in user who sent it; `None` for an anonymous visitor.
     #[must_use]
     pub fn user_id(&self) -> Option<&UserId> {
-        self.connection.user.as_ref()
+        self.connection.user()
     }
 
     /// Sends `event` to everybody in `group`, the sender included if it is there, provided

@@ -3,11 +3,10 @@
 use std::{fmt::Display, sync::Arc};
 
 use crate::{
-    group::{Group, GroupName, InvalidGroupName},
+    handle::Watch,
     hub::Hub,
+    name::{Group, GroupName, InvalidGroupName, UserId},
     roster::Member,
-    user::UserId,
-    watch::Watch,
 };
 
 /// Answers who is present. Cloning is cheap, and clones see the same groups.

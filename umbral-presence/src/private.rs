@@ -7,7 +7,7 @@ pub use inventory;
 pub use serde_json::Value;
 
 pub use crate::{
-    group::{Group, GroupName, InvalidGroupName},
+    name::{Group, GroupName, InvalidGroupName},
     spec::{
         declared::{BatchFuture, Declaration, DeclaredMatcher, DeclaredResolver},
         part::{Field, Part, Parts, part},
@@ -16,9 +16,8 @@ pub use crate::{
     },
 };
 use crate::{
-    group::{MAX_GROUP_NAME_BYTES, NameFault},
+    name::{MAX_GROUP_NAME_BYTES, NameFault, UserId},
     spec::{PresenceSpec, matcher::Matcher},
-    user::UserId,
 };
 
 /// The users of one call of a batch resolver.

@@ -10,11 +10,10 @@ use crate::{
     chance::part_of,
     counters::Counts,
     frame::Encoder,
-    group::{Group, InvalidGroupName},
+    name::{Group, InvalidGroupName, UserId},
     presence::Presence,
     target::Target,
     transport::{self, Site},
-    user::UserId,
     wakes::Wakes,
 };
 
@@ -140,9 +139,9 @@ impl Realtime {
         let within = json!({ "within": seconds });
         for connection in hub.all_connections() {
             hub.tell(&connection, "@drain", &within);
-            if connection.dialect.is_plain_sse() {
+            if connection.dialect().is_plain_sse() {
                 let retry = Encoder::retry(part_of(window));
-                Wakes::default().add(connection.outbox.push_control(retry));
+                Wakes::default().add(connection.outbox().push_control(retry));
             }
         }
         let everybody_gone = async {

@@ -12,14 +12,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    connection::{Connection, Opening},
+    connection::{End, Next},
     frame::Frames,
-    group::GroupName,
-    hub::{Hub, NotOpened, Outdated, Permit, Verdict, now},
+    hub::{Connection, Hub, NotOpened, Opening, Outdated, Permit, Verdict, now},
     journal,
-    outbox::{End, Next},
+    name::{GroupName, UserId},
     snapshot::{Piece, Pieces},
-    user::UserId,
 };
 
 /// An open connection. It is registered before this exists and never without it, so every
@@ -75,7 +73,7 @@ impl Session {
     }
 
     pub(crate) fn user(&self) -> Option<&UserId> {
-        self.connection.user.as_ref()
+        self.connection.user()
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
@@ -90,8 +88,8 @@ impl Session {
     /// What to write next, or why the connection is to end.
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Outgoing, End>> {
         let Self { hub, connection, .. } = self;
-        let (outbox, dialect) = (&connection.outbox, connection.dialect);
-        connection.is_read(now());
+        let (outbox, dialect) = (&connection.outbox(), connection.dialect());
+        connection.liveness.is_read(now());
         let mut under_way = self.under_way.lock();
         if let Some(piece) = under_way.as_mut().and_then(Pieces::next) {
             if piece.is_last {
@@ -103,14 +101,14 @@ impl Session {
             let frames = match ready!(outbox.poll_next(cx))? {
                 Next::Frames(frames) => frames,
                 Next::Missed(missed) => {
-                    let user = connection.user.as_ref();
+                    let user = connection.user();
                     hub.counters().reached.note("outbox_bytes", hub.limits.outbox_bytes, user);
                     let data = json!({ "missed": missed });
                     hub.encoder().control(dialect, "@lagged", &data)
                 }
                 Next::Snapshot(place) => {
                     // Left meanwhile, or taken already.
-                    let Some(snapshot) = hub.due_snapshot(connection, &place) else {
+                    let Some(snapshot) = place.snapshot(outbox) else {
                         continue;
                     };
                     if let Some(frames) = snapshot.whole(dialect) {
@@ -129,7 +127,7 @@ impl Session {
     /// Whether the connection has been ended at once, for a transport that can take nothing
     /// now.
     pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.connection.outbox.poll_cut(cx)
+        self.connection.outbox().poll_cut(cx)
     }
 
     /// What to write next, or why the connection is to end. Nothing is lost where the future
@@ -147,10 +145,10 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.hub.depart(&self.connection, self.goodbye);
-        if self.connection.outbox.ended() == Some(End::Overflow) {
+        if self.connection.outbox().ended() == Some(End::Overflow) {
             let (hub, user) = (&self.hub, self.user());
             hub.counters().reached.note("outbox_bytes", hub.limits.outbox_bytes, user);
         }
-        journal::closed(&self.connection, self.goodbye);
+        journal::closed(&self.connection.reader, self.goodbye);
     }
 }

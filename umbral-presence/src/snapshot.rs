@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     frame::{Dialect, Frames, SSE_HEAD, SSE_TAIL, Transport},
-    group::GroupName,
+    name::GroupName,
     roster::{Member, Roll},
 };
 
@@ -237,8 +237,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        roster::{Answer, Asked},
-        user::UserId,
+        name::UserId,
+        roster::{Answer, Asked, Payload},
     };
 
     fn snapshot(members: u64, payload_bytes: usize) -> Arc<Snapshot> {
@@ -246,7 +246,7 @@ mod tests {
         for key in 1..=members {
             let payload = json!({ "id": key.to_string(), "x": "x".repeat(payload_bytes) });
             let payload = serde_json::value::to_raw_value(&payload).unwrap();
-            let answer = Answer { payload, asked: Asked::default() };
+            let answer = Answer { payload: Payload::Json(payload), asked: Asked::default() };
             roll.insert(Member::new(UserId::new(key.to_string()).unwrap(), key, answer));
         }
         Arc::new(Snapshot::new(GroupName::new("room:1").unwrap(), 9, roll))

@@ -7,9 +7,8 @@ use serde::Serialize;
 use crate::{
     error::SendError,
     frame::{BROADCAST_CHANNEL, Encoded, encode_data},
-    group::{GroupName, InvalidGroupName},
     hub::Hub,
-    user::{InvalidUserId, UserId},
+    name::{GroupName, InvalidGroupName, InvalidUserId, UserId},
     wakes::Wakes,
 };
 
@@ -91,10 +90,10 @@ impl Target {
         };
         let (message, mut wakes) = (Encoded::default(), Wakes::default());
         for connection in connections {
-            let frames = message.get(connection.dialect, |dialect| {
+            let frames = message.get(connection.dialect(), |dialect| {
                 encoder.message(dialect, &channel, event, &data)
             });
-            wakes.add(connection.outbox.push_message(frames.clone()));
+            wakes.add(connection.outbox().push_message(frames.clone()));
         }
         Ok(())
     }

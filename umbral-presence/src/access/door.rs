@@ -15,12 +15,10 @@ use http::request::Parts;
 use super::{identity::IdentityResolver, policy::AnyPolicy};
 use crate::{
     ask::{Unanswered, ask},
-    connection::Connection,
-    group::GroupName,
-    hub::{Full, Hub, NotOpened, Outdated, Permit, Turn, Verdict},
+    hub::{Connection, Full, Hub, NotOpened, Outdated, Permit, Turn, Verdict},
     journal,
+    name::{GroupName, UserId},
     session::Session,
-    user::UserId,
 };
 
 /// How often the application is asked about one request, whose answers are out of date each
@@ -89,7 +87,7 @@ pub(crate) enum IdentityError {
     #[error(transparent)]
     Unanswered(#[from] Unanswered),
     #[error(transparent)]
-    Invalid(#[from] crate::user::InvalidUserId),
+    Invalid(#[from] crate::name::InvalidUserId),
 }
 
 impl Door {
@@ -125,7 +123,7 @@ impl Door {
     ) -> Result<bool, Closed> {
         for _ in 0..MOST_QUESTIONS {
             let asked = self.hub.revocations.now();
-            if self.identify(parts).await? == connection.user {
+            if self.identify(parts).await?.as_ref() == connection.user() {
                 connection.is_identified(asked);
                 return Ok(true);
             }
@@ -162,7 +160,7 @@ impl Door {
                 }
                 Asker::Member(connection) => {
                     let (held, new) = connection.split(groups);
-                    (connection.user.as_ref(), held, new)
+                    (connection.user(), held, new)
                 }
             };
             let (allowed, denied) = self.sort_out(user, new).await?;

@@ -34,11 +34,9 @@ use super::{
 use crate::{
     ask::Unanswered,
     chance::part_of,
-    connection::{Connection, ConnectionId, Request},
-    group::GroupName,
-    hub::{Hub, Moment, Subject},
-    outbox::End,
-    user::UserId,
+    connection::End,
+    hub::{Connection, Hub, Moment, Request, Subject},
+    name::{ConnectionId, GroupName, UserId},
 };
 
 /// How many parties are asked about at once, at most.
@@ -85,7 +83,7 @@ enum Party {
 
 impl Party {
     fn of(connection: &Connection) -> Self {
-        connection.user.clone().map_or(Self::Visitor(connection.id), Self::User)
+        connection.user().cloned().map_or(Self::Visitor(connection.id()), Self::User)
     }
 
     fn is_in(&self, hub: &Hub) -> bool {

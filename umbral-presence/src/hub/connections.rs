@@ -1,20 +1,24 @@
 //! Connections coming and going.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Waker,
     time::{Duration, Instant},
 };
 
+use dashmap::DashMap;
 use serde::Serialize;
 
-use super::{Hub, Outdated, Verdict, now, subscriptions::without_presence};
+use super::{Connection, Hub, Opening, Outdated, Verdict, joining::without_presence, now};
 use crate::{
-    connection::{Connection, ConnectionId, Opening, Token},
-    group::GroupName,
+    connection::{End, Outbox, Rate},
+    hash::Keyed,
     journal,
-    outbox::{End, Outbox},
-    rate::Rate,
+    name::{ConnectionId, GroupName, Token},
+    sync::Mutex,
     wakes::Wakes,
 };
 
@@ -36,6 +40,58 @@ impl From<Outdated> for NotOpened {
     }
 }
 
+/// The connections that are open, and those that are ending.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    open: DashMap<ConnectionId, Arc<Connection>, Keyed>,
+    /// Those whose clients may change their groups by `control`.
+    tokens: DashMap<Token, Arc<Connection>, Keyed>,
+    /// Those that have departed and been ended, and since when.
+    ending: Mutex<Vec<(Instant, Weak<Connection>)>>,
+    last: AtomicU64,
+}
+
+impl Connections {
+    /// An id that no connection has had.
+    fn next_id(&self) -> ConnectionId {
+        ConnectionId::of(self.last.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn add(&self, connection: &Arc<Connection>) {
+        self.open.insert(connection.id(), connection.clone());
+    }
+
+    fn add_token(&self, connection: &Arc<Connection>) {
+        if let Some(token) = connection.token {
+            self.tokens.insert(token, connection.clone());
+        }
+    }
+
+    fn remove(&self, connection: &Connection) {
+        if let Some(token) = connection.token {
+            self.tokens.remove(&token);
+        }
+        self.open.remove(&connection.id());
+    }
+
+    fn get(&self, id: ConnectionId) -> Option<Arc<Connection>> {
+        self.open.get(&id).map(|entry| entry.clone())
+    }
+
+    fn by_token(&self, token: Token) -> Option<Arc<Connection>> {
+        self.tokens.get(&token).map(|entry| entry.clone())
+    }
+
+    fn all(&self) -> Vec<Arc<Connection>> {
+        self.open.iter().map(|entry| entry.clone()).collect()
+    }
+
+    /// How many are open.
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+}
+
 impl Hub {
     /// Registers a connection in the groups that the policy has allowed. `hello` gets those of
     /// them that have no presence and makes the first frame. Whoever calls this owes it that it
@@ -47,12 +103,12 @@ impl Hub {
         hello: impl FnOnce(&[GroupName]) -> Option<H>,
     ) -> Result<Arc<Connection>, NotOpened> {
         self.alarms.start(&self.me);
-        let user = opening.user.clone();
+        let user = opening.user.as_ref().map(|id| self.users.begin_stream(id));
         let entrances = self.entrances(user.as_ref(), &verdict.allowed);
-        let number = self.last_connection.fetch_add(1, Ordering::Relaxed);
         let now = now();
         let connection = Arc::new(Connection::new(
-            ConnectionId::of(number),
+            self.connections.next_id(),
+            user,
             opening,
             Outbox::new(self.limits.outbox_bytes, self.counters().clone()),
             Rate::new(self.limits.control_per_second, now),
@@ -61,14 +117,18 @@ impl Hub {
         if let Some(hello) = hello(&without_presence(&entrances)) {
             self.tell(&connection, "@hello", &hello);
         }
-        let (mut wakes, mut unshown) = (Wakes::default(), Vec::new());
+        let (mut effects, mut unshown) = (self.effects(), Vec::new());
         {
             // Held until it is in its groups, so that whoever sends it away, and finds it by then,
             // waits and finds them too.
             let mut subscriptions = connection.subscriptions.lock();
             subscriptions.identified = verdict.asked;
-            self.register(&connection, verdict)?;
-            journal::opened(&connection);
+            if let Err(outdated) = self.register(&connection, verdict) {
+                // Whoever has found it meanwhile has nothing to take it out of.
+                subscriptions.ended = true;
+                return Err(outdated.into());
+            }
+            journal::opened(&connection.reader);
             // Only now, so that a drain that begins meanwhile either finds this connection or is
             // seen by it.
             if self.is_draining() {
@@ -77,59 +137,46 @@ impl Hub {
                 return Err(NotOpened::Draining);
             }
             for entrance in entrances {
-                self.join(
-                    &connection,
-                    &mut subscriptions,
-                    entrance,
-                    verdict.asked,
-                    &mut unshown,
-                    &mut wakes,
-                );
+                let (asked, unshown) = (verdict.asked, &mut unshown);
+                self.join(&connection, &mut subscriptions, entrance, asked, unshown, &mut effects);
             }
         }
         // A resolver that takes long holds nobody up.
-        drop(wakes);
-        if let Some(user) = &user {
-            self.show(user, unshown);
-        }
+        drop(effects);
+        self.show(connection.user.as_ref(), unshown);
         Ok(connection)
     }
 
     /// Lets a connection be found, unless what was said of it no longer holds.
     fn register(&self, connection: &Arc<Connection>, verdict: &Verdict) -> Result<(), Outdated> {
-        let check = || self.check(connection.user.as_ref(), verdict);
+        let check = || self.check(connection.user(), verdict);
+        let mut checked = Ok(());
         if let Some(user) = &connection.user {
             // Whoever sends a user away says so first and then looks for connections here.
-            let mut entry = self.users.entry(user.clone()).or_default();
-            if let Err(outdated) = check() {
-                drop(entry);
-                self.change_user(user, |_| ());
-                return Err(outdated);
+            let mut at = user.lock();
+            checked = check();
+            if checked.is_ok() {
+                at.connections.push(connection.clone());
             }
-            entry.connections.push(connection.clone());
         }
-        self.connections.insert(connection.id, connection.clone());
-        // Likewise for whoever closes a group, who looks among all connections.
-        if let Err(outdated) = check() {
+        if checked.is_ok() {
+            self.connections.add(connection);
+            // Likewise for whoever closes a group, who looks among all connections.
+            checked = check();
+        }
+        if let Err(outdated) = checked {
             self.unregister(connection);
             return Err(outdated);
         }
-        if let Some(token) = connection.token {
-            self.tokens.insert(token, connection.clone());
-        }
+        self.connections.add_token(connection);
         Ok(())
     }
 
     fn unregister(&self, connection: &Connection) {
-        if let Some(token) = connection.token {
-            self.tokens.remove(&token);
-        }
+        self.connections.remove(connection);
         if let Some(user) = &connection.user {
-            self.change_user(user, |entry| {
-                entry.connections.retain(|other| other.id != connection.id);
-            });
+            self.users.change(user, |at| at.end_stream(connection));
         }
-        self.connections.remove(&connection.id);
     }
 
     /// Takes a connection out of everything. With `goodbye` its user leaves at once where
@@ -137,13 +184,13 @@ impl Hub {
     pub(crate) fn depart(&self, connection: &Arc<Connection>, goodbye: bool) {
         // Held to the end, so that who sends the user away meanwhile finds the connection in
         // its groups, or waits until it has left them.
-        let mut wakes = Wakes::default();
+        let mut effects = self.effects();
         let mut subscriptions = connection.subscriptions.lock();
         if std::mem::replace(&mut subscriptions.ended, true) {
             return;
         }
-        for subscription in std::mem::take(&mut subscriptions.groups).into_values() {
-            self.leave(&subscription, connection, goodbye, &mut wakes);
+        for subscription in subscriptions.take_all() {
+            self.leave(&subscription, connection, goodbye, &mut effects);
         }
         drop(subscriptions);
         self.unregister(connection);
@@ -160,8 +207,8 @@ impl Hub {
     /// has taken too long.
     fn end(&self, connection: &Arc<Connection>, end: End) {
         let mut wakes = Wakes::default();
-        wakes.add(connection.outbox.end(end));
-        self.ending.lock().push((now(), Arc::downgrade(connection)));
+        wakes.add(connection.outbox().end(end));
+        self.connections.ending.lock().push((now(), Arc::downgrade(connection)));
     }
 
     /// Takes out the connections whose transport does not end by itself: a body is not
@@ -175,14 +222,14 @@ impl Hub {
             if connection.is_lost(now) {
                 self.counters().lost.add(1);
                 self.depart(&connection, false);
-                wakes.add(connection.outbox.end_now(End::Lost));
+                wakes.add(connection.outbox().end_now(End::Lost));
             }
         }
-        self.ending.lock().retain(|(since, connection)| {
+        self.connections.ending.lock().retain(|(since, connection)| {
             let late = now.duration_since(*since) > ENDS_WITHIN;
             let connection = connection.upgrade();
             if let Some(connection) = connection.as_ref().filter(|_| late) {
-                wakes.add(connection.outbox.end_now(End::Lost));
+                wakes.add(connection.outbox().end_now(End::Lost));
             }
             connection.is_some() && !late
         });
@@ -196,7 +243,7 @@ impl Hub {
         event: &str,
         data: &impl Serialize,
     ) -> Option<Waker> {
-        connection.outbox.push_control(self.encoder().control(connection.dialect, event, data))
+        connection.outbox().push_control(self.encoder().control(connection.dialect(), event, data))
     }
 
     /// Queues a control frame for one connection and wakes its reader: while a lock is held,
@@ -207,17 +254,17 @@ impl Hub {
 
     /// The connection whose client was told this token.
     pub(crate) fn by_token(&self, token: Token) -> Option<Arc<Connection>> {
-        self.tokens.get(&token).map(|entry| entry.clone())
+        self.connections.by_token(token)
     }
 
     /// The connection of this id, while it is open.
     pub(crate) fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
-        self.connections.get(&id).map(|entry| entry.clone())
+        self.connections.get(id)
     }
 
     /// Every connection there is.
     pub(crate) fn all_connections(&self) -> Vec<Arc<Connection>> {
-        self.connections.iter().map(|entry| entry.clone()).collect()
+        self.connections.all()
     }
 
     /// How many connections are open.

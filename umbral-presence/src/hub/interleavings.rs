@@ -6,16 +6,18 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use shuttle::{check_random, future::block_on, sync::mpsc, thread};
 
-use super::{Hub, Moment, NotOpened, Subject, Verdict, now, reader::Reader};
+use super::{
+    Hub, Moment, NotOpened, Subject, Verdict, now,
+    testing::{self, room, user},
+};
 use crate::{
-    connection::Opening,
-    frame::{Dialect, Transport},
-    group::GroupName,
+    connection::End,
+    frame::Transport,
+    group::testing::Witness,
     limits::Limits,
-    outbox::End,
+    name::UserId,
     session::{Outgoing, Session},
-    spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
-    user::UserId,
+    spec::PresenceSpec,
     wakes::Wakes,
 };
 
@@ -24,26 +26,18 @@ const ORDERS: usize = 5000;
 
 fn hub(grace: Duration, outbox_bytes: usize) -> Arc<Hub> {
     let spec = PresenceSpec::prefixes(["room:"]).grace(grace);
-    let (matcher, _) = Matcher::new(vec![spec]);
     let limits = Limits { outbox_bytes, tick: Duration::ZERO, ..Limits::default() };
-    Hub::new(matcher, limits, ResolveContext::default())
-}
-
-fn room() -> GroupName {
-    GroupName::new("room:1").expect("a name")
+    testing::hub([spec], limits)
 }
 
 /// A session that a verdict opens, if it still holds.
-fn open(hub: &Arc<Hub>, user: &str, verdict: &Verdict) -> Result<Session, NotOpened> {
-    let user = Some(UserId::new(user).expect("an id"));
-    let dialect = Dialect { transport: Transport::WebSocket, v1: user.is_some() };
-    let opening = Opening { user, dialect, token: None, request: None };
-    Session::open(hub, opening, verdict, |_| None::<Value>)
+fn open(hub: &Arc<Hub>, id: &str, verdict: &Verdict) -> Result<Session, NotOpened> {
+    testing::open(hub, id, Transport::WebSocket, verdict)
 }
 
 /// The policy, asked now, allows the room.
 fn allowed(hub: &Hub) -> Verdict {
-    asked_at(hub.revocations.now())
+    testing::allowed(hub, [room()])
 }
 
 fn asked_at(asked: Moment) -> Verdict {
@@ -60,7 +54,7 @@ fn enter(hub: &Arc<Hub>, user: &str) -> Session {
 struct Watcher {
     session: Arc<Session>,
     shown: mpsc::Receiver<Vec<Value>>,
-    reading: thread::JoinHandle<Reader>,
+    reading: thread::JoinHandle<Witness>,
 }
 
 impl Watcher {
@@ -70,7 +64,7 @@ impl Watcher {
         let reading = thread::spawn({
             let session = session.clone();
             move || {
-                let mut reader = Reader::of(session.connection().clone());
+                let mut reader = Witness::of(session.connection().reader.clone());
                 while let Ok(Outgoing::Frames(frames)) = block_on(session.next()) {
                     reader.take(&frames);
                     // Who watches may have seen enough.
@@ -84,11 +78,11 @@ impl Watcher {
 
     /// Tells what is due and waits until these are shown, which is for ever where a wake-up is
     /// lost; then leaves.
-    fn ends_up_with(self, hub: &Hub, users: &[&str]) -> Reader {
+    fn ends_up_with(self, hub: &Hub, users: &[&str]) -> Witness {
         settle(hub);
         let expected: Vec<Value> = users.iter().map(|id| json!({ "id": id })).collect();
         while self.shown.recv().expect("the reader goes on") != expected {}
-        Wakes::default().add(self.session.connection().outbox.end(End::Draining));
+        Wakes::default().add(self.session.connection().outbox().end(End::Draining));
         self.reading.join().expect("the reader finds no contradiction")
     }
 }
@@ -102,17 +96,22 @@ fn settle(hub: &Hub) {
 }
 
 fn wake(hub: &Hub) {
-    let cell = hub.groups.get(&room()).map(|cell| cell.clone());
-    if let Some(cell) = cell {
+    if let Some(cell) = hub.groups.get(&room()) {
         hub.wake(&cell);
     }
+}
+
+/// How many seats a user has, and how many graces are counted.
+fn seats_and_graces(hub: &Hub, user: &UserId) -> (usize, usize) {
+    let user = hub.users.get(user);
+    user.map_or((0, 0), |user| (user.seats().len(), user.lock().graces()))
 }
 
 /// Nothing is left behind.
 fn is_empty(hub: &Hub) {
     settle(hub);
     assert_eq!((hub.open_connections(), hub.group_count(), hub.user_count()), (0, 0, 0));
-    assert!(hub.connections.is_empty());
+    assert_eq!(hub.connections.len(), 0);
 }
 
 #[test]
@@ -212,7 +211,7 @@ fn a_grace_is_counted_for_as_long_as_there_is_one() {
     check_random(
         || {
             let hub = hub(Duration::from_secs(600), 64 * 1024);
-            let user = UserId::new("7").expect("an id");
+            let user = user("7");
             let (first, second) = (enter(&hub, "7"), enter(&hub, "7"));
             let breaks_off = thread::spawn(move || drop(first));
             let says_goodbye = thread::spawn(move || {
@@ -226,13 +225,46 @@ fn a_grace_is_counted_for_as_long_as_there_is_one() {
             for thread in [breaks_off, says_goodbye, is_back] {
                 thread.join().expect("no panic");
             }
-            assert_eq!((hub.seats_of(&user).len(), hub.graces_of(&user)), (1, 1));
+            assert_eq!(seats_and_graces(&hub, &user), (1, 1));
             let back = enter(&hub, "7");
-            assert_eq!(hub.graces_of(&user), 0);
+            assert_eq!(seats_and_graces(&hub, &user), (1, 0));
             let breaks_off = thread::spawn(move || drop(back));
             hub.disconnect(&user);
             breaks_off.join().expect("no panic");
-            assert_eq!((hub.seats_of(&user).len(), hub.graces_of(&user)), (0, 0));
+            assert_eq!(seats_and_graces(&hub, &user), (0, 0));
+            is_empty(&hub);
+        },
+        ORDERS,
+    );
+}
+
+/// A join locks the user and then the group; the end of a grace is found under the lock of the
+/// group, and the user is told of it.
+#[test]
+fn a_user_who_comes_back_while_the_grace_ends_has_one_seat() {
+    check_random(
+        || {
+            let hub = hub(Duration::from_nanos(1), 64 * 1024);
+            let user = user("7");
+            let watcher = Watcher::enter(&hub);
+            let first = enter(&hub, "7");
+            let lost = thread::spawn(move || drop(first));
+            let ends = thread::spawn({
+                let hub = hub.clone();
+                move || wake(&hub)
+            });
+            let tabs = [(); 2].map(|()| {
+                let hub = hub.clone();
+                thread::spawn(move || enter(&hub, "7"))
+            });
+            for thread in [lost, ends] {
+                thread.join().expect("no panic");
+            }
+            let tabs = tabs.map(|thread| thread.join().expect("no panic"));
+            assert_eq!(seats_and_graces(&hub, &user), (1, 0));
+            watcher.ends_up_with(&hub, &["7", "watcher"]);
+            drop(tabs);
+            wake(&hub);
             is_empty(&hub);
         },
         ORDERS,
@@ -244,7 +276,7 @@ fn who_is_sent_away_during_the_handshake_is_nowhere() {
     check_random(
         || {
             let hub = hub(Duration::ZERO, 64 * 1024);
-            let user = UserId::new("7").expect("an id");
+            let user = user("7");
             let asked = hub.revocations.now();
             let away = thread::spawn({
                 let (hub, user) = (hub.clone(), user.clone());
@@ -296,7 +328,7 @@ fn who_loses_the_right_while_the_connection_breaks_off_is_gone() {
     check_random(
         || {
             let hub = hub(Duration::from_secs(600), 64 * 1024);
-            let user = UserId::new("7").expect("an id");
+            let user = user("7");
             let session = enter(&hub, "7");
             let lost = thread::spawn(move || drop(session));
             hub.revocations.revoke(Subject::User(&user));
@@ -315,7 +347,7 @@ fn who_is_sent_away_while_the_connection_breaks_off_is_gone() {
     check_random(
         || {
             let hub = hub(Duration::from_secs(600), 64 * 1024);
-            let user = UserId::new("7").expect("an id");
+            let user = user("7");
             let session = enter(&hub, "7");
             let lost = thread::spawn(move || drop(session));
             hub.disconnect(&user);
@@ -331,7 +363,7 @@ fn a_late_no_takes_nobody_out_whom_a_newer_yes_has_let_in() {
     check_random(
         || {
             let hub = hub(Duration::ZERO, 64 * 1024);
-            let user = UserId::new("7").expect("an id");
+            let user = user("7");
             let no = [(room(), hub.revocations.now())];
             let yes = allowed(&hub);
             let late = thread::spawn({

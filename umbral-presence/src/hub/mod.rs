@@ -2,25 +2,28 @@
 //! a group.
 //!
 //! Locks are taken in this order, and none is held across an `await`: a connection's
-//! subscriptions, then one group, then an entry of `users` or an outbox. The application's
+//! subscriptions, then its user, then one group, then an outbox. The application's
 //! code (resolvers, predicates) is called under none of them, so that it may use the
-//! handles it has.
+//! handles it has. What is to be done when all of them have been let go is gathered in
+//! `Effects`.
 
 mod alarm;
+mod connection;
 mod connections;
-mod group;
+mod effects;
+mod groups;
 #[cfg(all(test, feature = "__shuttle"))]
 mod interleavings;
-#[cfg(all(test, not(feature = "__shuttle")))]
-mod model;
+mod joining;
 mod permits;
 mod places;
 mod rates;
-#[cfg(test)]
-mod reader;
 mod resolving;
 mod revocations;
+mod rights;
 mod subscriptions;
+#[cfg(test)]
+mod testing;
 #[cfg(all(test, not(feature = "__shuttle")))]
 mod tests;
 mod users;
@@ -28,48 +31,43 @@ mod users;
 use std::{
     fmt,
     net::IpAddr,
-    sync::{Arc, OnceLock, Weak, atomic::AtomicU64},
+    sync::{Arc, OnceLock, Weak},
     time::{Duration, Instant},
 };
 
-use dashmap::DashMap;
-
 use self::{
     alarm::Alarms,
-    group::{Group, Teller},
+    connections::Connections,
+    effects::Effects,
+    groups::Groups,
     permits::Permits,
     rates::Rates,
     resolving::{Batches, Questions},
     revocations::Revocations,
-    users::User,
+    users::Users,
 };
 pub(crate) use self::{
+    connection::{Connection, Opening, Request},
     connections::NotOpened,
+    joining::{Replaced, Unchanged, Verdict},
     permits::{Full, Permit, Turn},
     revocations::{Moment, Outdated, Subject},
-    subscriptions::{Replaced, Unchanged, Verdict},
 };
 use crate::{
-    connection::{Connection, ConnectionId, Token},
     counters::{Counters, Counts},
-    frame::{Dialect, Encoded, Encoder, Frames},
-    group::GroupName,
+    frame::{Dialect, Encoder, Frames},
+    group::{GroupCell, State, Teller, WatchQueue},
     limits::Limits,
-    outbox::Place,
+    name::{GroupName, UserId},
     roster::{Member, Present, Roll},
     snapshot::Snapshot,
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
-    sync::{Mutex, MutexGuard},
-    user::UserId,
+    sync::MutexGuard,
     wakes::Wakes,
-    watch::WatchQueue,
 };
 
 /// A group that is gone before its alarm may wait for so long all the same.
 const SOON: Duration = Duration::from_secs(5);
-
-/// A group and its lock. Held for a moment only: everything under it is synchronous.
-pub(crate) struct GroupCell(Mutex<Group>);
 
 /// What one `Realtime` knows of who is where.
 pub(crate) struct Hub {
@@ -78,17 +76,13 @@ pub(crate) struct Hub {
     pub(crate) limits: Limits,
     teller: Teller,
     matcher: Matcher,
-    groups: DashMap<GroupName, Arc<GroupCell>>,
-    connections: DashMap<ConnectionId, Arc<Connection>>,
-    tokens: DashMap<Token, Arc<Connection>>,
-    users: DashMap<UserId, User>,
+    groups: Groups,
+    connections: Connections,
+    users: Users,
     /// Sessions hold them until their transport is gone, which may be long after they have
     /// departed where a socket is stuck.
     permits: Permits,
     rates: Rates,
-    /// Connections that have departed and been ended, and since when.
-    ending: Mutex<Vec<(Instant, Weak<Connection>)>>,
-    last_connection: AtomicU64,
     /// Until when clients may go by themselves, where the server is going down.
     drain_until: OnceLock<Instant>,
     pub(crate) revocations: Revocations,
@@ -107,12 +101,9 @@ impl Hub {
             limits,
             teller: Teller::default(),
             matcher,
-            groups: DashMap::new(),
-            connections: DashMap::new(),
-            tokens: DashMap::new(),
-            users: DashMap::new(),
-            ending: Mutex::default(),
-            last_connection: AtomicU64::new(0),
+            groups: Groups::default(),
+            connections: Connections::default(),
+            users: Users::default(),
             drain_until: OnceLock::new(),
             revocations: Revocations::default(),
             context,
@@ -124,21 +115,28 @@ impl Hub {
 
     /// Does what is due in a group.
     fn wake(&self, cell: &Arc<GroupCell>) {
-        let mut wakes = Wakes::default();
-        let mut group = cell.0.lock();
+        let mut effects = self.effects();
+        let mut group = cell.lock_always();
         group.alarm = None;
-        self.settle(cell, group, &mut wakes);
+        self.settle(cell, group, now(), &mut effects);
     }
 
     /// Ends every use of a group: ends the graces that are over, tells what is due, has the
     /// group woken when more will be, and takes it off the map where nobody needs it any
     /// longer.
-    fn settle(&self, cell: &Arc<GroupCell>, mut group: MutexGuard<'_, Group>, wakes: &mut Wakes) {
-        let now = now();
-        for user in group.roster.expire(now) {
-            self.unseat(&user, &group.name);
+    fn settle(
+        &self,
+        cell: &Arc<GroupCell>,
+        mut group: MutexGuard<'_, State>,
+        now: Instant,
+        effects: &mut Effects<'_>,
+    ) {
+        let gone = group.roster.expire(now);
+        if !gone.is_empty() {
+            effects.gone.push((cell.clone(), gone));
         }
-        group.settle(now, &self.teller, wakes);
+        let delivery = group.settle(cell, now, &self.teller, &mut effects.wakes);
+        effects.deliveries.extend(delivery);
         // An alarm that is over may have been lost with the runtime that it waited in.
         if let Some(at) = group.next_wake(now)
             && group.alarm.is_none_or(|alarm| at < alarm || alarm <= now)
@@ -152,91 +150,50 @@ impl Hub {
                 // What waits keeps the group's place in memory.
                 self.alarms.set(now, cell, &self.me);
             }
-            let name = group.name.clone();
             drop(group);
-            self.forget(&name, cell);
+            self.groups.forget(cell);
         }
     }
 
     /// The spec that owns a group; asked of the matcher once for a group that there is.
     fn owner(&self, name: &GroupName) -> Option<Arc<PresenceSpec>> {
-        let known = self.with_group(name, |group| group.spec.clone());
-        known.unwrap_or_else(|| self.matcher.owner(name))
+        match self.groups.get(name) {
+            Some(cell) => cell.spec.clone(),
+            None => self.matcher.owner(name),
+        }
     }
 
     /// The group of this name, made for `spec` where there is none.
     fn cell(&self, name: &GroupName, spec: Option<&Arc<PresenceSpec>>) -> Arc<GroupCell> {
-        if let Some(cell) = self.groups.get(name) {
-            return cell.clone();
-        }
-        let new = || {
-            let group = Group::new(name.clone(), spec.cloned(), &self.limits);
-            Arc::new(GroupCell::new(group))
-        };
-        self.groups.entry(name.clone()).or_insert_with(new).clone()
-    }
-
-    /// Locks the group of this name, made for `spec` where there is none.
-    fn group<T>(
-        &self,
-        name: &GroupName,
-        spec: Option<&Arc<PresenceSpec>>,
-        wakes: &mut Wakes,
-        change: impl FnOnce(&mut Group, &mut Wakes) -> T,
-    ) -> (Arc<GroupCell>, T) {
-        loop {
-            let cell = self.cell(name, spec);
-            let Some(mut group) = cell.lock() else {
-                self.forget(name, &cell);
-                continue;
-            };
-            let changed = change(&mut group, wakes);
-            self.settle(&cell, group, wakes);
-            return (cell, changed);
-        }
-    }
-
-    fn forget(&self, name: &GroupName, cell: &Arc<GroupCell>) {
-        self.groups.remove_if(name, |_, other| Arc::ptr_eq(other, cell));
+        let new = || GroupCell::new(name.clone(), spec.cloned(), &self.limits);
+        self.groups.get_or_add(name, new)
     }
 
     /// Runs `read` on a group that exists.
-    fn with_group<T>(&self, name: &GroupName, read: impl FnOnce(&Group) -> T) -> Option<T> {
-        let cell = self.groups.get(name)?.clone();
+    fn with_group<T>(&self, name: &GroupName, read: impl FnOnce(&State) -> T) -> Option<T> {
+        let cell = self.groups.get(name)?;
         cell.lock().map(|group| read(&group))
     }
 
-    /// Changes a group that exists.
-    fn change(&self, name: &GroupName, change: impl FnOnce(&mut Group)) {
-        self.change_in(name, &mut Wakes::default(), change);
-    }
-
-    /// Changes a group that exists, while other locks are held.
-    fn change_in(&self, name: &GroupName, wakes: &mut Wakes, change: impl FnOnce(&mut Group)) {
-        let Some(cell) = self.groups.get(name).map(|cell| cell.clone()) else {
-            return;
-        };
+    /// Changes a group, while other locks may be held.
+    fn change(
+        &self,
+        cell: &Arc<GroupCell>,
+        effects: &mut Effects<'_>,
+        change: impl FnOnce(&mut State),
+    ) {
         if let Some(mut group) = cell.lock() {
             change(&mut group);
-            self.settle(&cell, group, wakes);
+            self.settle(cell, group, now(), effects);
         }
     }
 
     /// Queues a message for every subscriber of a group.
     pub(crate) fn send(&self, name: &GroupName, encode: impl Fn(Dialect) -> Frames) {
         let mut wakes = Wakes::default();
-        self.with_group(name, |group| group.send(&Encoded::default(), encode, &mut wakes));
-    }
-
-    /// The snapshot of a group that a connection has come to, if it is still due.
-    pub(crate) fn due_snapshot(
-        &self,
-        connection: &Connection,
-        place: &Place,
-    ) -> Option<Arc<Snapshot>> {
-        let cell = self.groups.get(&place.group)?.clone();
-        let mut group = cell.lock()?;
-        group.take_snapshot(connection, place)
+        if let Some(cell) = self.groups.get(name) {
+            cell.send(encode, &mut wakes);
+        }
     }
 
     pub(crate) fn encoder(&self) -> &Encoder {
@@ -273,36 +230,46 @@ impl Hub {
 
     /// The members of a group as its subscribers have been told.
     pub(crate) fn snapshot(&self, name: &GroupName) -> Arc<Snapshot> {
-        let cell = self.groups.get(name).map(|cell| cell.clone());
-        let snapshot = cell.and_then(|cell| Some(cell.lock()?.snapshot()));
-        snapshot.unwrap_or_else(|| Arc::new(Snapshot::new(name.clone(), 0, Roll::default())))
+        match self.groups.get(name) {
+            Some(cell) => cell.snapshot(),
+            None => Arc::new(Snapshot::new(name.clone(), 0, Roll::default())),
+        }
     }
 
     /// The members of a group.
     pub(crate) fn members(&self, name: &GroupName) -> Vec<Member> {
-        let present = self.with_group(name, |group| group.roster.now());
+        let present = self.with_group(name, |group| group.roster.view.now());
         present.map(Present::members).unwrap_or_default()
     }
 
     /// How many members a group has.
     pub(crate) fn count(&self, name: &GroupName) -> usize {
-        self.with_group(name, |group| group.roster.count()).unwrap_or_default()
+        self.with_group(name, |group| group.roster.view.count()).unwrap_or_default()
     }
 
     /// Whether a user is a member of a group.
     pub(crate) fn contains(&self, name: &GroupName, user: &UserId) -> bool {
-        self.with_group(name, |group| group.roster.contains(user)).unwrap_or_default()
+        let seat = self.users.get(user).and_then(|user| user.seat_in(name));
+        seat.is_some_and(|(cell, seat)| cell.lock_always().roster.is_shown(seat))
     }
 
     /// Begins to tell `watcher` of a group. Whoever calls this owes an
     /// [`unwatch`](Self::unwatch).
     pub(crate) fn watch(&self, name: &GroupName, watcher: &Arc<WatchQueue>) -> Arc<GroupCell> {
         let spec = self.owner(name);
-        let mut wakes = Wakes::default();
-        let begin = |group: &mut Group, wakes: &mut Wakes| {
-            group.watch(watcher.clone(), now(), &self.teller, wakes);
-        };
-        self.group(name, spec.as_ref(), &mut wakes, begin).0
+        let mut effects = self.effects();
+        loop {
+            let cell = self.cell(name, spec.as_ref());
+            let Some(mut group) = cell.lock() else {
+                self.groups.forget(&cell);
+                continue;
+            };
+            let (now, wakes) = (now(), &mut effects.wakes);
+            let delivery = group.watch(&cell, watcher.clone(), now, &self.teller, wakes);
+            effects.deliveries.extend(delivery);
+            self.settle(&cell, group, now, &mut effects);
+            return cell;
+        }
     }
 
     /// The members of a group as it has told them, from which the changes go on that `watcher`
@@ -312,19 +279,14 @@ impl Hub {
         cell: &Arc<GroupCell>,
         watcher: &WatchQueue,
     ) -> Arc<[Member]> {
-        let snapshot = {
-            let mut group = cell.0.lock();
-            watcher.resynced();
-            group.snapshot()
-        };
-        snapshot.members().clone()
+        cell.resync_watcher(watcher).members().clone()
     }
 
     pub(crate) fn unwatch(&self, cell: &Arc<GroupCell>, watcher: &Arc<WatchQueue>) {
-        let mut wakes = Wakes::default();
-        let mut group = cell.0.lock();
+        let mut effects = self.effects();
+        let mut group = cell.lock_always();
         group.unwatch(watcher);
-        self.settle(cell, group, &mut wakes);
+        self.settle(cell, group, now(), &mut effects);
     }
 
     /// How many groups have a subscriber, a watcher or a member.
@@ -345,25 +307,6 @@ impl fmt::Debug for Hub {
             .field("connections", &self.connections.len())
             .field("groups", &self.groups.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// Without a look inside, which would lock it.
-impl fmt::Debug for GroupCell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GroupCell").finish_non_exhaustive()
-    }
-}
-
-impl GroupCell {
-    fn new(group: Group) -> Self {
-        Self(Mutex::new(group))
-    }
-
-    /// The group, unless it has been taken off the map.
-    fn lock(&self) -> Option<MutexGuard<'_, Group>> {
-        let group = self.0.lock();
-        (!group.retired).then_some(group)
     }
 }
 

@@ -9,7 +9,7 @@ use dashmap::{DashMap, Entry};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Hub, now};
-use crate::{limits::Limits, user::UserId};
+use crate::{limits::Limits, name::UserId};
 
 /// Why a connection was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

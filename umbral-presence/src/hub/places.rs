@@ -2,22 +2,24 @@
 //! chance share the later moment.
 
 use std::{
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     sync::atomic::{AtomicU64, Ordering},
 };
+
+use crate::hash::Keyed;
 
 /// The places, each with the last moment of those who share it.
 #[derive(Debug)]
 pub(super) struct Places {
     last: Box<[AtomicU64]>,
-    hasher: RandomState,
+    hasher: Keyed,
 }
 
 impl Places {
     /// So many places. Too few would have what is true of one taken for true of others.
     pub(super) fn new(count: usize) -> Self {
         let last = (0..count).map(|_| AtomicU64::new(0)).collect();
-        Self { last, hasher: RandomState::new() }
+        Self { last, hasher: Keyed::default() }
     }
 
     /// Notes a moment, unless a later one is noted.

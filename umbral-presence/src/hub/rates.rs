@@ -4,7 +4,7 @@ use std::{hash::Hash, net::IpAddr, time::Instant};
 
 use dashmap::DashMap;
 
-use crate::{limits::Limits, rate::Rate, user::UserId};
+use crate::{connection::Rate, limits::Limits, name::UserId};
 
 /// The rates of one hub.
 #[derive(Debug)]

@@ -12,23 +12,22 @@ use std::{
 
 use indexmap::IndexMap;
 use parking_lot::Mutex;
-use serde_json::value::RawValue;
 use tokio::{
     runtime::Handle,
     task::JoinHandle,
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Hub, places::Places};
+use super::{Hub, places::Places, users::User};
 use crate::{
     ask::ask,
-    group::GroupName,
-    roster::{Answer, Asked},
+    group::GroupCell,
+    name::{GroupName, UserId},
+    roster::{Answer, Asked, Payload, SeatId},
     spec::{
         PresenceSpec,
         resolver::{BatchFn, Resolver, encode},
     },
-    user::UserId,
 };
 
 /// Two calls of one batch resolver begin at least so far apart; who comes meanwhile goes
@@ -106,6 +105,12 @@ struct Waiting {
     failures: u32,
 }
 
+/// A seat of a user in a group.
+type Seat = (Arc<GroupCell>, SeatId);
+
+/// What is to be shown at seats of one group.
+type Shown = (Arc<GroupCell>, Vec<(SeatId, Payload)>);
+
 impl Batches {
     /// Adds users to those who wait, and starts a task for the spec where none runs.
     fn add(
@@ -167,19 +172,33 @@ impl Hub {
         }
     }
 
-    /// Shows users who have their seats already, as soon as their resolvers have answered.
-    pub(super) fn show(&self, user: &UserId, names: Vec<GroupName>) {
+    /// Shows a user who has seats in these groups already, as soon as the resolvers have answered.
+    pub(super) fn show(&self, user: Option<&Arc<User>>, names: Vec<GroupName>) {
+        let Some(user) = user.filter(|_| !names.is_empty()) else {
+            return;
+        };
         for name in names {
-            let Some(spec) = self.owner(&name) else {
-                continue;
-            };
-            if let Resolver::Batch(_) = spec.resolver {
-                let waiting = Waiting { groups: BTreeSet::from([name]), failures: 0 };
-                self.resolve_later(&spec, Users::from([(user.clone(), waiting)]));
-            } else if let Some(answer) = self.resolve(&spec, user, &name) {
-                self.change(&name, |group| group.roster.show(user, answer));
+            if let Some(seat) = user.seat_in(&name) {
+                self.show_at(user, &seat);
             }
         }
+    }
+
+    fn show_at(&self, user: &User, seat: &Seat) {
+        let Some(spec) = seat.0.spec.clone() else {
+            return;
+        };
+        if let Resolver::Batch(_) = spec.resolver {
+            let waiting = Waiting { groups: BTreeSet::from([seat.0.name.clone()]), failures: 0 };
+            self.resolve_later(&spec, Users::from([(user.id.clone(), waiting)]));
+        } else if let Some(answer) = self.resolve(&spec, &user.id, &seat.0.name) {
+            self.show_as(seat, answer);
+        }
+    }
+
+    /// Shows the user of a seat like this.
+    fn show_as(&self, (cell, seat): &Seat, answer: Answer) {
+        self.change(cell, &mut self.effects(), |group| group.roster.show(*seat, answer));
     }
 
     /// Resolves a user again everywhere, and shows what has changed.
@@ -187,33 +206,36 @@ impl Hub {
         // Before it is looked where the user is, so that whoever comes in meanwhile with an older
         // answer is either found here or finds that it does not count.
         self.questions.refresh(user);
-        let mut batches: Vec<(Arc<PresenceSpec>, Vec<GroupName>)> = Vec::new();
-        for name in self.seats_of(user) {
-            let Some(spec) = self.owner(&name) else {
+        let Some(user) = self.users.get(user) else {
+            return;
+        };
+        let mut batches: Vec<(Arc<PresenceSpec>, Vec<Seat>)> = Vec::new();
+        for seat in user.seats() {
+            let Some(spec) = seat.0.spec.clone() else {
                 continue;
             };
-            if let Resolver::Batch(_) = spec.resolver {
-                match batches.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &spec)) {
-                    Some((_, names)) => names.push(name),
-                    None => batches.push((spec, vec![name])),
-                }
-            } else if let Some(answer) = self.resolve(&spec, user, &name) {
-                self.change(&name, |group| group.roster.show(user, answer));
+            if !spec.resolver.is_batch() {
+                self.show_at(&user, &seat);
+            } else if let Some((_, seats)) =
+                batches.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &spec))
+            {
+                seats.push(seat);
+            } else {
+                batches.push((spec, vec![seat]));
             }
         }
-        for (spec, names) in batches {
+        for (spec, seats) in batches {
             let Resolver::Batch(resolver) = &spec.resolver else {
                 continue;
             };
             let asked = self.questions.next();
             let limit = self.limits.resolver_timeout;
-            let mut payloads = call(self, &spec, resolver, vec![user.clone()], limit).await;
-            let Some(payload) = payloads.remove(user) else {
+            let mut payloads = call(self, &spec, resolver, vec![user.id.clone()], limit).await;
+            let Some(payload) = payloads.remove(&user.id) else {
                 continue;
             };
-            for name in names {
-                let answer = Answer { payload: payload.clone(), asked };
-                self.change(&name, |group| group.roster.show(user, answer));
+            for seat in seats {
+                self.show_as(&seat, Answer { payload: payload.clone(), asked });
             }
         }
     }
@@ -235,31 +257,35 @@ impl Hub {
         &self,
         spec: &Arc<PresenceSpec>,
         users: Users,
-        mut payloads: HashMap<UserId, Box<RawValue>>,
+        mut payloads: HashMap<UserId, Payload>,
         asked: Asked,
     ) {
-        let mut shown: HashMap<GroupName, Vec<(UserId, Answer)>> = HashMap::new();
+        let mut shown: HashMap<GroupName, Shown> = HashMap::new();
         let (mut missing, mut failures) = (Vec::new(), u32::MAX);
         let mut outdated = Users::new();
-        for (user, waiting) in users {
-            if !self.questions.counts(&user, asked) {
-                outdated.insert(user, waiting);
+        for (id, waiting) in users {
+            if !self.questions.counts(&id, asked) {
+                outdated.insert(id, waiting);
                 continue;
             }
-            let Some(payload) = payloads.remove(&user) else {
+            let Some(payload) = payloads.remove(&id) else {
                 failures = failures.min(waiting.failures + 1);
-                missing.push(user);
+                missing.push(id);
                 continue;
             };
-            for group in waiting.groups {
-                let answer = Answer { payload: payload.clone(), asked };
-                shown.entry(group).or_default().push((user.clone(), answer));
+            let Some(user) = self.users.get(&id) else {
+                continue;
+            };
+            for (cell, seat) in waiting.groups.iter().filter_map(|name| user.seat_in(name)) {
+                let group = shown.entry(cell.name.clone()).or_insert((cell, Vec::new()));
+                group.1.push((seat, payload.clone()));
             }
         }
-        for (group, users) in shown {
-            self.change(&group, |group| {
-                for (user, answer) in users {
-                    group.roster.show(&user, answer);
+        // Those of one group are told together.
+        for (cell, users) in shown.into_values() {
+            self.change(&cell, &mut self.effects(), |group| {
+                for (seat, payload) in users {
+                    group.roster.show(seat, Answer { payload, asked });
                 }
             });
         }
@@ -283,14 +309,12 @@ impl Hub {
 
     /// The groups of a spec where a user has a seat and is not shown.
     fn hidden_seats(&self, user: &UserId, spec: &Arc<PresenceSpec>) -> BTreeSet<GroupName> {
-        let is_hidden = |name: &GroupName| {
-            self.with_group(name, |group| {
-                group.spec.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, spec))
-                    && group.roster.is_hidden(user)
-            })
-        };
-        let seats = self.seats_of(user).into_iter();
-        seats.filter(|name| is_hidden(name).unwrap_or_default()).collect()
+        let seats = self.users.get(user).map_or_else(Vec::new, |user| user.seats()).into_iter();
+        let hidden = seats.filter(|(cell, seat)| {
+            cell.spec.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, spec))
+                && cell.lock_always().roster.is_hidden(*seat)
+        });
+        hidden.map(|(cell, _)| cell.name.clone()).collect()
     }
 }
 
@@ -352,7 +376,7 @@ async fn call(
     resolver: &Arc<BatchFn>,
     users: Vec<UserId>,
     limit: Duration,
-) -> HashMap<UserId, Box<RawValue>> {
+) -> HashMap<UserId, Payload> {
     let context = hub.context.clone();
     let answer = ask(limit, || resolver(users, context)).await;
     let payloads = answer.unwrap_or_else(|error| {
@@ -361,7 +385,7 @@ async fn call(
     });
     let most = hub.limits.payload_bytes;
     let encode = |(user, payload)| match encode(&payload, most) {
-        Ok(payload) => Some((user, payload)),
+        Ok(payload) => Some((user, Payload::Json(payload))),
         Err(error) => {
             hub.counters().failed.member(&user, None, spec.place(), &error);
             None

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::places::Places;
-use crate::{group::GroupName, user::UserId};
+use crate::name::{GroupName, UserId};
 
 /// How many users and groups share one place by chance: too many would have each other's
 /// questions asked again, which costs time and nothing else.

@@ -1,21 +1,24 @@
 //! What is told when, and that it is encoded once.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, task::Waker, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
-use serde_json::Value;
 use tokio::time::sleep;
 
-use super::{Hub, Verdict};
+use super::{
+    Hub,
+    testing::{self, group, room, user},
+};
 use crate::{
-    connection::Opening,
-    frame::{Dialect, Frames, Transport},
-    group::GroupName,
+    frame::{Frames, Transport},
+    group::Transition,
+    handle::Watch,
+    hash::counted::hashed,
     limits::Limits,
+    name::GroupName,
     session::{Outgoing, Session},
-    spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
-    user::UserId,
-    watch::{Transition, Watch},
+    spec::PresenceSpec,
+    sync::taken,
 };
 
 /// Many ticks, however slow the machine is.
@@ -26,30 +29,19 @@ fn hub() -> Arc<Hub> {
 }
 
 fn hub_of(spec: PresenceSpec) -> Arc<Hub> {
-    let (matcher, _) = Matcher::new(vec![spec]);
-    Hub::new(matcher, Limits::default(), ResolveContext::default())
-}
-
-fn room() -> GroupName {
-    GroupName::new("room:1").expect("a name")
+    testing::hub([spec], Limits::default())
 }
 
 /// A session in the room.
-fn enter(hub: &Arc<Hub>, user: &str) -> Session {
-    let session = enter_as(hub, user);
+fn enter(hub: &Arc<Hub>, id: &str) -> Session {
+    let session = enter_as(hub, id);
     come_in(hub, &session);
     session
 }
 
 /// A session outside.
-fn enter_as(hub: &Arc<Hub>, user: &str) -> Session {
-    let opening = Opening {
-        user: Some(UserId::new(user).expect("an id")),
-        dialect: Dialect { transport: Transport::Sse, v1: true },
-        token: None,
-        request: None,
-    };
-    Session::open(hub, opening, &Verdict::default(), |_| None::<Value>).expect("room for it")
+fn enter_as(hub: &Arc<Hub>, id: &str) -> Session {
+    testing::open(hub, id, Transport::Sse, &testing::allowed(hub, [])).expect("room for it")
 }
 
 /// A session comes into the room.
@@ -58,9 +50,7 @@ fn come_in(hub: &Hub, session: &Session) {
 }
 
 fn join(hub: &Hub, session: &Session, group: GroupName) {
-    let verdict =
-        Verdict { asked: hub.revocations.now(), allowed: vec![group], ..Verdict::default() };
-    session.subscribe(&verdict).expect("nobody is sent away here");
+    session.subscribe(&testing::allowed(hub, [group])).expect("nobody is sent away here");
 }
 
 /// What waits for a session.
@@ -111,6 +101,43 @@ async fn who_comes_and_goes_within_a_tick_is_not_told_of() {
     assert_eq!(hub.counts().cancelled, 1);
 }
 
+/// How often a lock is taken and something is hashed in `run`.
+fn locks_and_hashes(run: impl FnOnce()) -> (u32, u32) {
+    let mut hashes = 0;
+    let locks = taken(|| hashes = hashed(run));
+    (locks, hashes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_join_looks_its_group_up_once_and_locks_it_once() {
+    let hub = hub();
+    let [tab, other_tab] = [enter_as(&hub, "7"), enter_as(&hub, "7")];
+    let _members: Vec<_> = (0..1000).map(|n| enter(&hub, &format!("member-{n}"))).collect();
+    let verdict = testing::allowed(&hub, [room()]);
+    for session in [&tab, &other_tab] {
+        let cost = locks_and_hashes(|| session.subscribe(&verdict).expect("nobody is sent away"));
+        // The connection's subscriptions, the user, the group and the outbox; the name, and the
+        // user and the name once more to see that nobody has revoked them.
+        assert_eq!(cost, (4, 3));
+    }
+    // The user is looked up at the opening: for the map of users, and to see whether the user
+    // was revoked, in it and in that of connections.
+    let (locks, hashes) = locks_and_hashes(|| drop(enter_as(&hub, "8")));
+    assert!(locks <= 12 && hashes <= 8, "{locks} locks, {hashes} hashes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn telling_takes_one_lock_for_each_who_is_told() {
+    let hub = hub();
+    let members: Vec<_> = (0..1000).map(|n| enter(&hub, &format!("member-{n}"))).collect();
+    sleep(LONG).await;
+    members.iter().for_each(|member| drop(read(member)));
+    let newcomer = enter_as(&hub, "newcomer");
+    let (locks, _) = locks_and_hashes(|| come_in(&hub, &newcomer));
+    // Besides those of the join, the newcomer's snapshot and the end of the delivery.
+    assert!((1000..=1010).contains(&locks), "{locks}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn changes_and_snapshots_are_encoded_once_for_all() {
     let hub = hub();
@@ -141,13 +168,13 @@ async fn a_refresh_between_a_goodbye_and_a_return_is_what_is_shown() {
         // Whoever reads nothing is taken for lost.
         read(&session);
         *name.lock() = "old";
-        hub.refresh(session.connection().user.as_ref().expect("a user")).await;
+        hub.refresh(session.user().expect("a user")).await;
         sleep(LONG).await;
         // Within a tick that a neighbour has begun, or without one.
         let neighbour = (round % 2 == 0).then(|| enter(&hub, "neighbour"));
         hub.unsubscribe(session.connection(), &[room()]);
         *name.lock() = "new";
-        hub.refresh(session.connection().user.as_ref().expect("a user")).await;
+        hub.refresh(session.user().expect("a user")).await;
         come_in(&hub, &session);
         let members = hub.members(&room());
         let shown = members.iter().find(|member| member.id().as_str() == "7").expect("7 is here");
@@ -167,7 +194,7 @@ async fn an_answer_from_before_a_refresh_does_not_count_whoever_brings_it() {
             let answer = (*is.lock()).into();
             if std::mem::replace(&mut *is.lock(), "new") == "old" {
                 let hub = hub.upgrade().and_then(|hub| hub.get().cloned()).expect("the hub");
-                let user = UserId::new(id).expect("an id");
+                let user = user(id);
                 hub.refresh(&user).now_or_never().expect("nothing to wait for");
             }
             answer
@@ -215,9 +242,8 @@ impl<F: Fn() + Send + Sync> std::task::Wake for OnWake<F> {
 #[tokio::test]
 async fn a_reader_that_is_dropped_where_it_is_woken_holds_nobody_up() {
     // Every change is told at once.
-    let (matcher, _) = Matcher::new(vec![PresenceSpec::prefixes(["room:"])]);
     let limits = Limits { tick: Duration::ZERO, ..Limits::default() };
-    let hub = Hub::new(matcher, limits, ResolveContext::default());
+    let hub = testing::hub([PresenceSpec::prefixes(["room:"])], limits);
     let session = enter(&hub, "7");
     read(&session);
     let held = Arc::new(parking_lot::Mutex::new(Some((session, Watch::new(hub.clone(), &room())))));
@@ -225,7 +251,7 @@ async fn a_reader_that_is_dropped_where_it_is_woken_holds_nobody_up() {
         let held = held.clone();
         move || drop(held.lock().take())
     }));
-    let waker = std::task::Waker::from(wake);
+    let waker = Waker::from(wake);
     let mut context = std::task::Context::from_waker(&waker);
     {
         let mut held = held.lock();
@@ -244,6 +270,41 @@ async fn a_reader_that_is_dropped_where_it_is_woken_holds_nobody_up() {
     });
     is_done.recv_timeout(Duration::from_secs(20)).expect("the join comes back");
     assert!(held.lock().is_none(), "both were dropped by the join");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_whose_ticks_end_together_are_told_on_different_workers() {
+    let limits = Limits { tick: Duration::from_millis(200), ..Limits::default() };
+    let hub = testing::hub([PresenceSpec::prefixes(["room:"])], limits);
+    let rooms: Vec<_> = (0..200).map(|n| group(&format!("room:{n}"))).collect();
+    let watcher = enter_as(&hub, "watcher");
+    let come_in = |session: &Session| {
+        session.subscribe(&testing::allowed(&hub, rooms.clone())).expect("nobody is sent away");
+    };
+    come_in(&watcher);
+    let mut watches: Vec<_> = rooms.iter().map(|room| Watch::new(hub.clone(), room)).collect();
+    // Whoever is woken waits until a second worker wakes somebody.
+    let workers = Arc::new((parking_lot::Mutex::new(HashSet::new()), parking_lot::Condvar::new()));
+    let waker = Waker::from(Arc::new(OnWake({
+        let workers = workers.clone();
+        move || {
+            let (seen, more) = &*workers;
+            let mut seen = seen.lock();
+            seen.insert(std::thread::current().id());
+            more.notify_all();
+            more.wait_while_for(&mut seen, |seen| seen.len() < 2, LONG);
+        }
+    })));
+    let mut context = std::task::Context::from_waker(&waker);
+    for watch in &mut watches {
+        while watch.poll_next_unpin(&mut context).is_ready() {}
+    }
+    let other = enter_as(&hub, "other");
+    come_in(&other);
+    let (seen, more) = &*workers;
+    let mut seen = seen.lock();
+    let timed_out = more.wait_while_for(&mut seen, |seen| seen.len() < 2, LONG).timed_out();
+    assert!(!timed_out, "{seen:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,18 +326,16 @@ async fn watchers_share_one_list() {
 
 #[tokio::test(start_paused = true)]
 async fn of_many_graces_the_oldest_end_at_once() {
-    let (matcher, _) = Matcher::new(vec![PresenceSpec::prefixes(["room:"])]);
     let limits = Limits { graces_per_user: 3, ..Limits::default() };
-    let hub = Hub::new(matcher, limits, ResolveContext::default());
-    let user = UserId::new("7").expect("an id");
+    let hub = testing::hub([PresenceSpec::prefixes(["room:"])], limits);
+    let user = user("7");
     let present = |hub: &Hub| {
         let groups = hub.groups_of(&user).into_iter();
         groups.map(|name| name.to_string()).collect::<Vec<_>>()
     };
     let lost = |n: u32| {
         let session = enter_as(&hub, "7");
-        let name = GroupName::new(format!("room:{n}")).expect("a name");
-        join(&hub, &session, name);
+        join(&hub, &session, group(&format!("room:{n}")));
         session
     };
     for n in 0..5 {
@@ -297,31 +356,26 @@ async fn of_many_graces_the_oldest_end_at_once() {
 /// A hub with short and long graces, of which a user may have three.
 fn hub_of_three_graces() -> Arc<Hub> {
     let long = PresenceSpec::prefixes(["long:"]).grace(Duration::from_mins(10));
-    let (matcher, _) = Matcher::new(vec![PresenceSpec::prefixes(["room:"]), long]);
     let limits = Limits { graces_per_user: 3, ..Limits::default() };
-    Hub::new(matcher, limits, ResolveContext::default())
-}
-
-fn named(name: &str) -> GroupName {
-    GroupName::new(name).expect("a name")
+    testing::hub([PresenceSpec::prefixes(["room:"]), long], limits)
 }
 
 /// A session of the user in a group.
 fn enter_at(hub: &Arc<Hub>, name: &str) -> Session {
     let session = enter_as(hub, "7");
-    join(hub, &session, named(name));
+    join(hub, &session, group(name));
     session
 }
 
 #[tokio::test(start_paused = true)]
 async fn graces_that_have_ended_take_no_other_s_place() {
     let hub = hub_of_three_graces();
-    let user = UserId::new("7").expect("an id");
+    let user = user("7");
     drop(enter_at(&hub, "long:1"));
     for n in 0..3 {
         drop(enter_at(&hub, &format!("room:{n}")));
     }
-    assert!(!hub.contains(&named("long:1"), &user), "the fourth takes the place of the first");
+    assert!(!hub.contains(&group("long:1"), &user), "the fourth takes the place of the first");
     drop(enter_at(&hub, "long:1"));
     sleep(LONG).await;
     // Short ones begin and are over behind it, or end because the user is back or goes.
@@ -335,9 +389,9 @@ async fn graces_that_have_ended_take_no_other_s_place() {
     }
     for _ in 0..5 {
         let back = enter_at(&hub, "room:1");
-        hub.unsubscribe(back.connection(), &[named("room:1")]);
+        hub.unsubscribe(back.connection(), &[group("room:1")]);
     }
-    assert!(hub.contains(&named("long:1"), &user));
+    assert!(hub.contains(&group("long:1"), &user));
     sleep(Duration::from_mins(11)).await;
     assert_eq!((hub.group_count(), hub.user_count()), (0, 0));
 }
@@ -345,10 +399,10 @@ async fn graces_that_have_ended_take_no_other_s_place() {
 #[tokio::test(start_paused = true)]
 async fn a_grace_that_outlasts_a_goodbye_counts_as_well() {
     let hub = hub_of_three_graces();
-    let user = UserId::new("7").expect("an id");
+    let user = user("7");
     let stays = enter_as(&hub, "7");
     for n in 0..10 {
-        let name = named(&format!("long:{n}"));
+        let name = group(&format!("long:{n}"));
         let breaks_off = enter_at(&hub, name.as_str());
         join(&hub, &stays, name.clone());
         drop(breaks_off);
@@ -364,7 +418,7 @@ async fn rates_are_forgotten_though_nobody_has_ever_come_in() {
         let address = Some([203, 0, 113, n].into());
         assert!(hub.admits_look_up(None, address));
         let mut permit = hub.permit(address).expect("room for it");
-        permit.is_for(Some(&UserId::new(n.to_string()).expect("an id"))).expect("room for it");
+        permit.is_for(Some(&user(&n.to_string()))).expect("room for it");
     }
     sleep(LONG).await;
     assert!(hub.rates.is_empty());
@@ -376,9 +430,8 @@ async fn a_change_copies_nothing_of_a_snapshot_that_nobody_reads_any_more() {
     let first = enter(&hub, "first");
     read(&first);
     let page = || {
-        let cell = hub.groups.get(&room()).expect("it is there").clone();
-        let group = cell.0.lock();
-        group.roster.told().page(0).map(Arc::as_ptr).expect("somebody is there")
+        let cell = hub.groups.get(&room()).expect("it is there");
+        cell.lock_always().roster.view.told().page(0).map(Arc::as_ptr).expect("somebody is there")
     };
     sleep(LONG).await;
     let before = page();

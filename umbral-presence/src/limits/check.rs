@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{FRAME_COST, LimitProblem, Limits};
-use crate::{group::MAX_GROUP_NAME_BYTES, outbox::ENTRY_BYTES};
+use super::{ENTRY_BYTES, FRAME_COST, LimitProblem, Limits};
+use crate::name::MAX_GROUP_NAME_BYTES;
 
 /// The smallest outbox: `@hello` and other answers must fit.
 const MIN_OUTBOX_BYTES: usize = 4 * 1024;

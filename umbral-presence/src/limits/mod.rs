@@ -9,6 +9,10 @@ use std::time::Duration;
 
 pub(crate) use self::problem::LimitProblem;
 
+/// What an entry of an outbox costs besides its bytes, so that there is a bound on how many there
+/// are, too.
+pub(crate) const ENTRY_BYTES: usize = 64;
+
 /// What a frame of a WebSocket counts as besides its bytes. The work for a short frame is mostly
 /// the same as for a long one.
 pub(crate) const FRAME_COST: usize = 1024;

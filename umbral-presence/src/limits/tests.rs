@@ -2,7 +2,7 @@ use super::{
     check::{MIN_HEAD_BYTES, NAMES_OF_A_MESSAGE},
     *,
 };
-use crate::group::MAX_GROUP_NAME_BYTES;
+use crate::name::MAX_GROUP_NAME_BYTES;
 
 type Change = fn(&mut Limits);
 

@@ -3,12 +3,9 @@
 //! nothing. What is held back is still true when it is told, since changes of a user become
 //! one.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use crate::user::UserId;
+use crate::{hash::KeyedMap, name::UserId};
 
 /// So many changes of a user are told without a pause: five visits that follow one another.
 const FREE: u32 = 10;
@@ -20,7 +17,7 @@ const EACH: Duration = Duration::from_secs(2);
 /// that a crowd that comes in costs nothing here.
 #[derive(Debug, Default)]
 pub(crate) struct Paces {
-    users: HashMap<UserId, Pace>,
+    users: KeyedMap<UserId, Pace>,
     /// How many there were after the last look for those who are forgiven.
     kept: usize,
 }

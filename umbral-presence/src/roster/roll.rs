@@ -161,7 +161,7 @@ fn place(pages: &[Entry], key: u64) -> usize {
 
 /// What a member's payload takes, with its comma.
 fn bytes_of(member: &Member) -> usize {
-    member.payload().get().len() + 1
+    member.payload_bytes() + 1
 }
 
 impl Entry {
@@ -264,7 +264,7 @@ impl Page {
     pub(crate) fn write_payloads(&self, into: &mut Vec<u8>) {
         for (_, member) in &self.members {
             into.push(b',');
-            into.extend_from_slice(member.payload().get().as_bytes());
+            member.write_payload(into);
         }
     }
 
@@ -291,14 +291,18 @@ mod tests {
 
     use super::*;
     use crate::{
-        roster::{Answer, Asked},
-        user::UserId,
+        name::UserId,
+        roster::{Answer, Asked, Payload},
     };
 
     fn member(key: u64, payload_bytes: usize) -> Member {
         let text = "x".repeat(payload_bytes);
         let payload = serde_json::value::to_raw_value(&text).unwrap();
-        Member::new(UserId::new("7").unwrap(), key, Answer { payload, asked: Asked::default() })
+        Member::new(
+            UserId::new("7").unwrap(),
+            key,
+            Answer { payload: Payload::Json(payload), asked: Asked::default() },
+        )
     }
 
     /// Whatever is promised of a roll.

@@ -14,21 +14,65 @@ fn conn(id: u64) -> ConnectionId {
 }
 
 fn answer(text: &str, asked: u64) -> Answer {
-    Answer { payload: serde_json::value::to_raw_value(text).unwrap(), asked: Asked(asked) }
+    let payload = Payload::Json(serde_json::value::to_raw_value(text).unwrap());
+    Answer { payload, asked: Asked(asked) }
 }
 
-/// A join of a user whose resolver has answered.
-fn join(roster: &mut Roster, connection: u64, id: &str, text: &str) -> bool {
-    let seated = roster.join(conn(connection), &user(id));
-    if !roster.contains(&user(id)) {
-        roster.show(&user(id), answer(text, 0));
+/// A roster whose seats are found by their users.
+#[derive(Default)]
+struct Room {
+    roster: Roster,
+    seats: BTreeMap<UserId, SeatId>,
+}
+
+impl Room {
+    fn join(&mut self, connection: u64, id: &str) -> Seated {
+        let (seat, seated) =
+            self.roster.join(self.seats.get(&user(id)).copied(), conn(connection), &user(id));
+        self.seats.insert(user(id), seat);
+        seated
     }
-    seated == Seated::New
+
+    /// A join of a user whose resolver has answered. Says whether the user is new.
+    fn enter(&mut self, connection: u64, id: &str, text: &str) -> bool {
+        let seated = self.join(connection, id);
+        if !self.contains(id) {
+            self.show(id, answer(text, 0));
+        }
+        seated == Seated::New
+    }
+
+    fn show(&mut self, id: &str, answer: Answer) {
+        if let Some(seat) = self.seats.get(&user(id)) {
+            self.roster.show(*seat, answer);
+        }
+    }
+
+    fn leave(&mut self, connection: u64, id: &str, farewell: Farewell, now: Instant) -> bool {
+        let seat = self.seats.get(&user(id));
+        seat.is_some_and(|seat| self.roster.leave(*seat, conn(connection), farewell, now))
+    }
+
+    fn goodbye(&mut self, connection: u64, id: &str) -> bool {
+        self.leave(connection, id, Farewell::Goodbye, Instant::now())
+    }
+
+    fn expire(&mut self, now: Instant) -> Vec<UserId> {
+        self.roster.expire(now).into_iter().map(|(user, _)| user).collect()
+    }
+
+    fn evict(&mut self, id: &str) -> bool {
+        self.seats.get(&user(id)).is_some_and(|seat| self.roster.evict(*seat))
+    }
+
+    fn contains(&self, id: &str) -> bool {
+        self.seats.get(&user(id)).is_some_and(|seat| self.roster.is_shown(*seat))
+    }
 }
 
 /// The changes, told as `+1@a`: a join (`-`: a leave, `~`: an update), the member's key, the
 /// payload.
-fn told(roster: &mut Roster) -> Vec<String> {
+fn told(room: &mut Room) -> Vec<String> {
     let tell = |change: &Change| {
         let sign = match change {
             Change::Joined(_) => '+',
@@ -38,162 +82,162 @@ fn told(roster: &mut Roster) -> Vec<String> {
         let member = change.member();
         format!("{sign}{}@{}", member.key(), member.payload().get().trim_matches('"'))
     };
-    roster.take_changes(Instant::now()).iter().map(tell).collect()
+    room.roster.view.take_changes(Instant::now()).iter().map(tell).collect()
 }
 
 #[test]
 fn only_the_first_connection_joins_and_only_the_last_one_leaves() {
-    let (mut roster, now) = (Roster::default(), Instant::now());
-    assert!(join(&mut roster, 1, "7", "a"));
-    assert!(!join(&mut roster, 2, "7", "b"));
-    assert_eq!(told(&mut roster), ["+1@a"]);
-    assert!(!roster.leave(conn(1), &user("7"), Farewell::Goodbye, now));
-    assert_eq!(told(&mut roster), [""; 0]);
-    assert!(roster.leave(conn(2), &user("7"), Farewell::Goodbye, now));
-    assert_eq!(told(&mut roster), ["-1@a"]);
-    assert!(roster.is_empty());
-    assert_eq!(roster.version(), 2);
+    let mut room = Room::default();
+    assert!(room.enter(1, "7", "a"));
+    assert!(!room.enter(2, "7", "b"));
+    assert_eq!(told(&mut room), ["+1@a"]);
+    assert!(!room.goodbye(1, "7"));
+    assert_eq!(told(&mut room), [""; 0]);
+    assert!(room.goodbye(2, "7"));
+    assert_eq!(told(&mut room), ["-1@a"]);
+    assert!(room.roster.is_empty());
+    assert_eq!(room.roster.view.version(), 2);
 }
 
 #[test]
 fn a_join_and_a_leave_before_a_flush_cancel_in_both_orders() {
-    let (mut roster, now) = (Roster::default(), Instant::now());
-    join(&mut roster, 1, "7", "a");
-    roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
-    assert!(roster.is_empty());
+    let mut room = Room::default();
+    room.enter(1, "7", "a");
+    room.goodbye(1, "7");
+    assert!(room.roster.is_empty());
 
-    join(&mut roster, 2, "7", "b");
-    assert_eq!(told(&mut roster), ["+2@b"]);
-    roster.leave(conn(2), &user("7"), Farewell::Goodbye, now);
-    assert_eq!(roster.join(conn(3), &user("7")), Seated::Back);
-    assert_eq!(told(&mut roster), [""; 0]);
-    assert!(roster.contains(&user("7")));
-    assert_eq!(roster.now().members()[0].key(), 2);
+    room.enter(2, "7", "b");
+    assert_eq!(told(&mut room), ["+2@b"]);
+    room.goodbye(2, "7");
+    assert_eq!(room.join(3, "7"), Seated::Back);
+    assert_eq!(told(&mut room), [""; 0]);
+    assert!(room.contains("7"));
+    assert_eq!(room.roster.view.now().members()[0].key(), 2);
 }
 
 #[test]
 fn a_lost_connection_keeps_its_user_until_the_grace_is_over() {
-    let (mut roster, now) = (Roster::default(), Instant::now());
+    let (mut room, now) = (Room::default(), Instant::now());
     let until = now + Duration::from_secs(3);
-    join(&mut roster, 1, "7", "a");
-    told(&mut roster);
-    assert!(!roster.leave(conn(1), &user("7"), Farewell::Lost { until }, now));
-    assert_eq!(roster.deadline(), Some(until));
-    assert_eq!(roster.expire(until - Duration::from_millis(1)), []);
-    assert_eq!(roster.expire(until), [user("7")]);
-    assert_eq!(told(&mut roster), ["-1@a"]);
+    room.enter(1, "7", "a");
+    told(&mut room);
+    assert!(!room.leave(1, "7", Farewell::Lost { until }, now));
+    assert_eq!(room.roster.deadline(), Some(until));
+    assert_eq!(room.expire(until - Duration::from_millis(1)), []);
+    assert_eq!(room.expire(until), [user("7")]);
+    assert_eq!(told(&mut room), ["-1@a"]);
 }
 
 #[test]
 fn a_return_within_the_grace_is_silent_and_ends_it() {
-    let (mut roster, now) = (Roster::default(), Instant::now());
+    let (mut room, now) = (Room::default(), Instant::now());
     let until = now + Duration::from_secs(3);
-    join(&mut roster, 1, "7", "a");
-    told(&mut roster);
-    roster.leave(conn(1), &user("7"), Farewell::Lost { until }, now);
-    join(&mut roster, 2, "7", "b");
-    assert_eq!(roster.deadline(), None);
-    assert_eq!(roster.expire(until), []);
-    assert_eq!(told(&mut roster), [""; 0]);
-    assert!(roster.leave(conn(2), &user("7"), Farewell::Goodbye, now));
+    room.enter(1, "7", "a");
+    told(&mut room);
+    room.leave(1, "7", Farewell::Lost { until }, now);
+    room.enter(2, "7", "b");
+    assert_eq!(room.roster.deadline(), None);
+    assert_eq!(room.expire(until), []);
+    assert_eq!(told(&mut room), [""; 0]);
+    assert!(room.goodbye(2, "7"));
 }
 
 #[test]
 fn a_goodbye_of_another_tab_does_not_cut_the_grace_of_a_lost_one_short() {
-    let (mut roster, now) = (Roster::default(), Instant::now());
+    let (mut room, now) = (Room::default(), Instant::now());
     let until = now + Duration::from_secs(3);
-    join(&mut roster, 1, "7", "a");
-    roster.join(conn(2), &user("7"));
-    roster.leave(conn(1), &user("7"), Farewell::Lost { until }, now);
-    assert!(!roster.leave(conn(2), &user("7"), Farewell::Goodbye, now));
-    assert_eq!(roster.expire(until), [user("7")]);
+    room.enter(1, "7", "a");
+    room.join(2, "7");
+    room.leave(1, "7", Farewell::Lost { until }, now);
+    assert!(!room.goodbye(2, "7"));
+    assert_eq!(room.expire(until), [user("7")]);
 }
 
 #[test]
 fn a_stale_goodbye_removes_nothing_newer() {
-    let (mut roster, now) = (Roster::default(), Instant::now());
-    join(&mut roster, 1, "7", "a");
-    roster.join(conn(2), &user("7"));
-    roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
-    assert!(!roster.leave(conn(1), &user("7"), Farewell::Goodbye, now));
-    assert!(roster.contains(&user("7")));
+    let mut room = Room::default();
+    room.enter(1, "7", "a");
+    room.join(2, "7");
+    room.goodbye(1, "7");
+    assert!(!room.goodbye(1, "7"));
+    assert!(room.contains("7"));
 }
 
 #[test]
 fn a_user_whose_payload_is_missing_is_seated_but_not_shown() {
-    let (mut roster, now) = (Roster::default(), Instant::now());
-    roster.join(conn(1), &user("7"));
-    assert_eq!((roster.count(), roster.has_changes(now)), (0, false));
-    assert!(roster.wants_payload(&user("7")));
-    join(&mut roster, 2, "7", "a");
-    assert_eq!(told(&mut roster), ["+1@a"]);
-    roster.leave(conn(2), &user("7"), Farewell::Goodbye, now);
-    roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
-    assert_eq!(told(&mut roster), ["-1@a"]);
-    assert!(roster.is_empty());
+    let (mut room, now) = (Room::default(), Instant::now());
+    room.join(1, "7");
+    assert_eq!((room.roster.view.count(), room.roster.view.has_changes(now)), (0, false));
+    assert!(!room.contains("7"));
+    room.enter(2, "7", "a");
+    assert_eq!(told(&mut room), ["+1@a"]);
+    room.goodbye(2, "7");
+    room.goodbye(1, "7");
+    assert_eq!(told(&mut room), ["-1@a"]);
+    assert!(room.roster.is_empty());
 }
 
 #[test]
 fn a_user_whose_payload_comes_late_is_shown_then() {
-    let (mut roster, now) = (Roster::default(), Instant::now());
-    roster.show(&user("7"), answer("a", 0));
-    assert!(roster.is_empty());
-    roster.join(conn(1), &user("7"));
-    roster.show(&user("7"), answer("a", 9));
-    roster.show(&user("7"), answer("b", 8));
-    assert_eq!(told(&mut roster), ["+1@a"]);
-    roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
-    assert_eq!(told(&mut roster), ["-1@a"]);
+    let mut room = Room::default();
+    room.show("7", answer("a", 0));
+    assert!(room.roster.is_empty());
+    room.join(1, "7");
+    room.show("7", answer("a", 9));
+    room.show("7", answer("b", 8));
+    assert_eq!(told(&mut room), ["+1@a"]);
+    room.goodbye(1, "7");
+    assert_eq!(told(&mut room), ["-1@a"]);
 }
 
 #[test]
 fn an_update_keeps_the_key_and_the_answer_that_was_asked_for_last() {
-    let (mut roster, now) = (Roster::default(), Instant::now());
-    join(&mut roster, 1, "7", "a");
-    roster.show(&user("7"), answer("b", 5));
+    let (mut room, now) = (Room::default(), Instant::now());
+    room.enter(1, "7", "a");
+    room.show("7", answer("b", 5));
     // Nobody had been told of the first one.
-    assert_eq!(told(&mut roster), ["+1@b"]);
-    roster.show(&user("7"), answer("old", 4));
-    roster.show(&user("7"), answer("b", 6));
-    assert!(!roster.has_changes(now));
-    roster.show(&user("7"), answer("c", 7));
-    roster.show(&user("7"), answer("d", 8));
-    assert_eq!(told(&mut roster), ["~1@d"]);
-    roster.show(&user("7"), answer("e", 9));
-    roster.show(&user("7"), answer("d", 10));
-    assert!(!roster.has_changes(now));
+    assert_eq!(told(&mut room), ["+1@b"]);
+    room.show("7", answer("old", 4));
+    room.show("7", answer("b", 6));
+    assert!(!room.roster.view.has_changes(now));
+    room.show("7", answer("c", 7));
+    room.show("7", answer("d", 8));
+    assert_eq!(told(&mut room), ["~1@d"]);
+    room.show("7", answer("e", 9));
+    room.show("7", answer("d", 10));
+    assert!(!room.roster.view.has_changes(now));
     // A leave shows what was told, whatever has changed since.
-    roster.show(&user("7"), answer("f", 11));
-    roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
-    assert_eq!(told(&mut roster), ["-1@d"]);
-    roster.show(&user("7"), answer("g", 12));
-    assert!(roster.is_empty());
+    room.show("7", answer("f", 11));
+    room.goodbye(1, "7");
+    assert_eq!(told(&mut room), ["-1@d"]);
+    room.show("7", answer("g", 12));
+    assert!(room.roster.is_empty());
 }
 
 #[test]
 fn a_user_who_leaves_and_is_back_at_once_keeps_the_update() {
-    let (mut roster, now) = (Roster::default(), Instant::now());
-    join(&mut roster, 1, "7", "a");
-    told(&mut roster);
-    roster.show(&user("7"), answer("b", 1));
-    roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
-    assert_eq!(roster.join(conn(2), &user("7")), Seated::Back);
-    assert_eq!(roster.count(), 1);
-    assert_eq!(told(&mut roster), ["~1@b"]);
+    let mut room = Room::default();
+    room.enter(1, "7", "a");
+    told(&mut room);
+    room.show("7", answer("b", 1));
+    room.goodbye(1, "7");
+    assert_eq!(room.join(2, "7"), Seated::Back);
+    assert_eq!(room.roster.view.count(), 1);
+    assert_eq!(told(&mut room), ["~1@b"]);
 }
 
 #[test]
 fn an_evicted_user_goes_unless_a_connection_is_left() {
-    let (mut roster, now) = (Roster::default(), Instant::now());
+    let (mut room, now) = (Room::default(), Instant::now());
     let until = now + Duration::from_secs(3);
-    join(&mut roster, 1, "7", "a");
-    roster.join(conn(2), &user("7"));
-    roster.leave(conn(1), &user("7"), Farewell::Lost { until }, now);
-    assert!(!roster.evict(&user("7")));
-    assert_eq!(roster.deadline(), None);
-    roster.leave(conn(2), &user("7"), Farewell::Lost { until }, now);
-    assert!(roster.evict(&user("7")) && roster.is_empty());
-    assert!(!roster.evict(&user("7")));
+    room.enter(1, "7", "a");
+    room.join(2, "7");
+    room.leave(1, "7", Farewell::Lost { until }, now);
+    assert!(!room.evict("7"));
+    assert_eq!(room.roster.deadline(), None);
+    room.leave(2, "7", Farewell::Lost { until }, now);
+    assert!(room.evict("7") && room.roster.is_empty());
+    assert!(!room.evict("7"));
 }
 
 /// Long random histories against the plainest model there is: what a subscriber folds
@@ -209,7 +253,7 @@ fn what_was_told_adds_up_to_the_truth() {
     };
     const STEP: Duration = Duration::from_millis(8);
     let (start, mut held) = (Instant::now(), 0);
-    let (mut roster, mut seen) = (Roster::default(), BTreeMap::new());
+    let (mut room, mut seen) = (Room::default(), BTreeMap::new());
     let mut open: BTreeMap<u64, UserId> = BTreeMap::new();
     let mut graces: BTreeMap<UserId, Instant> = BTreeMap::new();
     // What is shown of whom; a user who is missing waits for a resolver.
@@ -217,7 +261,7 @@ fn what_was_told_adds_up_to_the_truth() {
     for step in 0..200_000_u32 {
         // So far apart that a user who comes and goes is held back now and then, and no more.
         let now = start + STEP * step;
-        for gone in roster.expire(now) {
+        for gone in room.expire(now) {
             assert!(graces.remove(&gone).is_some_and(|until| until <= now));
         }
         graces.retain(|_, until| *until > now);
@@ -228,36 +272,36 @@ fn what_was_told_adds_up_to_the_truth() {
             0..=5 => {
                 graces.remove(&somebody);
                 let id = u64::from(step);
-                roster.join(conn(id), &somebody);
+                room.join(id, somebody.as_str());
                 open.insert(id, somebody.clone());
                 // Back before the leave was told: what was shown is shown again.
-                if let Some(member) = roster.seats[&somebody].member.clone() {
+                if let Some(member) = room.roster.member(room.seats[&somebody]) {
                     shown.insert(somebody, member.payload().get().to_owned());
                 }
             }
             6..=8 if seated(&somebody) && !shown.contains_key(&somebody) => {
-                roster.show(&somebody, answer(&step.to_string(), step.into()));
+                room.show(somebody.as_str(), answer(&step.to_string(), step.into()));
                 shown.insert(somebody, format!("\"{step}\""));
             }
             9..=11 if seated(&somebody) => {
                 let payload = next(3).to_string();
-                roster.show(&somebody, answer(&payload, step.into()));
+                room.show(somebody.as_str(), answer(&payload, step.into()));
                 shown.insert(somebody, format!("\"{payload}\""));
             }
             12 => {
                 let alone = open.values().all(|other| *other != somebody);
                 let grace = graces.remove(&somebody).is_some();
-                assert_eq!(roster.evict(&somebody), alone && grace, "step {step}");
+                assert_eq!(room.evict(somebody.as_str()), alone && grace, "step {step}");
             }
             13..=20 if !open.is_empty() => {
                 let nth = next(open.len() as u64);
                 let id = *open.keys().nth(usize::try_from(nth).unwrap()).unwrap();
                 let user = open.remove(&id).unwrap();
                 if next(2) == 0 {
-                    roster.leave(conn(id), &user, Farewell::Goodbye, now);
+                    room.leave(id, user.as_str(), Farewell::Goodbye, now);
                 } else {
                     let until = now + STEP * u32::try_from(next(40)).unwrap();
-                    roster.leave(conn(id), &user, Farewell::Lost { until }, now);
+                    room.leave(id, user.as_str(), Farewell::Lost { until }, now);
                     let grace = graces.entry(user).or_insert(until);
                     *grace = until.max(*grace);
                     graces.retain(|_, until| *until > now);
@@ -266,11 +310,11 @@ fn what_was_told_adds_up_to_the_truth() {
             21..=23 => {
                 let tell = |member: &Member| (member.key(), member.payload().get().to_owned());
                 let told: BTreeMap<_, _> =
-                    roster.told().members().map(|m| (m.id().clone(), tell(m))).collect();
+                    room.roster.view.told().members().map(|m| (m.id().clone(), tell(m))).collect();
                 assert_eq!(told, seen, "step {step}");
-                let before = roster.version();
-                let changes = roster.take_changes(now);
-                assert_eq!(roster.version(), before + changes.len() as u64);
+                let before = room.roster.view.version();
+                let changes = room.roster.view.take_changes(now);
+                assert_eq!(room.roster.view.version(), before + changes.len() as u64);
                 for change in changes {
                     let (id, now) = (change.member().id().clone(), tell(change.member()));
                     match change {
@@ -283,17 +327,17 @@ fn what_was_told_adds_up_to_the_truth() {
                     }
                 }
                 let payloads = seen.iter().map(|(id, (_, payload))| (id, payload));
-                if roster.held_until().is_none() {
+                if room.roster.view.held_until().is_none() {
                     assert!(payloads.eq(shown.iter()), "step {step}");
                 } else {
                     held += 1;
                 }
-                assert!(!roster.has_changes(now));
-                let present = roster.now().members().into_iter();
+                assert!(!room.roster.view.has_changes(now));
+                let present = room.roster.view.now().members().into_iter();
                 let present: BTreeMap<_, _> =
                     present.map(|m| (m.id().clone(), m.payload().get().to_owned())).collect();
                 assert_eq!(present, shown, "step {step}");
-                assert_eq!(roster.count(), shown.len());
+                assert_eq!(room.roster.view.count(), shown.len());
             }
             _ => {}
         }
@@ -305,36 +349,36 @@ fn what_was_told_adds_up_to_the_truth() {
 
 #[test]
 fn a_user_who_comes_and_goes_without_end_is_told_now_and_then_and_rightly_in_the_end() {
-    let (mut roster, start) = (Roster::default(), Instant::now());
+    let (mut room, start) = (Room::default(), Instant::now());
     let (mut changes, mut last) = (0, String::new());
     // 36 times a second for a minute, told every 25 ms.
     for n in 0..2160_u64 {
         let now = start + Duration::from_millis(28 * n);
-        join(&mut roster, n, "7", "a");
-        for change in roster.take_changes(now) {
+        room.enter(n, "7", "a");
+        for change in room.roster.view.take_changes(now) {
             (changes, last) = (changes + 1, format!("{change:?}"));
         }
-        roster.leave(conn(n), &user("7"), Farewell::Goodbye, now);
-        for change in roster.take_changes(now) {
+        room.goodbye(n, "7");
+        for change in room.roster.view.take_changes(now) {
             (changes, last) = (changes + 1, format!("{change:?}"));
         }
     }
     assert!((35..=45).contains(&changes), "{changes} of 4,320");
-    let end = roster.held_until().unwrap_or(start) + Duration::from_secs(60);
-    for change in roster.take_changes(end) {
+    let end = room.roster.view.held_until().unwrap_or(start) + Duration::from_secs(60);
+    for change in room.roster.view.take_changes(end) {
         last = format!("{change:?}");
     }
-    assert!(last.starts_with("Left") && roster.is_empty(), "{last}");
+    assert!(last.starts_with("Left") && room.roster.is_empty(), "{last}");
 }
 
 #[test]
 fn an_older_answer_does_not_replace_a_newer_one_after_a_return() {
-    let (mut roster, now) = (Roster::default(), Instant::now());
-    join(&mut roster, 1, "7", "a");
-    roster.show(&user("7"), answer("new", 6));
-    told(&mut roster);
-    roster.leave(conn(1), &user("7"), Farewell::Goodbye, now);
-    roster.join(conn(2), &user("7"));
-    roster.show(&user("7"), answer("old", 5));
-    assert_eq!(told(&mut roster), [""; 0]);
+    let mut room = Room::default();
+    room.enter(1, "7", "a");
+    room.show("7", answer("new", 6));
+    told(&mut room);
+    room.goodbye(1, "7");
+    room.join(2, "7");
+    room.show("7", answer("old", 5));
+    assert_eq!(told(&mut room), [""; 0]);
 }

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::{pattern::Pattern, resolver::ResolveContext};
-use crate::user::UserId;
+use crate::name::UserId;
 
 /// One `#[presence(..)]` declaration, as the attribute submits it at link time.
 #[derive(Clone, Copy, Debug)]

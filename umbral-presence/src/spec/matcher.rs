@@ -8,8 +8,8 @@ use std::{
 
 use super::{MAX_GRACE, Matching, Origin, PresenceSpec, pattern::Pattern, problem::SpecProblem};
 use crate::{
-    group::{GroupName, MAX_GROUP_NAME_BYTES, bad_character},
     invisible::Shown,
+    name::{GroupName, MAX_GROUP_NAME_BYTES, bad_character},
 };
 
 /// Every spec of one `Realtime`. It finds the owner of a name.

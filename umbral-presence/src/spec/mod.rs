@@ -17,7 +17,7 @@ use self::{
     pattern::Pattern,
     resolver::{ResolveContext, Resolver},
 };
-use crate::user::UserId;
+use crate::name::UserId;
 
 /// How long a lost connection keeps its user present, if the spec does not say.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(3);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{MAX_GRACE, declared::Place};
-use crate::group::InvalidGroupName;
+use crate::name::InvalidGroupName;
 
 /// One spec, or two together, by which it would not be clear who owns a group.
 #[derive(Debug, thiserror::Error)]

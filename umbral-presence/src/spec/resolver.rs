@@ -17,7 +17,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use crate::user::UserId;
+use crate::{name::UserId, roster::Payload};
 
 /// What others see of a member.
 #[derive(Clone)]
@@ -101,22 +101,15 @@ impl Resolver {
 
     /// The payload of `user` in at most `most` bytes. It is encoded once, and every frame carries
     /// the same bytes.
-    pub(crate) fn resolve(&self, user: &UserId, most: usize) -> Result<Box<RawValue>, Unresolved> {
+    pub(crate) fn resolve(&self, user: &UserId, most: usize) -> Result<Payload, Unresolved> {
         let payload = match self {
-            // An id has its own limit.
-            Self::IdOnly => return encode(&IdOnly { id: user.as_str() }, usize::MAX),
+            Self::IdOnly => return Ok(Payload::IdOnly),
             Self::Custom(resolver) => catch_unwind(AssertUnwindSafe(|| resolver(user.as_str())))
                 .map_err(|_| Unresolved::Panicked)?,
             Self::Batch(_) => return Err(Unresolved::Later),
         };
-        encode(&payload, most)
+        encode(&payload, most).map(Payload::Json)
     }
-}
-
-/// What others see of a member without a resolver.
-#[derive(Serialize)]
-struct IdOnly<'u> {
-    id: &'u str,
 }
 
 /// Why there is no payload for a member.
@@ -154,13 +147,6 @@ impl fmt::Debug for Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn without_a_resolver_a_payload_is_the_id_and_nothing_else() {
-        let user = UserId::new("7\"").unwrap();
-        let payload = Resolver::IdOnly.resolve(&user, 1).unwrap();
-        assert_eq!(payload.get(), r#"{"id":"7\""}"#);
-    }
 
     #[test]
     fn a_resolver_that_panics_resolves_nothing() {

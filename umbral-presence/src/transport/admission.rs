@@ -10,10 +10,9 @@ use serde_json::json;
 use super::{HEARTBEAT, Site, refusal::Refusal};
 use crate::{
     access::{TooLong, Unfit, check_head, wants_events},
-    connection::{Opening, Request, Token},
     frame::{Dialect, Transport},
-    group::GroupName,
-    hub::Verdict,
+    hub::{Opening, Request, Verdict},
+    name::{GroupName, Token},
     session::Session,
 };
 

@@ -20,10 +20,9 @@ use super::{
 };
 use crate::{
     access::{Asker, Unfit},
-    connection::Token,
-    group::GroupName,
+    connection::End,
     hub::{Replaced, Unchanged, now},
-    outbox::End,
+    name::{GroupName, Token},
 };
 
 /// The full set of groups, so that the call can be repeated; `n` grows, so that a late one
@@ -70,13 +69,13 @@ pub(super) async fn replace(
     let connection = token.and_then(|t| hub.by_token(t)).ok_or_else(unknown)?;
     let Some(_call) = connection.begin_call(now()) else {
         let most = hub.limits.control_per_second;
-        hub.counters().reached.note("control_per_second", most as usize, connection.user.as_ref());
+        hub.counters().reached.note("control_per_second", most as usize, connection.user());
         return Err(Refusal::too_fast(most));
     };
     let groups = names(&site, &wanted.groups)?;
     let sync = wanted.sync.map_or(Ok(Vec::new()), |sync| names(&site, &sync))?;
     // Before it is asked who calls: where that gets no answer the client is there all the same.
-    connection.prove_life(now());
+    connection.liveness.prove(now());
     let kept = kept(&site, &parts)?;
     let head = kept.as_ref().map_or(&parts, |kept| &kept.0);
     if !site.door.is_of(&connection, head).await? {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::{hub::Turn, snapshot::Pieces, window::Window};
+use crate::{connection::Window, hub::Turn, snapshot::Pieces};
 
 /// A reader that takes nothing for so long is cut off.
 const TAKES_WITHIN: Duration = Duration::from_secs(30);
@@ -65,13 +65,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        group::GroupName,
         hub::Hub,
         limits::Limits,
-        roster::{Answer, Asked, Member, Roll},
+        name::{GroupName, UserId},
+        roster::{Answer, Asked, Member, Payload, Roll},
         snapshot::Snapshot,
         spec::{matcher::Matcher, resolver::ResolveContext},
-        user::UserId,
     };
     use futures_util::StreamExt;
 
@@ -80,7 +79,8 @@ mod tests {
         let mut roll = Roll::default();
         let payload = serde_json::value::to_raw_value(&"x".repeat(8000)).unwrap();
         for key in 1..=512 {
-            let answer = Answer { payload: payload.clone(), asked: Asked::default() };
+            let answer =
+                Answer { payload: Payload::Json(payload.clone()), asked: Asked::default() };
             roll.insert(Member::new(UserId::new("7").unwrap(), key, answer));
         }
         let snapshot = Arc::new(Snapshot::new(GroupName::new("room:1").unwrap(), 1, roll));

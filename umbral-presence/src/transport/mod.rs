@@ -26,8 +26,8 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 pub(crate) use self::address::ClientAddress;
 use crate::{
     access::{Door, Gate, Recheck},
-    group::MAX_GROUP_NAME_BYTES,
     message::AnyHandler,
+    name::MAX_GROUP_NAME_BYTES,
 };
 
 /// How often a stream shows that it is alive, when it has nothing else to say.

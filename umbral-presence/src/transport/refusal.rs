@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::{
     access::{Closed, Foreign, IdentityError, TooLong},
     ask::Unanswered,
-    group::GroupName,
     hub::Full,
+    name::GroupName,
 };
 
 /// Why a request is refused. The body is `{"error": {"code", "message"}}`, with `limit`

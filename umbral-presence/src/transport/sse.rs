@@ -18,10 +18,9 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::{HEARTBEAT, Site, admission::admit, refusal::Refusal};
 use crate::{
+    connection::{End, Window},
     frame::Transport,
-    outbox::End,
     session::{Outgoing, Session},
-    window::Window,
 };
 
 const PING: Bytes = Bytes::from_static(b"event: ping\ndata: {}\n\n");
@@ -38,7 +37,7 @@ pub(super) async fn open(State(site): State<Arc<Site>>, parts: Parts) -> Result<
     ];
     let connection = session.connection();
     let window = connection.window.clone();
-    let number = connection.dialect.is_plain_sse().then_some(0);
+    let number = connection.dialect().is_plain_sse().then_some(0);
     let stream = EventStream { session, heartbeat, window, number, is_inside: false, behind: None };
     Ok((headers, Body::from_stream(stream)).into_response())
 }

@@ -9,11 +9,10 @@ use super::super::{Site, admission::group_names, refusal::Refusal};
 use crate::{
     access::{Asker, Unfit},
     ask::ask,
-    connection::Connection,
-    group::GroupName,
-    hub::{Verdict, now},
+    connection::Rate,
+    hub::{Connection, Verdict, now},
     message::MessageContext,
-    rate::Rate,
+    name::GroupName,
 };
 
 /// What a client asks for; other texts are the application's.
@@ -63,7 +62,7 @@ impl Inbox {
         // Refused and not put off: what waits would be the client's to fill.
         if !self.rate.admits(now()) || !waits {
             let (hub, refusal) = (&self.site.door.hub, Refusal::too_fast(most));
-            let user = self.connection.user.as_ref();
+            let user = self.connection.user();
             hub.counters().reached.note("messages_per_second", most as usize, user);
             return hub.tell(&self.connection, "@refused", &refusal.body());
         }
@@ -142,8 +141,8 @@ async fn join(
     // The operations of a connection come one after the other, so that it has no more by then.
     let most = hub.limits.groups_per_connection;
     let (_, new) = connection.split(names);
-    if connection.groups().len() + new.len() > most {
-        hub.counters().reached.note("groups_per_connection", most, connection.user.as_ref());
+    if connection.group_count() + new.len() > most {
+        hub.counters().reached.note("groups_per_connection", most, connection.user());
         return Err(Refusal::too_many_groups(most));
     }
     let joining = site.door.admit(Asker::Member(connection), names, |_, verdict| {

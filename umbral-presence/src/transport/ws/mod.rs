@@ -36,10 +36,10 @@ use self::{
 };
 use super::{Site, admission::admit, refusal::Refusal};
 use crate::{
+    connection::End,
     counters::Counters,
     frame::Transport,
     limits::Limits,
-    outbox::End,
     session::{Outgoing, Session},
 };
 
@@ -124,7 +124,7 @@ fn complaint(error: &Error) -> Option<Closing> {
 
 /// Serves the connection until one side ends it; gives why this side does.
 async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Option<Closing> {
-    let mut beats = Beats::new(session.connection().dialect.v1);
+    let mut beats = Beats::new(session.connection().dialect().v1);
     let (mut lost_at, mut last_call) = (Instant::now() + SILENCE, false);
     let counters = site.door.hub.counters();
     let mut inbox = Inbox::new(site.clone(), session.connection().clone());

@@ -1,41 +1,40 @@
-//! What a client makes of the frames that it reads, for tests: it contradicts whoever
-//! contradicts what was said before.
+//! A client for tests, which contradicts whoever contradicts what was said before.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 
 use crate::{
-    connection::Connection,
+    connection::Reader,
     frame::{Frames, Transport},
 };
 
 /// A roster folded from frames.
-pub(super) struct Reader {
-    pub(super) connection: Arc<Connection>,
+pub(crate) struct Witness {
+    pub(crate) reader: Arc<Reader>,
     /// `None` before the first snapshot.
-    pub(super) members: Option<BTreeMap<u64, Value>>,
+    pub(crate) members: Option<BTreeMap<u64, Value>>,
     version: u64,
-    pub(super) messages: u64,
+    pub(crate) messages: u64,
 }
 
-impl Reader {
-    pub(super) fn of(connection: Arc<Connection>) -> Self {
-        Self { connection, members: None, version: 0, messages: 0 }
+impl Witness {
+    pub(crate) fn of(reader: Arc<Reader>) -> Self {
+        Self { reader, members: None, version: 0, messages: 0 }
     }
 
     /// What is shown of the members, sorted.
-    pub(super) fn shown(&self) -> Vec<Value> {
+    pub(crate) fn shown(&self) -> Vec<Value> {
         let mut shown: Vec<Value> =
             self.members.iter().flat_map(BTreeMap::values).cloned().collect();
         shown.sort_by_key(ToString::to_string);
         shown
     }
 
-    pub(super) fn take(&mut self, frames: &Frames) {
+    pub(crate) fn take(&mut self, frames: &Frames) {
         for bytes in frames.iter() {
             let text = std::str::from_utf8(bytes).unwrap();
-            match self.connection.dialect.transport {
+            match self.reader.dialect.transport {
                 Transport::WebSocket => self.fold(&serde_json::from_str(text).unwrap()),
                 Transport::Sse => text
                     .lines()

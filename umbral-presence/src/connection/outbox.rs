@@ -1,28 +1,35 @@
 //! What waits to be written to one connection.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     fmt,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use indexmap::IndexSet;
+use smallvec::SmallVec;
 
-use crate::{counters::Counters, frame::Frames, group::GroupName, sync::Mutex};
-
-/// What a queued entry costs besides its bytes, so that there is a bound on how many there
-/// are, too.
-pub(crate) const ENTRY_BYTES: usize = 64;
+use crate::{
+    counters::Counters, frame::Frames, limits::ENTRY_BYTES, snapshot::Snapshot, sync::Mutex,
+};
 
 /// One connection's bounded queue, with one reader.
+///
+/// A connection has a *feed* for each of its groups. What is queued for a feed that has been
+/// closed is dropped, and nothing of it is queued any more, whoever still holds it.
 ///
 /// A snapshot is not queued. It is *due* from when it is wanted until the reader comes to its
 /// place in the queue and takes it, under the group's lock: so it is as new as can be, and
 /// costs nothing while it waits. Changes of a group whose snapshot is due need not be queued,
-/// for it will hold them. Each place has a number, so that one of an earlier time in the
-/// group, which the reader may have in its hands when the group is left and joined again,
-/// counts for nothing.
+/// for it will hold them. Each place has a number, so that one that counts no more, which the
+/// reader may have in its hands, is told from a newer one.
+///
+/// ```text
+/// open ─▶ new ─ want ─▶ due ─ take at version n ─▶ at n ─ delta n → m ─▶ at m
+///          │             ▲                          │        (one that ends before n is
+///   deltas are not for it└── want, or an overflow ──┘         in the snapshot already)
+/// ```
 ///
 /// That makes falling behind harmless: where the bound is reached, all queued changes of a
 /// group give way to one snapshot of it, and no truth is lost. Only then the oldest messages
@@ -41,10 +48,12 @@ struct State {
     cost: usize,
     /// How many of them are changes of groups.
     deltas: usize,
-    /// The snapshots that are due: the number of each group's place.
-    due: HashMap<GroupName, u64>,
-    /// The number of the last place.
-    places: u64,
+    /// By slot; `None` where a feed has been closed.
+    feeds: SmallVec<[Option<Feed>; 1]>,
+    /// How many of the slots are free.
+    free: usize,
+    /// The number of the last feed or place.
+    last: u64,
     /// Messages dropped of which the reader has not been told.
     missed: u64,
     /// How often the reader has taken something.
@@ -56,28 +65,74 @@ struct State {
     reader: Option<Waker>,
 }
 
+/// Names a feed of an outbox. One that is closed is never named again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FeedId {
+    slot: u32,
+    number: u64,
+}
+
+/// What a connection gets of one group.
+struct Feed {
+    number: u64,
+    source: Arc<dyn Source>,
+    at: At,
+}
+
+/// What the reader of a feed knows, once it has read what is queued.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// Nothing: it gets a snapshot later.
+    New,
+    /// The snapshot whose place has this number is due.
+    Due(u64),
+    /// The members at this version.
+    Version(u64),
+}
+
+/// Where the snapshots of a feed come from: its group.
+pub(crate) trait Source: Send + Sync {
+    /// The snapshot of this place, if it is still due there.
+    fn take_due(&self, outbox: &Outbox, place: &Place) -> Option<Arc<Snapshot>>;
+}
+
 enum Entry {
     /// Must arrive: an answer, or news of the connection itself.
     Control(Frames),
     /// A message of the application.
     Message(Frames),
     /// Changes of a group.
-    Delta(GroupName, Frames),
-    Snapshot(Place),
+    Delta(FeedId, Frames),
+    /// The snapshot of this feed that has this number.
+    Snapshot(FeedId, u64),
 }
 
 /// Where a group's snapshot is to be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct Place {
-    pub(crate) group: GroupName,
+    source: Arc<dyn Source>,
+    feed: FeedId,
     number: u64,
+}
+
+impl Place {
+    /// The snapshot, if it is still due.
+    pub(crate) fn snapshot(&self, outbox: &Outbox) -> Option<Arc<Snapshot>> {
+        self.source.take_due(outbox, self)
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Place({:?}, {})", self.feed, self.number)
+    }
 }
 
 /// What the reader is to write next.
 #[derive(Debug)]
 pub(crate) enum Next {
     Frames(Frames),
-    /// A snapshot, if it is still due; the group has to be asked for it.
+    /// A snapshot, if it is still due; its place has to be asked for it.
     Snapshot(Place),
     /// So many messages were dropped at this place.
     Missed(u64),
@@ -128,43 +183,95 @@ impl Outbox {
         self.push(Entry::Message(frames))
     }
 
-    /// Queues changes of a group, under that group's lock.
-    pub(crate) fn push_delta(&self, group: &GroupName, frames: &Frames) -> Option<Waker> {
+    /// Queues a message to everybody in a group.
+    pub(crate) fn push_group_message(&self, feed: FeedId, frames: Frames) -> Option<Waker> {
         let mut state = self.state.lock();
-        if state.is_due(group) {
-            return None;
-        }
-        self.queue(&mut state, Entry::Delta(group.clone(), frames.clone()))
+        state.feed(feed)?;
+        self.queue(&mut state, Entry::Message(frames))
     }
 
-    /// Makes a group's snapshot due, under that group's lock.
-    pub(crate) fn want_snapshot(&self, group: &GroupName) -> Option<Waker> {
+    /// Makes a feed of a group. Nothing of the group's presence is for it before a snapshot is
+    /// wanted.
+    pub(crate) fn open(&self, source: Arc<dyn Source>) -> FeedId {
         let mut state = self.state.lock();
-        if state.is_due(group) {
+        state.last += 1;
+        let number = state.last;
+        let feed = Some(Feed { number, source, at: At::New });
+        let free =
+            if state.free == 0 { None } else { state.feeds.iter().position(Option::is_none) };
+        let slot = free.unwrap_or(state.feeds.len());
+        if free.is_some() {
+            state.free -= 1;
+            state.feeds[slot] = feed;
+        } else {
+            state.feeds.push(feed);
+        }
+        FeedId { slot: u32::try_from(slot).unwrap_or(u32::MAX), number }
+    }
+
+    /// Queues the changes that lead from one version of a group to another, for a reader who
+    /// knows the former.
+    pub(crate) fn push_delta(
+        &self,
+        id: FeedId,
+        (from, to): (u64, u64),
+        frames: &Frames,
+    ) -> Option<Waker> {
+        let mut state = self.state.lock();
+        let feed = state.feed(id)?;
+        match feed.at {
+            At::Version(version) if version == from => feed.at = At::Version(to),
+            // The snapshot that is to come will hold them, or one that was taken holds them.
+            At::New | At::Due(_) | At::Version(_) => return None,
+        }
+        self.queue(&mut state, Entry::Delta(id, frames.clone()))
+    }
+
+    /// Makes a group's snapshot due.
+    pub(crate) fn want_snapshot(&self, feed: FeedId) -> Option<Waker> {
+        let mut state = self.state.lock();
+        let entry = state.make_due(feed)?;
+        self.queue(&mut state, entry)
+    }
+
+    /// Makes a group's snapshot due for a reader that has had one.
+    pub(crate) fn resync(&self, feed: FeedId) -> Option<Waker> {
+        let mut state = self.state.lock();
+        if state.feed(feed)?.at == At::New {
             return None;
         }
-        let entry = state.make_due(group.clone());
+        let entry = state.make_due(feed)?;
         self.queue(&mut state, entry)
     }
 
     /// Under the group's lock: whether the snapshot of this place is due. Whoever asks will
-    /// write it.
-    pub(crate) fn take_due(&self, place: &Place) -> bool {
+    /// write the one of this version.
+    pub(crate) fn take_due(&self, place: &Place, version: u64) -> bool {
         let mut state = self.state.lock();
-        let is_due = state.due.get(&place.group) == Some(&place.number);
+        let Some(feed) = state.feed(place.feed) else {
+            return false;
+        };
+        let is_due = feed.at == At::Due(place.number);
         if is_due {
-            state.drop_due(&place.group);
+            feed.at = At::Version(version);
         }
         is_due
     }
 
-    /// The connection is in this group no longer; nothing more of it is written.
-    pub(crate) fn forget(&self, group: &GroupName) {
+    /// The connection is in the group of this feed no longer; nothing more of it is written.
+    pub(crate) fn close(&self, id: FeedId) {
         let mut state = self.state.lock();
-        state.drop_due(group);
+        if state.feed(id).is_none() {
+            return;
+        }
+        state.feeds[id.slot as usize] = None;
+        state.free += 1;
+        if state.free == state.feeds.len() {
+            // A connection outside of all groups keeps no table.
+            (state.feeds, state.free) = (SmallVec::new(), 0);
+        }
         state.retain(|entry| match entry {
-            Entry::Delta(of, _) => of != group,
-            Entry::Snapshot(place) => place.group != *group,
+            Entry::Delta(of, _) | Entry::Snapshot(of, _) => *of != id,
             Entry::Control(_) | Entry::Message(_) => true,
         });
     }
@@ -267,7 +374,7 @@ impl Entry {
                 Self::Control(frames) | Self::Message(frames) | Self::Delta(_, frames) => {
                     frames.bytes()
                 }
-                Self::Snapshot(_) => 0,
+                Self::Snapshot(..) => 0,
             }
     }
 }
@@ -278,6 +385,23 @@ impl State {
         if self.missed > 0 {
             return Some(Next::Missed(std::mem::take(&mut self.missed)));
         }
+        loop {
+            let entry = self.pop()?;
+            return Some(match entry {
+                Entry::Control(frames) | Entry::Message(frames) | Entry::Delta(_, frames) => {
+                    Next::Frames(frames)
+                }
+                Entry::Snapshot(feed, number) => {
+                    let Some(source) = self.feed(feed).map(|feed| feed.source.clone()) else {
+                        continue;
+                    };
+                    Next::Snapshot(Place { source, feed, number })
+                }
+            });
+        }
+    }
+
+    fn pop(&mut self) -> Option<Entry> {
         let entry = self.queue.pop_front()?;
         self.cost -= entry.cost();
         self.deltas -= usize::from(entry.is_delta());
@@ -286,32 +410,24 @@ impl State {
             // An idle connection keeps no buffer.
             self.queue = VecDeque::new();
         }
-        Some(match entry {
-            Entry::Control(frames) | Entry::Message(frames) | Entry::Delta(_, frames) => {
-                Next::Frames(frames)
-            }
-            Entry::Snapshot(place) => Next::Snapshot(place),
-        })
+        Some(entry)
     }
 
-    fn is_due(&self, group: &GroupName) -> bool {
-        self.due.contains_key(group)
+    /// A feed, unless it has been closed.
+    fn feed(&mut self, FeedId { slot, number }: FeedId) -> Option<&mut Feed> {
+        self.feeds.get_mut(slot as usize)?.as_mut().filter(|feed| feed.number == number)
     }
 
-    /// Gives the place, which is to be queued.
-    fn make_due(&mut self, group: GroupName) -> Entry {
-        self.places += 1;
-        let place = Place { group, number: self.places };
-        self.due.insert(place.group.clone(), place.number);
-        Entry::Snapshot(place)
-    }
-
-    fn drop_due(&mut self, group: &GroupName) {
-        self.due.remove(group);
-        if self.due.is_empty() {
-            // An idle connection keeps no table.
-            self.due = HashMap::new();
+    /// Gives the place of a snapshot, which is to be queued, unless one is due.
+    fn make_due(&mut self, id: FeedId) -> Option<Entry> {
+        let number = self.last + 1;
+        let feed = self.feed(id)?;
+        if matches!(feed.at, At::Due(_)) {
+            return None;
         }
+        feed.at = At::Due(number);
+        self.last = number;
+        Some(Entry::Snapshot(id, number))
     }
 
     /// Puts a snapshot in the place of all changes of each group. Gives how many groups had
@@ -320,19 +436,18 @@ impl State {
         if self.deltas == 0 {
             return 0;
         }
-        let mut behind: IndexSet<GroupName> = IndexSet::new();
+        let mut behind: IndexSet<FeedId> = IndexSet::new();
         self.retain(|entry| {
-            let Entry::Delta(group, _) = entry else {
+            let Entry::Delta(feed, _) = entry else {
                 return true;
             };
-            behind.insert(group.clone());
+            behind.insert(*feed);
             false
         });
         let groups = behind.len() as u64;
-        for group in behind {
+        for feed in behind {
             // One that was wanted behind these changes has its place already.
-            if !self.is_due(&group) {
-                let place = self.make_due(group);
+            if let Some(place) = self.make_due(feed) {
                 self.cost += place.cost();
                 self.queue.push_back(place);
             }
@@ -366,7 +481,7 @@ impl State {
     }
 
     fn clear(&mut self) {
-        (self.queue, self.due) = (VecDeque::new(), HashMap::new());
+        self.queue = VecDeque::new();
         (self.cost, self.deltas, self.missed) = (0, 0, 0);
     }
 

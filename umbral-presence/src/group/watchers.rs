@@ -1,18 +1,15 @@
-//! Watching a group from inside the application.
+//! Those who watch a group from inside the application.
 
 use std::{
     collections::VecDeque,
     fmt,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
 
-use futures_core::Stream;
 use parking_lot::Mutex;
 
 use crate::{
-    hub::{GroupCell, Hub},
     roster::{Change, Member},
     snapshot::Snapshot,
 };
@@ -33,40 +30,6 @@ pub enum Transition {
     Leave(Member),
     /// A member is shown in another way, after [`Presence::refresh`](crate::Presence::refresh).
     Update(Member),
-}
-
-/// The transitions of one group, as [`Presence::watch`](crate::Presence::watch) gives
-/// them. It never ends by itself; dropping it stops the watching.
-#[derive(Debug)]
-pub struct Watch {
-    hub: Arc<Hub>,
-    cell: Arc<GroupCell>,
-    queue: Arc<WatchQueue>,
-}
-
-impl Watch {
-    pub(crate) fn new(hub: Arc<Hub>, group: &crate::GroupName) -> Self {
-        let queue = Arc::default();
-        let cell = hub.watch(group, &queue);
-        Self { hub, cell, queue }
-    }
-}
-
-impl Stream for Watch {
-    type Item = Transition;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Transition>> {
-        self.queue.poll_next(cx).map(|next| match next {
-            Some(transition) => Some(transition),
-            None => Some(Transition::Sync(self.hub.resync_watcher(&self.cell, &self.queue))),
-        })
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.hub.unwatch(&self.cell, &self.queue);
-    }
 }
 
 /// What waits for one watcher: at most [`CAPACITY`] transitions.
@@ -129,7 +92,7 @@ impl WatchQueue {
     }
 
     /// The next transition, or `None` where the members of now come next.
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Transition>> {
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Transition>> {
         let mut state = self.state.lock();
         match std::mem::take(&mut state.first) {
             First::Sync(snapshot) => {

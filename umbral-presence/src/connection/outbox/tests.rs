@@ -15,18 +15,37 @@ fn frames(text: &str) -> Frames {
     Bytes::from(format!("{text:-<10}")).into()
 }
 
-fn group(name: &str) -> GroupName {
-    GroupName::new(name).unwrap()
+/// A group whose members nobody asks for.
+struct Nobody;
+
+impl Source for Nobody {
+    fn take_due(&self, _: &Outbox, _: &Place) -> Option<Arc<Snapshot>> {
+        None
+    }
 }
 
-/// The next thing, in short: a frame's text, `sync:` and a group, `missed:` and a number.
+/// A feed whose reader knows the members at version 0.
+fn feed(outbox: &Outbox) -> FeedId {
+    let feed = outbox.open(Arc::new(Nobody));
+    assert!(outbox.want_snapshot(feed).is_none(), "nobody waits");
+    assert!(outbox.take_due(&place(outbox), 0));
+    feed
+}
+
+/// Changes from one version to the next.
+fn push(outbox: &Outbox, feed: FeedId, from: u64, text: &str) {
+    outbox.push_delta(feed, (from, from + 1), &frames(text));
+}
+
+/// The next thing, in short: a frame's text, `sync:` and the slot of a feed, `missed:` and a
+/// number.
 async fn next(outbox: &Outbox) -> Result<String, End> {
     Ok(match poll_fn(|cx| outbox.poll_next(cx)).await? {
         Next::Frames(frames) => {
             let text = String::from_utf8(frames.iter().flatten().copied().collect());
             text.unwrap().trim_end_matches('-').to_owned()
         }
-        Next::Snapshot(place) => format!("sync:{}", place.group),
+        Next::Snapshot(place) => format!("sync:{}", place.feed.slot),
         Next::Missed(count) => format!("missed:{count}"),
     })
 }
@@ -56,36 +75,63 @@ async fn what_was_queued_is_read_before_the_end() {
 
 #[test]
 fn changes_that_do_not_fit_give_way_to_one_snapshot_and_messages_stay() {
-    let (outbox, room, hall) = (outbox(4), group("room"), group("hall"));
-    outbox.push_delta(&room, &frames("+1"));
+    let outbox = outbox(4);
+    let (room, hall) = (feed(&outbox), feed(&outbox));
+    push(&outbox, room, 0, "+1");
     outbox.push_message(frames("hello"));
-    outbox.push_delta(&hall, &frames("+2"));
-    outbox.push_delta(&room, &frames("+3"));
-    outbox.push_delta(&room, &frames("+4"));
+    push(&outbox, hall, 0, "+2");
+    push(&outbox, room, 1, "+3");
+    push(&outbox, room, 2, "+4");
     // What comes before the snapshot is taken will be in it.
-    outbox.push_delta(&room, &frames("+5"));
+    push(&outbox, room, 3, "+5");
     assert_eq!(next(&outbox).now_or_never().unwrap(), Ok("hello".into()));
     let place = place(&outbox);
-    assert_eq!(place.group, room);
-    assert_eq!(rest(&outbox), ["sync:hall"]);
+    assert_eq!(place.feed, room);
+    assert_eq!(rest(&outbox), ["sync:1"]);
     assert_eq!(outbox.counters.resyncs.get(), 2);
-    assert!(outbox.take_due(&place), "the group is asked once");
-    assert!(!outbox.take_due(&place));
-    outbox.push_delta(&room, &frames("+6"));
+    assert!(outbox.take_due(&place, 4), "the group is asked once");
+    assert!(!outbox.take_due(&place, 4));
+    push(&outbox, room, 4, "+6");
     assert_eq!(rest(&outbox), ["+6"]);
 }
 
 #[test]
+fn changes_that_a_snapshot_holds_do_not_come_after_it() {
+    let outbox = outbox(9);
+    let room = feed(&outbox);
+    outbox.resync(room);
+    // Others are just being told of version 2, which has been given out.
+    assert!(outbox.take_due(&place(&outbox), 2));
+    push(&outbox, room, 1, "+2");
+    push(&outbox, room, 2, "+3");
+    assert_eq!(rest(&outbox), ["+3"]);
+}
+
+#[test]
+fn changes_are_not_for_a_reader_who_knows_nothing_yet() {
+    let outbox = outbox(9);
+    let room = outbox.open(Arc::new(Nobody));
+    push(&outbox, room, 0, "+1");
+    assert!(outbox.resync(room).is_none());
+    assert!(rest(&outbox).is_empty(), "its first snapshot comes with the others'");
+    outbox.want_snapshot(room);
+    outbox.want_snapshot(room);
+    assert_eq!(rest(&outbox), ["sync:0"]);
+}
+
+#[test]
 fn a_place_of_an_earlier_time_in_the_group_counts_for_nothing() {
-    let (outbox, room) = (outbox(4), group("room"));
-    outbox.want_snapshot(&room);
+    let outbox = outbox(4);
+    let room = outbox.open(Arc::new(Nobody));
+    outbox.want_snapshot(room);
     let earlier = place(&outbox);
-    outbox.forget(&room);
+    outbox.close(room);
     outbox.push_control(frames("denied"));
-    outbox.want_snapshot(&room);
-    assert!(!outbox.take_due(&earlier));
+    let again = outbox.open(Arc::new(Nobody));
+    outbox.want_snapshot(again);
+    assert!(!outbox.take_due(&earlier, 0));
     assert_eq!(next(&outbox).now_or_never().unwrap(), Ok("denied".into()));
-    assert!(outbox.take_due(&place(&outbox)));
+    assert!(outbox.take_due(&place(&outbox), 0));
 }
 
 #[test]
@@ -104,7 +150,8 @@ fn the_oldest_messages_are_dropped_and_counted() {
 #[test]
 fn a_message_that_never_fits_costs_nothing_else() {
     let outbox = outbox(3);
-    outbox.push_delta(&group("room"), &frames("+1"));
+    let room = feed(&outbox);
+    push(&outbox, room, 0, "+1");
     outbox.push_message(frames("a"));
     outbox.push_message(Bytes::from(vec![b'x'; 1000]).into());
     assert_eq!(rest(&outbox), ["missed:1", "+1", "a"]);
@@ -121,27 +168,42 @@ async fn who_does_not_read_answers_is_closed() {
 
 #[test]
 fn nothing_more_is_written_of_a_group_that_was_left() {
-    let (outbox, room, hall) = (outbox(9), group("room"), group("hall"));
-    outbox.want_snapshot(&room);
-    outbox.push_delta(&hall, &frames("+1"));
-    outbox.forget(&room);
-    outbox.forget(&hall);
-    outbox.want_snapshot(&room);
-    assert_eq!(rest(&outbox), ["sync:room"]);
+    let outbox = outbox(9);
+    let (room, hall) = (feed(&outbox), feed(&outbox));
+    outbox.resync(room);
+    push(&outbox, hall, 0, "+1");
+    outbox.close(room);
+    outbox.close(hall);
+    // Somebody who has looked before still tells them something.
+    push(&outbox, hall, 1, "+2");
+    outbox.push_group_message(room, frames("late"));
+    let again = outbox.open(Arc::new(Nobody));
+    outbox.want_snapshot(again);
+    assert_eq!(rest(&outbox), ["sync:0"]);
     assert_eq!(outbox.state.lock().cost, 0);
 }
 
 #[test]
-fn a_group_that_is_joined_again_gets_its_snapshot_however_it_was_left() {
-    let (outbox, room) = (outbox(3), group("room"));
-    outbox.push_delta(&room, &frames("+1"));
-    // Wanted once more behind a change, which then has to give way too.
-    outbox.want_snapshot(&room);
+fn a_snapshot_that_is_wanted_behind_changes_takes_their_place_too() {
+    let outbox = outbox(3);
+    let room = feed(&outbox);
+    push(&outbox, room, 0, "+1");
+    outbox.resync(room);
     outbox.push_message(frames("a"));
     outbox.push_message(frames("b"));
-    outbox.forget(&room);
-    outbox.want_snapshot(&room);
-    assert_eq!(rest(&outbox), ["a", "b", "sync:room"]);
+    assert_eq!(rest(&outbox), ["sync:0", "a", "b"]);
+}
+
+#[test]
+fn a_connection_outside_of_all_groups_keeps_nothing_of_them() {
+    let outbox = outbox(3);
+    let feeds: Vec<_> = (0..100).map(|_| outbox.open(Arc::new(Nobody))).collect();
+    feeds.iter().for_each(|feed| outbox.close(*feed));
+    assert!(!outbox.state.lock().feeds.spilled());
+    let [one, other] = [(), ()].map(|()| outbox.open(Arc::new(Nobody)));
+    outbox.close(one);
+    assert_eq!(outbox.open(Arc::new(Nobody)).slot, one.slot);
+    assert_ne!(other.slot, one.slot);
 }
 
 #[tokio::test]

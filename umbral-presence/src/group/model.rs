@@ -12,21 +12,15 @@ use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use serde_json::{Value, json, value::to_raw_value};
 
-use super::{
-    group::{Group, Teller},
-    reader::Reader,
-};
+use super::{Delivery, GroupCell, SubscriberId, Teller, testing::Witness};
 use crate::{
-    connection::{Connection, ConnectionId, Opening},
+    connection::{FeedId, Next, Outbox, Reader},
     frame::{Dialect, Transport},
-    group::GroupName,
     limits::Limits,
-    outbox::{Next, Outbox},
-    rate::Rate,
-    roster::{Answer, Asked, Member},
+    name::{ConnectionId, GroupName, UserId},
+    roster::{Answer, Asked, Farewell, Member, Payload, SeatId},
     snapshot::Pieces,
     spec::PresenceSpec,
-    user::UserId,
     wakes::Wakes,
 };
 
@@ -100,7 +94,11 @@ enum Step {
         connection: u8,
         times: u8,
     },
-    /// Some time passes and everybody reads everything.
+    /// Changes that are on their way go some of it.
+    Deliver {
+        pages: u8,
+    },
+    /// Some time passes, what is on its way arrives, and everybody reads everything.
     Settle {
         milliseconds: u64,
     },
@@ -157,7 +155,9 @@ impl ReferenceStateMachine for Model {
         let send = (0..900_usize).prop_map(|bytes| Step::Send { bytes });
         let settle = prop_oneof![3 => Just(4 * TICK), 1 => Just(REST)]
             .prop_map(|milliseconds| Step::Settle { milliseconds });
-        let mut steps = vec![(4, pass.boxed()), (2, send.boxed()), (1, settle.boxed())];
+        let deliver = (1..4_u8).prop_map(|pages| Step::Deliver { pages });
+        let mut steps =
+            vec![(4, pass.boxed()), (2, send.boxed()), (3, deliver.boxed()), (1, settle.boxed())];
         if !free.is_empty() {
             let free = prop::sample::select(free);
             let join = (free, prop::option::weighted(0.9, 0..USERS), 0..4_u8)
@@ -203,7 +203,9 @@ impl ReferenceStateMachine for Model {
             | Step::Flap { connection, .. }
             | Step::Resync { connection } => state.connections.contains_key(connection),
             Step::Refresh { user } => state.present().contains_key(user),
-            Step::Pass { .. } | Step::Send { .. } | Step::Settle { .. } => true,
+            Step::Pass { .. } | Step::Send { .. } | Step::Deliver { .. } | Step::Settle { .. } => {
+                true
+            }
         }
     }
 
@@ -234,7 +236,10 @@ impl ReferenceStateMachine for Model {
             Step::Send { .. } => {
                 state.connections.values_mut().for_each(|open| open.messages += 1);
             }
-            Step::LeaveAgain { .. } | Step::Read { .. } | Step::Resync { .. } => {}
+            Step::LeaveAgain { .. }
+            | Step::Read { .. }
+            | Step::Deliver { .. }
+            | Step::Resync { .. } => {}
         }
         state
     }
@@ -242,8 +247,12 @@ impl ReferenceStateMachine for Model {
 
 /// The group itself, and what each subscriber has made of what it has read.
 struct Real {
-    group: Group,
+    cell: Arc<GroupCell>,
     teller: Teller,
+    /// Changes that are on their way.
+    delivery: Option<Delivery>,
+    /// The seats of users, some of which are over.
+    seats: BTreeMap<u8, SeatId>,
     start: Instant,
     now: Instant,
     readers: BTreeMap<u8, Client>,
@@ -255,7 +264,11 @@ struct Real {
 
 /// A reader, and what it is in the middle of.
 struct Client {
-    reader: Reader,
+    witness: Witness,
+    user: Option<u8>,
+    /// What it has got by joining, or had.
+    place: (SubscriberId, Option<SeatId>),
+    feed: FeedId,
     /// To it every snapshot is large.
     in_pieces: bool,
     under_way: Option<Pieces>,
@@ -264,29 +277,29 @@ struct Client {
 
 impl Client {
     /// Reads what a session would write next. Says whether there was something.
-    fn read(&mut self, group: &mut Group) -> bool {
+    fn read(&mut self) -> bool {
         if let Some(piece) = self.under_way.as_mut().and_then(Pieces::next) {
             self.written.extend_from_slice(&piece.bytes);
             if piece.is_last {
                 self.under_way = None;
                 let whole = bytes::Bytes::from(std::mem::take(&mut self.written));
-                self.reader.take(&whole.into());
+                self.witness.take(&whole.into());
             }
             return true;
         }
-        let (reader, mut context) = (&mut self.reader, Context::from_waker(Waker::noop()));
-        match reader.connection.outbox.poll_next(&mut context) {
-            Poll::Ready(Ok(Next::Frames(frames))) => reader.take(&frames),
-            Poll::Ready(Ok(Next::Missed(missed))) => reader.messages += missed,
+        let (witness, mut context) = (&mut self.witness, Context::from_waker(Waker::noop()));
+        match witness.reader.outbox.poll_next(&mut context) {
+            Poll::Ready(Ok(Next::Frames(frames))) => witness.take(&frames),
+            Poll::Ready(Ok(Next::Missed(missed))) => witness.messages += missed,
             Poll::Ready(Ok(Next::Snapshot(place))) => {
-                let dialect = reader.connection.dialect;
-                match group.take_snapshot(&reader.connection, &place) {
+                let dialect = witness.reader.dialect;
+                match place.snapshot(&witness.reader.outbox) {
                     Some(snapshot) if self.in_pieces => {
                         self.under_way = Some(snapshot.pieces(dialect));
                     }
                     due => {
                         let frames = due.and_then(|snapshot| snapshot.whole(dialect));
-                        frames.iter().for_each(|frames| reader.take(frames));
+                        frames.iter().for_each(|frames| witness.take(frames));
                     }
                 }
             }
@@ -304,8 +317,11 @@ impl Real {
         let limits = Limits { tick: Duration::from_millis(TICK), ..Limits::default() };
         let start = Instant::now();
         Self {
-            group: Group::new(name, Some(Arc::new(spec)), &limits),
-            teller: Teller::default(),
+            cell: Arc::new(GroupCell::new(name, Some(Arc::new(spec)), &limits)),
+            // Both ways of telling are gone: under the lock, and without it.
+            teller: Teller { at_once: 3, ..Teller::default() },
+            delivery: None,
+            seats: BTreeMap::new(),
             start,
             now: start,
             readers: BTreeMap::new(),
@@ -317,14 +333,36 @@ impl Real {
 
     /// What the hub does after every use of a group.
     fn settle(&mut self) {
-        self.group.roster.expire(self.now);
-        self.group.settle(self.now, &self.teller, &mut Wakes::default());
+        let mut group = self.cell.lock_always();
+        group.roster.expire(self.now);
+        let delivery = group.settle(&self.cell, self.now, &self.teller, &mut Wakes::default());
+        assert!(delivery.is_none() || self.delivery.is_none(), "one at a time");
+        self.delivery = self.delivery.take().or(delivery);
+    }
+
+    /// What is on its way goes some of it. Says whether it has arrived.
+    fn deliver(&mut self, pages: u8) -> bool {
+        let (teller, mut wakes) = (&self.teller, Wakes::default());
+        let Some(delivery) = &mut self.delivery else {
+            return true;
+        };
+        if (0..pages).all(|_| delivery.go_on(teller, &mut wakes)) {
+            return false;
+        }
+        self.cell.lock_always().delivered(delivery, self.now);
+        self.delivery = None;
+        self.settle();
+        self.delivery.is_none()
     }
 
     /// Time passes, and the group is woken whenever it has asked for it.
     fn pass(&mut self, milliseconds: u64) {
         let end = self.now + Duration::from_millis(milliseconds);
-        while let Some(wake) = self.group.next_wake(self.now).filter(|wake| *wake <= end) {
+        loop {
+            let wake = self.cell.lock_always().next_wake(self.now);
+            let Some(wake) = wake.filter(|wake| *wake <= end) else {
+                break;
+            };
             self.now = wake.max(self.now);
             self.settle();
         }
@@ -335,57 +373,74 @@ impl Real {
     fn answer(&mut self, user: u8, edition: u64) -> Answer {
         self.questions += 1;
         let payload = to_raw_value(&payload(user, edition)).expect("JSON");
-        Answer { payload, asked: Asked(self.questions) }
+        Answer { payload: Payload::Json(payload), asked: Asked(self.questions) }
     }
 
     fn join(&mut self, connection: u8, user: Option<u8>, dialect: u8, edition: u64) {
         let transport = if dialect < 2 { Transport::Sse } else { Transport::WebSocket };
-        let opening = Opening {
+        self.last_connection += 1;
+        let reader = Arc::new(Reader {
+            id: ConnectionId::of(self.last_connection),
             user: user.map(user_id),
             dialect: Dialect { transport, v1: dialect % 2 == 1 },
-            token: None,
-            request: None,
-        };
-        self.last_connection += 1;
-        let outbox = Outbox::new(OUTBOX_BYTES, self.teller.counters.clone());
-        let (id, calls) = (ConnectionId::of(self.last_connection), Rate::new(1, self.now));
-        let new = Arc::new(Connection::new(id, opening, outbox, calls, self.now));
+            outbox: Outbox::new(OUTBOX_BYTES, self.teller.counters.clone()),
+        });
         self.outside.remove(&connection);
+        let (place, feed) = self.enter(&reader, user, edition);
         let client = Client {
-            reader: Reader::of(new),
+            witness: Witness::of(reader),
+            user,
+            place,
+            feed,
             in_pieces: connection.is_multiple_of(2),
             under_way: None,
             written: Vec::new(),
         };
-        self.enter(connection, client, user, edition);
+        self.readers.insert(connection, client);
     }
 
-    fn enter(&mut self, connection: u8, client: Client, user: Option<u8>, edition: u64) {
+    fn enter(
+        &mut self,
+        reader: &Arc<Reader>,
+        user: Option<u8>,
+        edition: u64,
+    ) -> ((SubscriberId, Option<SeatId>), FeedId) {
         // A resolver is asked as the hub asks it.
-        let wanted = user.filter(|user| self.group.roster.wants_payload(&user_id(*user)));
-        let answer = wanted.map(|user| self.answer(user, edition));
-        self.group.subscribe(&client.reader.connection, self.now);
-        if let (Some(user), Some(answer)) = (user, answer) {
-            self.group.roster.show(&user_id(user), answer);
+        let seat = user.and_then(|user| self.seats.get(&user)).copied();
+        let is_shown = seat.is_some_and(|seat| self.cell.lock_always().roster.is_shown(seat));
+        let answer = user.filter(|_| !is_shown).map(|user| self.answer(user, edition));
+        let mut group = self.cell.lock_always();
+        let joined = group.subscribe(&self.cell, reader, seat, self.now);
+        let seat = joined.seat.map(|(seat, _)| seat);
+        if let (Some(user), Some(seat)) = (user, seat) {
+            self.seats.insert(user, seat);
+            if let Some(answer) = answer {
+                group.roster.show(seat, answer);
+            }
         }
-        self.readers.insert(connection, client);
+        ((joined.subscriber, seat), joined.feed)
     }
 
     fn leave(&mut self, connection: u8, goodbye: bool) {
         if let Some(mut client) = self.readers.remove(&connection) {
-            self.group.unsubscribe(&client.reader.connection, goodbye, None, self.now);
+            let reader = &client.witness.reader;
+            let mut group = self.cell.lock_always();
+            group.unsubscribe(&self.cell, reader, client.place, goodbye, None, self.now);
+            drop(group);
+            reader.outbox.close(client.feed);
             // Nothing comes any more but the rest of what is under way, unless it comes in again,
             // and then a snapshot is first.
-            client.reader.members = None;
+            client.witness.members = None;
             self.outside.insert(connection, client);
         }
     }
 
     fn come_back(&mut self, connection: u8, model: &Model) {
-        if let Some(client) = self.outside.remove(&connection) {
-            let user = model.connections[&connection].user;
-            let edition = user.map_or(0, |user| model.edition(user));
-            self.enter(connection, client, user, edition);
+        if let Some(mut client) = self.outside.remove(&connection) {
+            let edition = client.user.map_or(0, |user| model.edition(user));
+            let reader = client.witness.reader.clone();
+            (client.place, client.feed) = self.enter(&reader, client.user, edition);
+            self.readers.insert(connection, client);
         }
     }
 
@@ -395,7 +450,7 @@ impl Real {
             return;
         };
         for _ in 0..entries {
-            if !client.read(&mut self.group) {
+            if !client.read() {
                 return;
             }
         }
@@ -418,8 +473,14 @@ impl StateMachineTest for Real {
             }
             Step::Leave { connection, goodbye } => real.leave(connection, goodbye),
             Step::LeaveAgain { connection } => {
-                if let Some(client) = real.outside.get(&connection) {
-                    real.group.unsubscribe(&client.reader.connection, true, None, real.now);
+                if let Some(client) = real.outside.get(&connection)
+                    && let (_, Some(seat)) = client.place
+                {
+                    // Somebody else may have the place among the subscribers by now.
+                    let id = client.witness.reader.id;
+                    let roster = &mut real.cell.lock_always().roster;
+                    roster.leave(seat, id, Farewell::Goodbye, real.now);
+                    client.witness.reader.outbox.close(client.feed);
                 }
             }
             Step::Return { connection } => real.come_back(connection, model),
@@ -437,27 +498,36 @@ impl StateMachineTest for Real {
             Step::Read { connection, entries } => real.read(connection, entries.into()),
             Step::Resync { connection } => {
                 let client = &real.readers[&connection];
-                real.group.resync(&client.reader.connection, &mut Wakes::default());
+                client.witness.reader.outbox.resync(client.feed);
             }
             Step::Send { bytes } => {
                 let text = "x".repeat(bytes);
                 let encoder = &real.teller.encoder;
                 let encode = |dialect| encoder.message(dialect, "room:1", "chat", &text);
-                real.group.send(&Default::default(), encode, &mut Wakes::default());
+                real.cell.send(encode, &mut Wakes::default());
             }
             Step::Refresh { user } => {
                 let answer = real.answer(user, model.edition(user));
-                real.group.roster.show(&user_id(user), answer);
+                let seat = real.seats[&user];
+                real.cell.lock_always().roster.show(seat, answer);
+            }
+            Step::Deliver { pages } => {
+                real.deliver(pages);
             }
             Step::Settle { milliseconds } => {
+                while !real.deliver(u8::MAX) {}
                 real.pass(milliseconds);
+                while !real.deliver(u8::MAX) {}
                 // A flush that this machine has taken long for makes the tick longer.
-                let mut late = real.now;
-                while real.group.is_dirty(late) {
+                let (now, mut late) = (real.now, real.now);
+                while real.cell.lock_always().is_dirty(late) {
                     late += Duration::from_millis(TICK);
-                    real.group.settle(late, &real.teller, &mut Wakes::default());
+                    real.now = late;
+                    real.settle();
+                    while !real.deliver(u8::MAX) {}
                 }
-                let is_held = real.group.roster.held_until().is_some();
+                real.now = now;
+                let is_held = real.cell.lock_always().roster.view.held_until().is_some();
                 assert!(milliseconds < REST || !is_held, "held back for ever");
                 for connection in 0..CONNECTIONS {
                     real.read(connection, usize::MAX);
@@ -473,9 +543,10 @@ impl StateMachineTest for Real {
 
     fn check_invariants(real: &Self, model: &Model) {
         assert_eq!(real.now - real.start, Duration::from_millis(model.now));
-        let members: BTreeSet<_> = real
-            .group
+        let group = real.cell.lock_always();
+        let members: BTreeSet<_> = group
             .roster
+            .view
             .now()
             .members()
             .iter()
@@ -483,7 +554,7 @@ impl StateMachineTest for Real {
             .collect();
         let present: BTreeSet<_> = model.present().keys().map(ToString::to_string).collect();
         assert_eq!(members, present, "the truth of this moment");
-        assert_eq!(real.group.roster.count(), members.len());
+        assert_eq!(group.roster.view.count(), members.len());
     }
 }
 
@@ -495,17 +566,19 @@ impl Real {
             model.present().into_iter().map(|(user, edition)| payload(user, edition)).collect();
         present.sort_by_key(ToString::to_string);
         let shown = |member: &Member| serde_json::from_str(member.payload().get());
-        let told: Result<Vec<Value>, _> = self.group.roster.told().members().map(shown).collect();
+        let group = self.cell.lock_always();
+        let view = &group.roster.view;
+        let told: Result<Vec<Value>, _> = view.told().members().map(shown).collect();
         let mut told = told.expect("JSON");
         told.sort_by_key(ToString::to_string);
-        if self.group.roster.held_until().is_none() {
+        if view.held_until().is_none() {
             assert_eq!(told, present);
         }
         assert_eq!(self.readers.len(), model.connections.len());
-        for (connection, Client { reader, .. }) in &self.readers {
-            assert!(reader.members.is_some(), "a snapshot");
-            assert_eq!(reader.shown(), told, "connection {connection}");
-            assert_eq!(reader.messages, model.connections[connection].messages);
+        for (connection, Client { witness, .. }) in &self.readers {
+            assert!(witness.members.is_some(), "a snapshot");
+            assert_eq!(witness.shown(), told, "connection {connection}");
+            assert_eq!(witness.messages, model.connections[connection].messages);
         }
     }
 }

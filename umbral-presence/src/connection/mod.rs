@@ -1,0 +1,15 @@
+//! What a group and a transport know of one stream.
+
+mod liveness;
+mod outbox;
+mod rate;
+mod reader;
+mod window;
+
+pub(crate) use self::{
+    liveness::Liveness,
+    outbox::{End, FeedId, Next, Outbox, Place, Source},
+    rate::Rate,
+    reader::Reader,
+    window::Window,
+};

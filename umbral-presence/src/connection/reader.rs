@@ -1,0 +1,17 @@
+//! The reading side of a connection, as groups know it.
+
+use super::Outbox;
+use crate::{
+    frame::Dialect,
+    name::{ConnectionId, UserId},
+};
+
+/// Whom a group tells.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) id: ConnectionId,
+    /// `None` for an anonymous visitor, who watches but is never a member.
+    pub(crate) user: Option<UserId>,
+    pub(crate) dialect: Dialect,
+    pub(crate) outbox: Outbox,
+}

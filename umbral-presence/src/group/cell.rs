@@ -1,0 +1,77 @@
+//! A group as it stands in the hub's map.
+
+use std::{fmt, sync::Arc};
+
+use super::{State, WatchQueue};
+use crate::{
+    connection::{Outbox, Place, Source},
+    frame::{Dialect, Encoded, Frames},
+    limits::Limits,
+    name::GroupName,
+    snapshot::Snapshot,
+    spec::PresenceSpec,
+    sync::{Mutex, MutexGuard},
+    wakes::Wakes,
+};
+
+/// A group and its lock, which is held for a moment only: everything under it is synchronous.
+pub(crate) struct GroupCell {
+    pub(crate) name: GroupName,
+    /// `None` where no spec owns the group: then it has subscribers and no presence.
+    pub(crate) spec: Option<Arc<PresenceSpec>>,
+    state: Mutex<State>,
+}
+
+impl GroupCell {
+    pub(crate) fn new(name: GroupName, spec: Option<Arc<PresenceSpec>>, limits: &Limits) -> Self {
+        Self { name, spec, state: Mutex::new(State::new(limits)) }
+    }
+
+    /// The group, unless it has been taken off the map.
+    pub(crate) fn lock(&self) -> Option<MutexGuard<'_, State>> {
+        let state = self.state.lock();
+        (!state.retired).then_some(state)
+    }
+
+    /// The group, though it may have been taken off the map.
+    pub(crate) fn lock_always(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Queues a message for every subscriber there is now.
+    pub(crate) fn send(&self, encode: impl Fn(Dialect) -> Frames, wakes: &mut Wakes) {
+        let audience = self.state.lock().subscribers.audience();
+        let message = Encoded::default();
+        for subscriber in audience.iter() {
+            let reader = &subscriber.reader;
+            let frames = message.get(reader.dialect, &encode).clone();
+            wakes.add(reader.outbox.push_group_message(subscriber.feed, frames));
+        }
+    }
+
+    /// The members as subscribers have been told.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.state.lock().snapshot(self)
+    }
+
+    /// The members as has been told, from which the changes go on that a watcher gets.
+    pub(crate) fn resync_watcher(&self, watcher: &WatchQueue) -> Arc<Snapshot> {
+        let mut state = self.state.lock();
+        watcher.resynced();
+        state.snapshot(self)
+    }
+}
+
+impl Source for GroupCell {
+    fn take_due(&self, outbox: &Outbox, place: &Place) -> Option<Arc<Snapshot>> {
+        let mut state = self.state.lock();
+        outbox.take_due(place, state.roster.view.version()).then(|| state.snapshot(self))
+    }
+}
+
+/// Without a look inside, which would lock it.
+impl fmt::Debug for GroupCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupCell").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! Telling the subscribers of a group what has changed.
+//!
+//! What is told, to whom and in which order is settled under the group's lock, when a delivery
+//! is made. It is carried out without that lock, one delivery of a group after the other, so that
+//! nobody who joins waits until very many have been told. Whoever takes a snapshot meanwhile is at
+//! its version already, and whoever leaves has closed the feed: their outboxes take nothing of it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    GroupCell, Teller,
+    subscribers::{Audience, Subscriber, Subscribers},
+};
+use crate::{frame::Encoded, roster::Change, wakes::Wakes};
+
+/// Changes on their way to the outboxes.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    cell: Arc<GroupCell>,
+    changes: Vec<Change>,
+    /// The versions before and after the changes.
+    versions: (u64, u64),
+    encoded: Encoded,
+    audience: Audience,
+    /// How many they are.
+    len: usize,
+    /// The next page of it.
+    page: usize,
+    /// Those who get a snapshot now, and changes from now on.
+    newcomers: Vec<Subscriber>,
+    /// What it has cost so far.
+    pub(super) spent: Duration,
+    is_over: bool,
+}
+
+impl Delivery {
+    pub(super) fn new(
+        cell: Arc<GroupCell>,
+        changes: Vec<Change>,
+        version: u64,
+        subscribers: &Subscribers,
+        newcomers: Vec<Subscriber>,
+    ) -> Self {
+        let (audience, len) = (subscribers.audience(), subscribers.len());
+        let versions = (version - changes.len() as u64, version);
+        // Without changes those who know the members are told nothing.
+        let is_over = changes.is_empty() && newcomers.is_empty();
+        let page = if changes.is_empty() { usize::MAX } else { 0 };
+        let (encoded, spent) = (Encoded::default(), Duration::ZERO);
+        Self { cell, changes, versions, encoded, audience, len, page, newcomers, spent, is_over }
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<GroupCell> {
+        &self.cell
+    }
+
+    /// How many subscribers there are to tell.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Tells some more, about a page of subscribers. Says whether there is more to do.
+    pub(crate) fn go_on(&mut self, teller: &Teller, wakes: &mut Wakes) -> bool {
+        if self.is_over {
+            return false;
+        }
+        let started = Instant::now();
+        let Self { cell, changes, versions, encoded, audience, page, newcomers, .. } = self;
+        if let Some(subscribers) = audience.page(*page) {
+            for Subscriber { reader, feed } in subscribers {
+                let frames = encoded.get(reader.dialect, |dialect| {
+                    teller.encoder.delta(dialect, &cell.name, changes, versions.1)
+                });
+                wakes.add(reader.outbox.push_delta(*feed, *versions, frames));
+            }
+            *page += 1;
+        } else {
+            for Subscriber { reader, feed } in newcomers.drain(..) {
+                wakes.add(reader.outbox.want_snapshot(feed));
+            }
+            self.is_over = true;
+        }
+        self.spent += started.elapsed();
+        !self.is_over
+    }
+}

@@ -1,0 +1,276 @@
+//! What is under the lock of one group: the clock comes in, and what is to be done without the
+//! lock goes out.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Delivery, GroupCell, WatchQueue,
+    subscribers::{Subscriber, SubscriberId, Subscribers},
+    tick::Tick,
+};
+use crate::{
+    connection::{FeedId, Reader},
+    counters::Counters,
+    frame::Encoder,
+    limits::Limits,
+    roster::{Farewell, Roster, SeatId, Seated},
+    snapshot::Snapshot,
+    wakes::Wakes,
+};
+
+/// The state of one group.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) roster: Roster,
+    pub(crate) subscribers: Subscribers,
+    /// Subscribers who get a snapshot from the next flush on.
+    newcomers: Vec<Subscriber>,
+    /// Subscribers whose own user a batch resolver is asked for, soonest deadline first. They
+    /// get their snapshot when it holds them, or when they have waited long enough.
+    waiting: VecDeque<Waiting>,
+    /// How long they wait.
+    patience: Duration,
+    watchers: Vec<Arc<WatchQueue>>,
+    /// The members at the version that was told last, once somebody has asked for them.
+    snapshot: Option<Arc<Snapshot>>,
+    tick: Tick,
+    /// Changes are on their way to the subscribers, without the lock.
+    is_delivering: bool,
+    /// When the group is to be woken; a later wake-up is not asked for then.
+    pub(crate) alarm: Option<Instant>,
+    /// The group has been taken off the hub's map: look it up again.
+    pub(crate) retired: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    subscriber: Subscriber,
+    seat: SeatId,
+    until: Instant,
+}
+
+/// What telling takes.
+#[derive(Debug)]
+pub(crate) struct Teller {
+    pub(crate) encoder: Encoder,
+    pub(crate) counters: Arc<Counters>,
+    /// No more subscribers than this are told at once, under the group's lock: it costs less than
+    /// letting the lock go.
+    pub(crate) at_once: usize,
+}
+
+impl Default for Teller {
+    fn default() -> Self {
+        // The tests that go through interleavings have small groups.
+        let at_once = if cfg!(feature = "__shuttle") { 1 } else { 64 };
+        Self { encoder: Encoder, counters: Arc::default(), at_once }
+    }
+}
+
+/// What a connection has got by joining a group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joined {
+    pub(crate) subscriber: SubscriberId,
+    pub(crate) feed: FeedId,
+    /// The seat of its user, and what has come of the join there.
+    pub(crate) seat: Option<(SeatId, Seated)>,
+}
+
+impl State {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            roster: Roster::default(),
+            subscribers: Subscribers::default(),
+            newcomers: Vec::new(),
+            waiting: VecDeque::new(),
+            patience: limits.resolver_timeout,
+            watchers: Vec::new(),
+            snapshot: None,
+            tick: Tick::new(limits.tick),
+            is_delivering: false,
+            alarm: None,
+            retired: false,
+        }
+    }
+
+    /// Adds a subscriber, and its user where it has one, who has this seat if it is still there.
+    pub(crate) fn subscribe(
+        &mut self,
+        cell: &Arc<GroupCell>,
+        reader: &Arc<Reader>,
+        seat: Option<SeatId>,
+        now: Instant,
+    ) -> Joined {
+        let feed = reader.outbox.open(cell.clone());
+        let subscriber = Subscriber { reader: reader.clone(), feed };
+        let id = self.subscribers.add(subscriber.clone());
+        let mut joined = Joined { subscriber: id, feed, seat: None };
+        let Some(spec) = &cell.spec else {
+            return joined;
+        };
+        if let Some(user) = &reader.user {
+            let (seat, seated) = self.roster.join(seat, reader.id, user);
+            joined.seat = Some((seat, seated));
+            if spec.resolver.is_batch() && self.roster.is_hidden(seat) {
+                let until = now + self.patience;
+                self.waiting.push_back(Waiting { subscriber, seat, until });
+                return joined;
+            }
+        }
+        self.newcomers.push(subscriber);
+        joined
+    }
+
+    /// Removes a subscriber. Without a goodbye its user keeps the seat for the grace, and
+    /// until `stays_until` where that is later. Says whether the seat is gone.
+    pub(crate) fn unsubscribe(
+        &mut self,
+        cell: &GroupCell,
+        reader: &Reader,
+        (subscriber, seat): (SubscriberId, Option<SeatId>),
+        goodbye: bool,
+        stays_until: Option<Instant>,
+        now: Instant,
+    ) -> bool {
+        self.subscribers.remove(subscriber);
+        let (Some(seat), Some(spec)) = (seat, &cell.spec) else {
+            return false;
+        };
+        let farewell = if goodbye {
+            Farewell::Goodbye
+        } else {
+            let until = now + spec.grace;
+            Farewell::Lost { until: stays_until.map_or(until, |stays| stays.max(until)) }
+        };
+        self.roster.leave(seat, reader.id, farewell, now)
+    }
+
+    /// Adds a watcher inside the application. It begins with the members as they have been told,
+    /// those of now included unless others are just being told of them.
+    pub(crate) fn watch(
+        &mut self,
+        cell: &Arc<GroupCell>,
+        watcher: Arc<WatchQueue>,
+        now: Instant,
+        teller: &Teller,
+        wakes: &mut Wakes,
+    ) -> Option<Delivery> {
+        let is_due = self.is_dirty(now) && !self.is_delivering;
+        let delivery = if is_due { self.flush(cell, now, teller, wakes) } else { None };
+        watcher.begin(self.snapshot(cell));
+        self.watchers.push(watcher);
+        delivery
+    }
+
+    pub(crate) fn unwatch(&mut self, watcher: &Arc<WatchQueue>) {
+        self.watchers.retain(|other| !Arc::ptr_eq(other, watcher));
+    }
+
+    /// Tells what has changed: at once in a quiet group, else when the tick is over. What it
+    /// gives is to be carried out without the lock, and [ended](Self::delivered).
+    #[must_use]
+    pub(crate) fn settle(
+        &mut self,
+        cell: &Arc<GroupCell>,
+        now: Instant,
+        teller: &Teller,
+        wakes: &mut Wakes,
+    ) -> Option<Delivery> {
+        teller.counters.cancelled.add(self.roster.take_cancelled());
+        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.until <= now) {
+            self.newcomers.push(waiting.subscriber);
+        }
+        if !self.is_dirty(now) || self.is_delivering || !self.tick.is_over(now) {
+            return None;
+        }
+        self.flush(cell, now, teller, wakes)
+    }
+
+    /// A delivery has been carried out.
+    pub(crate) fn delivered(&mut self, delivery: &Delivery, now: Instant) {
+        self.is_delivering = false;
+        self.tick.begin(now, delivery.spent, self.subscribers.len());
+    }
+
+    /// When there will be something to do without anybody's asking.
+    pub(crate) fn next_wake(&self, now: Instant) -> Option<Instant> {
+        let tick = self.tick.over_at();
+        let patience = self.waiting.front().map(|waiting| waiting.until);
+        let rest = patience.into_iter().chain(self.roster.deadline()).min();
+        if self.is_delivering {
+            // Whoever ends that looks again.
+            return rest;
+        }
+        let flush = tick.filter(|_| self.is_dirty(now));
+        let held = self.roster.view.held_until().map(|at| tick.map_or(at, |tick| tick.max(at)));
+        flush.into_iter().chain(held).chain(rest).min()
+    }
+
+    /// Whether there is something to tell.
+    pub(crate) fn is_dirty(&self, now: Instant) -> bool {
+        self.roster.view.has_changes(now) || !self.newcomers.is_empty()
+    }
+
+    /// Begins to tell what has changed: the changes to those who know what was before, and to the
+    /// others that they are to take a snapshot, which will hold them. The versions are given out
+    /// here, and one delivery comes after the other, so every connection sees one order.
+    fn flush(
+        &mut self,
+        cell: &Arc<GroupCell>,
+        now: Instant,
+        teller: &Teller,
+        wakes: &mut Wakes,
+    ) -> Option<Delivery> {
+        let view = &mut self.roster.view;
+        if view.has_changes(now) {
+            // Before the roll changes, which need not be copied then.
+            self.snapshot = None;
+        }
+        let changes = view.take_changes(now);
+        let version = view.version();
+        teller.counters.transitions.add(changes.len() as u64);
+        if !changes.is_empty() {
+            for watcher in &self.watchers {
+                wakes.add(watcher.push(&changes));
+            }
+            // Some of them may be shown now.
+            let (roster, newcomers) = (&self.roster, &mut self.newcomers);
+            self.waiting.retain(|Waiting { subscriber, seat, .. }| {
+                let is_hidden = roster.is_hidden(*seat);
+                if !is_hidden {
+                    newcomers.push(subscriber.clone());
+                }
+                is_hidden
+            });
+        }
+        let newcomers = std::mem::take(&mut self.newcomers);
+        let told = self.subscribers.len();
+        let subscribers = &self.subscribers;
+        let mut delivery = Delivery::new(cell.clone(), changes, version, subscribers, newcomers);
+        if told > teller.at_once {
+            self.is_delivering = true;
+            return Some(delivery);
+        }
+        while delivery.go_on(teller, wakes) {}
+        self.tick.begin(now, delivery.spent, told);
+        None
+    }
+
+    /// The members as subscribers have been told: one snapshot for all who ask before the next
+    /// change is told.
+    pub(super) fn snapshot(&mut self, cell: &GroupCell) -> Arc<Snapshot> {
+        let view = &self.roster.view;
+        let new = || Snapshot::new(cell.name.clone(), view.version(), view.told().clone());
+        self.snapshot.get_or_insert_with(|| Arc::new(new())).clone()
+    }
+
+    /// Whether nothing would be lost without this group.
+    pub(crate) fn is_idle(&self) -> bool {
+        let is_empty = self.subscribers.len() == 0 && self.watchers.is_empty();
+        is_empty && self.roster.is_empty() && !self.is_delivering
+    }
+}

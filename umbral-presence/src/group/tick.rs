@@ -1,0 +1,84 @@
+//! When a group may tell its subscribers of changes: at once in a quiet group, then once in a
+//! tick.
+
+use std::time::{Duration, Instant};
+
+/// What it costs to write a change to a socket, in times of what it costs to queue it. Measured
+/// with rooms of 5,000: the writing is done by the tasks of the readers.
+const WRITING: u32 = 10;
+
+/// Telling may take one part in so many of one core.
+const SHARE: u32 = 5;
+
+/// A change is told within this time where no more than [`MANY`] are to be told.
+const SOON: Duration = Duration::from_millis(200);
+
+/// With more subscribers than that the longest tick grows with them.
+const MANY: u32 = 10_000;
+
+/// The pace of one group.
+#[derive(Debug)]
+pub(super) struct Tick {
+    /// The shortest.
+    least: Duration,
+    /// What the last flush cost.
+    last_cost: Duration,
+    /// Until when changes are gathered.
+    over_at: Option<Instant>,
+}
+
+impl Tick {
+    pub(super) fn new(least: Duration) -> Self {
+        Self { least, last_cost: Duration::ZERO, over_at: None }
+    }
+
+    /// Whether changes may be told now.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.over_at.is_none_or(|at| at <= now)
+    }
+
+    /// When changes may be told, if that has been put off.
+    pub(super) fn over_at(&self) -> Option<Instant> {
+        self.over_at
+    }
+
+    /// Begins with a flush at `now` that has queued something for so many subscribers in `cost`.
+    pub(super) fn begin(&mut self, now: Instant, cost: Duration, subscribers: usize) {
+        let before = std::mem::replace(&mut self.last_cost, cost);
+        self.over_at = Some(now + self.least.max(growth(before, cost, subscribers)));
+    }
+}
+
+/// How long a tick is to last by what the last two flushes have cost. The lesser of them counts,
+/// since the machine may have put the other one aside.
+fn growth(before: Duration, cost: Duration, subscribers: usize) -> Duration {
+    let rooms = u32::try_from(subscribers).unwrap_or(u32::MAX).div_ceil(MANY).max(1);
+    (cost.min(before) * ((1 + WRITING) * SHARE)).min(SOON.saturating_mul(rooms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn telling_takes_a_fifth_of_a_core_with_the_writing_counted() {
+        let usual = Duration::from_millis(1);
+        assert_eq!(growth(usual, usual, 9_000), Duration::from_millis(55));
+    }
+
+    #[test]
+    fn a_process_that_stood_still_while_it_told_keeps_nobody_waiting() {
+        let (usual, stood_still) = (Duration::from_millis(1), Duration::from_secs(10));
+        let tick = growth(usual, usual, 1000);
+        assert_eq!(growth(usual, stood_still, 1000), tick);
+        assert_eq!(growth(stood_still, usual, 1000), tick);
+        assert_eq!(growth(stood_still, stood_still, 1000), SOON);
+    }
+
+    #[test]
+    fn the_tick_of_a_room_of_very_many_grows_with_them() {
+        let cost = Duration::from_millis(100);
+        assert_eq!(growth(cost, cost, 10_000), SOON);
+        assert_eq!(growth(cost, cost, 1_000_000), 55 * cost);
+    }
+}

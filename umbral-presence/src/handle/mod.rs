@@ -1,0 +1,5 @@
+//! What applications hold.
+
+mod watch;
+
+pub use self::watch::Watch;

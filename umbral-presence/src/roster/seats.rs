@@ -1,0 +1,167 @@
+//! Who is connected here to one group: a seat for each user, with the connections that hold it
+//! and the grace that may.
+
+use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
+
+use slotmap::{SlotMap, new_key_type};
+use smallvec::SmallVec;
+
+use super::PlaceId;
+use crate::name::{ConnectionId, UserId};
+
+new_key_type! {
+    /// Names a seat within its group. One that is gone is never named again.
+    pub(crate) struct SeatId;
+}
+
+/// How a connection leaves a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Farewell {
+    /// It said so: its user leaves at once.
+    Goodbye,
+    /// It broke off: its user stays until then, for it may be a reload.
+    Lost { until: Instant },
+}
+
+/// The seats of one group.
+#[derive(Debug, Default)]
+pub(super) struct Seats {
+    seats: SlotMap<SeatId, Seat>,
+    /// When graces are over. One that its seat does not have any more counts for nothing.
+    graces: BinaryHeap<Reverse<(Instant, SeatId)>>,
+    /// How many of them count.
+    staying: usize,
+}
+
+/// One user's place in the group.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) user: UserId,
+    /// By id, not by number alone: a stale goodbye must not count for a newer connection.
+    connections: SmallVec<[ConnectionId; 1]>,
+    /// Until when the user stays although the last connection was lost.
+    grace: Option<Instant>,
+    /// Where the user stands in the view; `None` until the resolver has succeeded.
+    pub(super) place: Option<PlaceId>,
+}
+
+impl Seats {
+    pub(super) fn get(&self, seat: SeatId) -> Option<&Seat> {
+        self.seats.get(seat)
+    }
+
+    pub(super) fn get_mut(&mut self, seat: SeatId) -> Option<&mut Seat> {
+        self.seats.get_mut(seat)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.values()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.seats.is_empty()
+    }
+
+    /// A seat of a user who has none.
+    pub(super) fn add(
+        &mut self,
+        connection: ConnectionId,
+        user: UserId,
+        place: Option<PlaceId>,
+    ) -> SeatId {
+        let connections = SmallVec::from_buf([connection]);
+        self.seats.insert(Seat { user, connections, grace: None, place })
+    }
+
+    /// Counts a connection in at a seat that there is. Says whether the user was there by a grace
+    /// alone; `None` where there is no such seat.
+    pub(super) fn join(&mut self, seat: SeatId, connection: ConnectionId) -> Option<bool> {
+        let seat = self.seats.get_mut(seat)?;
+        let is_alone = seat.connections.is_empty();
+        if !seat.connections.contains(&connection) {
+            seat.connections.push(connection);
+        }
+        self.staying -= usize::from(seat.grace.take().is_some());
+        Some(is_alone)
+    }
+
+    /// Counts a connection out. Gives the seat where nothing holds it any more.
+    pub(super) fn leave(
+        &mut self,
+        id: SeatId,
+        connection: ConnectionId,
+        farewell: Farewell,
+        now: Instant,
+    ) -> Option<Seat> {
+        let seat = self.seats.get_mut(id)?;
+        let at = seat.connections.iter().position(|&other| other == connection)?;
+        seat.connections.swap_remove(at);
+        if let Farewell::Lost { until } = farewell
+            && until > now
+            && seat.grace.is_none_or(|grace| grace < until)
+        {
+            self.staying += usize::from(seat.grace.replace(until).is_none());
+            self.graces.push(Reverse((until, id)));
+        }
+        let is_over = seat.connections.is_empty() && seat.grace.is_none_or(|until| until <= now);
+        self.forget_graces();
+        if is_over { self.vacate(id) } else { None }
+    }
+
+    /// The next seat whose grace is over by now and that nothing else holds.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<(SeatId, Seat)> {
+        while let Some(Reverse((until, id))) = self.graces.peek().copied()
+            && until <= now
+        {
+            self.graces.pop();
+            let Some(seat) = self.seats.get_mut(id).filter(|seat| seat.grace == Some(until)) else {
+                continue;
+            };
+            seat.grace = None;
+            self.staying -= 1;
+            if seat.connections.is_empty()
+                && let Some(seat) = self.vacate(id)
+            {
+                return Some((id, seat));
+            }
+        }
+        None
+    }
+
+    /// Ends the grace of a seat. Gives the seat where no connection holds it.
+    pub(super) fn evict(&mut self, id: SeatId) -> Option<Seat> {
+        let seat = self.seats.get_mut(id)?;
+        self.staying -= usize::from(seat.grace.take().is_some());
+        let is_alone = seat.connections.is_empty();
+        if is_alone { self.vacate(id) } else { None }
+    }
+
+    fn vacate(&mut self, id: SeatId) -> Option<Seat> {
+        let seat = self.seats.remove(id)?;
+        self.staying -= usize::from(seat.grace.is_some());
+        Some(seat)
+    }
+
+    /// Until when a user without a connection stays.
+    pub(super) fn grace_of(&self, seat: SeatId) -> Option<Instant> {
+        self.seats.get(seat).filter(|seat| seat.connections.is_empty())?.grace
+    }
+
+    /// When it is to be looked for graces that are over. That may be too early.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.graces.peek().filter(|_| self.staying > 0).map(|Reverse((until, _))| *until)
+    }
+
+    /// Forgets the graces that do not count, where they are most of them: those of a user who
+    /// reloads a page again and again.
+    fn forget_graces(&mut self) {
+        /// Fewer are not worth the look.
+        const FEW: usize = 64;
+        if self.graces.len() > 2 * self.staying + FEW {
+            let seats = &self.seats;
+            self.graces.retain(|Reverse((until, id))| {
+                seats.get(*id).is_some_and(|seat| seat.grace == Some(*until))
+            });
+        }
+    }
+}
