@@ -1,5 +1,6 @@
 //! Wakes groups at their time, for the ends of ticks and of graces, and looks after
-//! connections that nobody reads. One task for a whole hub.
+//! connections that nobody reads. One task for a whole hub waits; where many groups are due at
+//! once, other tasks wake them.
 
 use std::{
     collections::HashMap,
@@ -7,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
@@ -20,6 +21,9 @@ use super::{GroupCell, Hub, now};
 
 /// How often connections are looked after.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// So many groups are woken by one task, at most.
+const TOGETHER: usize = 16;
 
 /// A wake-up that is asked for. A group that is gone by then needs none.
 type Alarm = (Instant, Weak<GroupCell>);
@@ -70,9 +74,16 @@ async fn run(mut alarms: mpsc::UnboundedReceiver<Alarm>, hub: Weak<Hub>) {
                 None => return,
             },
             Some(group) = waiting.next() => {
-                if let (Some(hub), Some(group)) = (hub.upgrade(), group.upgrade()) {
-                    hub.wake(&group);
+                let mut due = vec![group];
+                while let Some(Some(group)) = waiting.next().now_or_never() {
+                    due.push(group);
                 }
+                // On other workers, so that telling many groups is not one worker's task.
+                for more in due.split_off(due.len().min(TOGETHER)).chunks(TOGETHER) {
+                    let (hub, more) = (hub.clone(), more.to_vec());
+                    tokio::spawn(async move { wake(&hub, &more) });
+                }
+                wake(&hub, &due);
             }
             _ = sweep.tick() => {
                 // Where the process stood still, clients have their say before they are judged.
@@ -83,6 +94,15 @@ async fn run(mut alarms: mpsc::UnboundedReceiver<Alarm>, hub: Weak<Hub>) {
                 }
             }
         }
+    }
+}
+
+fn wake(hub: &Weak<Hub>, groups: &[Weak<GroupCell>]) {
+    let Some(hub) = hub.upgrade() else {
+        return;
+    };
+    for group in groups.iter().filter_map(Weak::upgrade) {
+        hub.wake(&group);
     }
 }
 
@@ -119,18 +139,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        connection::Opening,
-        frame::{Dialect, Transport},
-        group::GroupName,
-        hub::{Verdict, group::Group},
+        frame::Transport,
+        hub::testing::{self, user},
         limits::Limits,
-        spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
-        user::UserId,
+        spec::PresenceSpec,
     };
 
     fn group(name: &str) -> Arc<GroupCell> {
-        let group = Group::new(GroupName::new(name).unwrap(), None, &Limits::default());
-        Arc::new(GroupCell::new(group))
+        Arc::new(GroupCell::new(testing::group(name), None, &Limits::default()))
     }
 
     #[tokio::test(start_paused = true)]
@@ -155,28 +171,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_group_that_is_gone_long_before_its_alarm_waits_no_longer() {
         let long = PresenceSpec::prefixes(["room:"]).grace(Duration::from_mins(10));
-        let (matcher, _) = Matcher::new(vec![long]);
-        let hub = Hub::new(matcher, Limits::default(), ResolveContext::default());
+        let hub = testing::hub([long], Limits::default());
         let (sender, mut alarms) = mpsc::unbounded_channel();
         *hub.alarms.task.lock() = Some(sender);
-        let user = UserId::new("7").unwrap();
-        let opening = Opening {
-            user: Some(user.clone()),
-            dialect: Dialect { transport: Transport::Sse, v1: true },
-            token: None,
-            request: None,
-        };
-        let allowed = (0..100).map(|n| GroupName::new(format!("room:{n}")).unwrap()).collect();
-        let verdict = Verdict { asked: hub.revocations.now(), allowed, ..Verdict::default() };
-        let connection = hub.open(opening, &verdict, |_| None::<()>).unwrap();
-        hub.depart(&connection, false);
+        let groups = (0..100).map(|n| testing::group(&format!("room:{n}")));
+        let verdict = testing::allowed(&hub, groups);
+        drop(testing::open(&hub, "7", Transport::Sse, &verdict).unwrap());
         let mut waiting = Waiting::default();
         while let Ok((at, group)) = alarms.try_recv() {
             waiting.set(at, group);
         }
         assert_eq!(waiting.queue.len(), 100);
         sleep(Duration::from_secs(1)).await;
-        hub.disconnect(&user);
+        hub.disconnect(&user("7"));
         while let Ok((at, group)) = alarms.try_recv() {
             waiting.set(at, group);
         }
