@@ -45,6 +45,17 @@ impl Room {
         Self { hub: Hub::new(matcher, limits, ResolveContext::default()), name }
     }
 
+    /// Another room of the same registry.
+    ///
+    /// # Panics
+    ///
+    /// Never: every number makes a valid name.
+    #[must_use]
+    pub fn beside(&self, number: u32) -> Self {
+        let name = GroupName::new(format!("room:{number}")).expect("a valid name");
+        Self { hub: self.hub.clone(), name }
+    }
+
     /// A connection of a user, outside of the room.
     ///
     /// # Panics

@@ -15,6 +15,9 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 
+/// Far more than it takes.
+const TOLD_WITHIN: Duration = Duration::from_secs(30);
+
 /// The newcomers who are looked at, and those whom each of them is told to.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
@@ -68,8 +71,8 @@ impl Arrivals {
         self.told.lock().clone()
     }
 
-    /// Waits until so many have been told to all, or `within` is over.
-    pub(crate) async fn wait_for(&self, count: usize, within: Duration) -> Result<(), Elapsed> {
+    /// Waits until so many have been told to all.
+    pub(crate) async fn wait_for(&self, count: usize) -> Result<(), Elapsed> {
         let is_told = async {
             loop {
                 let progress = self.progress.notified();
@@ -79,7 +82,7 @@ impl Arrivals {
                 progress.await;
             }
         };
-        timeout(within, is_told).await
+        timeout(TOLD_WITHIN, is_told).await
     }
 
     fn since_start(&self, now: Instant) -> u64 {

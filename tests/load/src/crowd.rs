@@ -2,12 +2,14 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpSocket, TcpStream},
     sync::Semaphore,
     time::sleep,
@@ -17,13 +19,12 @@ use crate::{
     Failure,
     arrivals::Part,
     client::{Client, Room, Stream, Surroundings, Visitor},
-    process::Server,
     subject::Subject,
 };
 
 /// How many may be opening at once, unless a scenario says so: fewer than the kernel lets wait
 /// for a server to accept them.
-pub(crate) const OPENINGS: usize = 256;
+const OPENINGS: usize = 256;
 
 /// Where nothing has come for so long, nothing more will.
 const QUIET: Duration = Duration::from_secs(3);
@@ -54,13 +55,25 @@ pub(crate) struct Settled {
 }
 
 impl Crowd {
-    /// Nobody yet; so many may be opening at once.
-    pub(crate) fn new(server: &Server, openings: usize) -> Self {
-        let openings = Arc::new(Semaphore::new(openings));
-        let is_versioned = server.subject.is_versioned();
+    /// Nobody yet.
+    pub(crate) fn new(subject: Subject, host: SocketAddr) -> Self {
+        let openings = Arc::new(Semaphore::new(OPENINGS));
+        let is_versioned = subject.is_versioned();
         let around =
-            Surroundings { host: server.address, openings, part: Part::None, is_versioned };
-        Self { subject: server.subject, around, clients: Vec::new(), opened: 0 }
+            Surroundings { host, openings, part: Part::None, is_versioned, is_lasting: false };
+        Self { subject, around, clients: Vec::new(), opened: 0 }
+    }
+
+    /// Each is opened when the one before is open.
+    pub(crate) fn one_by_one(mut self) -> Self {
+        self.around.openings = Arc::new(Semaphore::new(1));
+        self
+    }
+
+    /// They stay without showing that they live, which clients of the newest version have to.
+    pub(crate) fn lasting(mut self) -> Self {
+        self.around.is_lasting = true;
+        self
     }
 
     /// What those who are opened from now on have to do with arrivals.
@@ -70,10 +83,23 @@ impl Crowd {
 
     /// Opens a connection for each visitor, as many at once as may be.
     pub(crate) fn open(&mut self, visitors: impl IntoIterator<Item = Visitor>) {
+        let host = self.around.host;
+        self.open_on(visitors, |number| connect(address(number), host));
+    }
+
+    /// Opens a connection for each visitor on what `connect` gives for its number.
+    pub(crate) fn open_on<IO, C>(
+        &mut self,
+        visitors: impl IntoIterator<Item = Visitor>,
+        connect: impl Fn(u32) -> C,
+    ) where
+        IO: AsyncRead + AsyncWrite + Unpin + Send,
+        C: Future<Output = io::Result<IO>> + Send + 'static,
+    {
         for visitor in visitors {
             self.opened += 1;
-            let connect = connect(address(self.opened), self.around.host);
-            self.clients.push(Client::open(visitor, self.around.clone(), connect));
+            let connecting = connect(self.opened);
+            self.clients.push(Client::open(visitor, self.around.clone(), connecting));
         }
     }
 
@@ -158,7 +184,7 @@ fn address(number: u32) -> Ipv4Addr {
     Ipv4Addr::new(127, a + 1, b, c)
 }
 
-async fn connect(from: Ipv4Addr, host: SocketAddr) -> std::io::Result<TcpStream> {
+async fn connect(from: Ipv4Addr, host: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((from, 0).into())?;
     socket.connect(host).await

@@ -10,6 +10,7 @@ mod arrivals;
 mod client;
 mod crowd;
 mod files;
+mod inside;
 mod machine;
 mod process;
 mod scenario;
@@ -17,6 +18,8 @@ mod serve;
 mod settings;
 mod sheet;
 mod subject;
+mod usage;
+mod visitors;
 
 use std::process::ExitCode;
 
@@ -27,10 +30,12 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).peekable();
-    let result = match arguments.next_if(|first| first == "serve") {
-        Some(_) => serve::run(arguments.next().as_deref()).await,
-        None => measure(arguments).await,
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match *words {
+        ["serve", subject] => serve::run(subject).await,
+        ["inside", what, subject, count] => inside::run(what, subject, count).await,
+        _ => measure(&words).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,7 +46,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn measure(arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
+async fn measure(arguments: &[&str]) -> Result<(), Failure> {
     let (scenarios, settings) = settings::read(arguments)?;
     files::raise_limit()?;
     let mut sheet = Sheet::default();

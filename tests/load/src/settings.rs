@@ -26,9 +26,7 @@ impl Settings {
 }
 
 /// Which scenarios to run, and how.
-pub(crate) fn read(
-    arguments: impl Iterator<Item = String>,
-) -> Result<(Vec<Scenario>, Settings), Failure> {
+pub(crate) fn read(arguments: &[&str]) -> Result<(Vec<Scenario>, Settings), Failure> {
     let mut settings = Settings { connections: None, changes: None, rounds: 5, peer: None };
     let mut scenarios = Vec::new();
     for argument in arguments {
@@ -38,7 +36,7 @@ pub(crate) fn read(
             Some(("rounds", value)) => settings.rounds = number(value)?,
             Some(("peer", value)) => settings.peer = Some(value.into()),
             Some((key, _)) => return Err(format!("{key} is no setting\n{USAGE}").into()),
-            None => scenarios.extend(Scenario::named(&argument)?),
+            None => scenarios.extend(Scenario::named(argument)?),
         }
     }
     if scenarios.is_empty() {

@@ -98,6 +98,8 @@ pub(crate) struct Surroundings {
     pub(crate) part: Part,
     /// Whether the wire has versions and keys.
     pub(crate) is_versioned: bool,
+    /// Whether it is to last as it is: without `v=1`, whose clients show that they live.
+    pub(crate) is_lasting: bool,
 }
 
 /// What a connection has seen.
@@ -162,7 +164,7 @@ async fn live<IO: AsyncRead + AsyncWrite + Unpin>(
     let mut permit = Some(around.openings.acquire().await.map_err(io::Error::other)?);
     let mut io = connect.await?;
     around.part.asks(visitor.user);
-    io.write_all(request::head(visitor, around.host).as_bytes()).await?;
+    io.write_all(request::head(visitor, around).as_bytes()).await?;
     let mut answer = Vec::new();
     while read(&mut io, seen, &around.part, &mut answer).await? {
         permit = None;

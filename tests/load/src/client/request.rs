@@ -1,8 +1,6 @@
 //! The head of a request, as long as a browser's.
 
-use std::net::SocketAddr;
-
-use super::{Transport, Visitor};
+use super::{Surroundings, Transport, Visitor};
 
 /// What every request of a browser says besides.
 const USUAL: &str = "\
@@ -19,7 +17,9 @@ const USUAL: &str = "\
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 /// Asks for the stream of a visitor.
-pub(super) fn head(visitor: &Visitor, host: SocketAddr) -> String {
+pub(super) fn head(visitor: &Visitor, around: &Surroundings) -> String {
+    let host = around.host;
+    let version = if around.is_lasting { "" } else { "&v=1" };
     let (path, kind) = match visitor.transport {
         Transport::Sse => {
             ("sse", "Accept: text/event-stream\r\nSec-Fetch-Mode: cors\r\n".to_owned())
@@ -36,6 +36,6 @@ pub(super) fn head(visitor: &Visitor, host: SocketAddr) -> String {
     let user = visitor.user.map(|user| format!("x-user: {user}\r\n")).unwrap_or_default();
     let group = visitor.room;
     format!(
-        "GET /realtime/{path}?groups={group}&v=1 HTTP/1.1\r\nHost: {host}\r\n{USUAL}{kind}{user}\r\n"
+        "GET /realtime/{path}?groups={group}{version} HTTP/1.1\r\nHost: {host}\r\n{USUAL}{kind}{user}\r\n"
     )
 }

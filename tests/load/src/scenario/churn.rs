@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::{
     Failure,
     client::{Room, Transport, Visitor},
-    crowd::{Crowd, OPENINGS},
+    crowd::Crowd,
     process::Server,
     settings::Settings,
     sheet::Sheet,
@@ -41,10 +41,10 @@ pub(super) async fn run(settings: &Settings, sheet: &mut Sheet) -> Result<(), Fa
     for _ in 0..settings.rounds {
         for subject in settings.beside(None) {
             let server = Server::start(subject, settings).await?;
-            let mut crowd = Crowd::new(&server, OPENINGS);
+            let mut crowd = Crowd::new(server.subject, server.address);
             crowd.open((0..connections).map(visitor));
             crowd.settle().await?;
-            let (cpu, memory) = (server.cpu()?, server.memory("VmRSS")?);
+            let (cpu, memory) = (server.usage.cpu()?, server.usage.memory()?);
             let mut pace = interval(PAUSE);
             pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let newcomers: Vec<u32> = (connections..connections + changes).collect();
@@ -58,8 +58,12 @@ pub(super) async fn run(settings: &Settings, sheet: &mut Sheet) -> Result<(), Fa
                 crowd.open(users.iter().copied().map(visitor));
             }
             let settled = crowd.settle().await?;
-            sheet.time(&format!("{name}: CPU for both"), subject, (server.cpu()? - cpu) / changes);
-            let grown = server.memory("VmRSS")?.saturating_sub(memory);
+            sheet.time(
+                &format!("{name}: CPU for both"),
+                subject,
+                (server.usage.cpu()? - cpu) / changes,
+            );
+            let grown = server.usage.memory()?.saturating_sub(memory);
             sheet.bytes(&format!("{name}: memory grown by"), subject, grown);
             sheet.wrong(&format!("{name}: wrong rosters"), subject, settled.wrong);
             server.stop().await?;

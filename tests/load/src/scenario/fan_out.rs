@@ -9,7 +9,7 @@ use crate::{
     Failure,
     arrivals::{Arrivals, Part},
     client::{Room, Transport, Visitor},
-    crowd::{Crowd, OPENINGS},
+    crowd::Crowd,
     process::Server,
     settings::Settings,
     sheet::Sheet,
@@ -21,9 +21,6 @@ const CHANGES: u32 = 12;
 
 /// Longer than a tick of so large a room, so that each change is told at once.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// Far more than it takes.
-const TOLD_WITHIN: Duration = Duration::from_secs(20);
 
 const ROOM: Room = Room::Plain(0);
 
@@ -51,23 +48,23 @@ async fn measure(
 ) -> Result<(), Failure> {
     let subject = server.subject;
     let name = format!("a change seen by {watchers} over {transport}");
-    let mut crowd = Crowd::new(&server, OPENINGS);
+    let mut crowd = Crowd::new(server.subject, server.address);
     let arrivals = Arrivals::of(0..changes, watchers);
     crowd.takes_part(Part::Told(arrivals.clone()));
     crowd.open((0..watchers).map(|_| Visitor { user: None, room: ROOM, transport }));
     crowd.settle().await?;
     crowd.takes_part(Part::Newcomer(arrivals.clone()));
-    let cpu = server.cpu()?;
+    let cpu = server.usage.cpu()?;
     for (user, count) in (0..changes).zip(1..) {
         if subject == Subject::Ours {
             sleep(PAUSE).await;
         }
         crowd.open([Visitor { user: Some(user), room: ROOM, transport }]);
         // Where somebody is not told, that is found below.
-        let _ = arrivals.wait_for(count, TOLD_WITHIN).await;
+        let _ = arrivals.wait_for(count).await;
     }
     crowd.settle().await?;
-    let cpu = (server.cpu()? - cpu) / changes / watchers;
+    let cpu = (server.usage.cpu()? - cpu) / changes / watchers;
     sheet.time(&format!("{name}: CPU a delivery"), subject, cpu);
     sheet.times(&format!("{name}: told to all"), subject, arrivals.told());
     server.stop().await?;

@@ -3,12 +3,12 @@
 use crate::{
     Failure,
     client::{Room, Transport},
-    crowd::{Crowd, OPENINGS},
+    crowd::Crowd,
     process::Server,
-    scenario::rooms::spread,
     settings::Settings,
     sheet::Sheet,
     subject::Subject,
+    visitors::spread,
 };
 
 const CONNECTIONS: u32 = 4000;
@@ -25,14 +25,14 @@ pub(super) async fn run(settings: &Settings, sheet: &mut Sheet) -> Result<(), Fa
         for transport in [Transport::Sse, Transport::WebSocket] {
             for subject in settings.beside(Subject::Bare) {
                 let server = Server::start(subject, settings).await?;
-                let mut crowd = Crowd::new(&server, OPENINGS);
+                let mut crowd = Crowd::new(server.subject, server.address);
                 crowd.open(spread(0..EARLY, ROOM, transport, Room::Plain));
                 crowd.settle().await?;
-                let before = server.memory("VmRSS")?;
+                let before = server.usage.memory()?;
                 let users = EARLY..EARLY + connections;
                 crowd.open(spread(users, ROOM, transport, Room::Plain));
                 crowd.settle().await?;
-                let grown = server.memory("VmRSS")?.saturating_sub(before);
+                let grown = server.usage.memory()?.saturating_sub(before);
                 let name = format!("memory of an idle {transport} in rooms of {ROOM}");
                 sheet.bytes(&name, subject, grown / u64::from(connections));
                 server.stop().await?;

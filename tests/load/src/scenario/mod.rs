@@ -2,10 +2,10 @@
 
 mod churn;
 mod fan_out;
+mod growth;
 mod idle;
 mod open;
 mod reconnect;
-mod rooms;
 mod storm;
 mod stream;
 
@@ -30,10 +30,14 @@ pub(crate) enum Scenario {
     Churn,
     /// Everybody is lost and comes back.
     Reconnect,
+    /// More connections than there may be files, in memory.
+    Duplex,
+    /// More members than that, without transports.
+    Registry,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Idle,
         Self::Open,
         Self::Storm,
@@ -42,6 +46,8 @@ impl Scenario {
         Self::FanOut,
         Self::Churn,
         Self::Reconnect,
+        Self::Duplex,
+        Self::Registry,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -54,6 +60,8 @@ impl Scenario {
             Self::FanOut => "fan-out",
             Self::Churn => "churn",
             Self::Reconnect => "reconnect",
+            Self::Duplex => "duplex",
+            Self::Registry => "registry",
         }
     }
 
@@ -76,6 +84,8 @@ impl Scenario {
             Self::FanOut => fan_out::run(settings, sheet).await,
             Self::Churn => churn::run(settings, sheet).await,
             Self::Reconnect => reconnect::run(settings, sheet).await,
+            Self::Duplex => growth::duplex(settings, sheet).await,
+            Self::Registry => growth::registry(settings, sheet).await,
         }
     }
 }

@@ -8,10 +8,10 @@ use crate::{
     client::{Room, Transport},
     crowd::Crowd,
     process::Server,
-    scenario::rooms::spread,
     settings::Settings,
     sheet::Sheet,
     subject::Subject,
+    visitors::spread,
 };
 
 const CONNECTIONS: u32 = 2000;
@@ -25,13 +25,13 @@ pub(super) async fn run(settings: &Settings, sheet: &mut Sheet) -> Result<(), Fa
         for transport in [Transport::Sse, Transport::WebSocket] {
             for subject in settings.beside(Subject::Bare) {
                 let server = Server::start(subject, settings).await?;
-                let mut crowd = Crowd::new(&server, 1);
+                let mut crowd = Crowd::new(server.subject, server.address).one_by_one();
                 crowd.open(spread(0..EARLY, 1, transport, Room::Plain));
                 crowd.settle().await?;
-                let (cpu, start) = (server.cpu()?, Instant::now());
+                let (cpu, start) = (server.usage.cpu()?, Instant::now());
                 crowd.open(spread(EARLY..EARLY + connections, 1, transport, Room::Plain));
                 let settled = crowd.settle().await?;
-                let cpu = (server.cpu()? - cpu) / connections;
+                let cpu = (server.usage.cpu()? - cpu) / connections;
                 sheet.time(
                     &format!("CPU to open a connection and join, {transport}"),
                     subject,

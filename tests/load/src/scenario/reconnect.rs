@@ -6,12 +6,12 @@ use std::time::Instant;
 use crate::{
     Failure,
     client::{Room, Transport},
-    crowd::{Crowd, OPENINGS},
+    crowd::Crowd,
     process::Server,
-    scenario::rooms::spread,
     settings::Settings,
     sheet::Sheet,
     subject::Subject,
+    visitors::spread,
 };
 
 const CONNECTIONS: u32 = 5000;
@@ -26,16 +26,16 @@ pub(super) async fn run(settings: &Settings, sheet: &mut Sheet) -> Result<(), Fa
     for _ in 0..settings.rounds {
         for subject in settings.beside(Subject::Bare) {
             let server = Server::start(subject, settings).await?;
-            let mut crowd = Crowd::new(&server, OPENINGS);
+            let mut crowd = Crowd::new(server.subject, server.address);
             crowd.open(visitors());
             crowd.settle().await?;
-            let (cpu, start) = (server.cpu()?, Instant::now());
+            let (cpu, start) = (server.usage.cpu()?, Instant::now());
             crowd.clients.clear();
             crowd.open(visitors());
             let settled = crowd.settle().await?;
             sheet.time(&format!("{name}: time"), subject, settled.last - start);
-            sheet.time(&format!("{name}: CPU"), subject, server.cpu()? - cpu);
-            sheet.bytes(&format!("{name}: memory at most"), subject, server.memory("VmHWM")?);
+            sheet.time(&format!("{name}: CPU"), subject, server.usage.cpu()? - cpu);
+            sheet.bytes(&format!("{name}: memory at most"), subject, server.usage.peak()?);
             sheet.wrong(&format!("{name}: wrong rosters"), subject, settled.wrong);
             server.stop().await?;
         }

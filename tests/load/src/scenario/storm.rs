@@ -6,12 +6,12 @@ use std::time::Instant;
 use crate::{
     Failure,
     client::{Room, Transport},
-    crowd::{Crowd, OPENINGS},
+    crowd::Crowd,
     process::Server,
-    scenario::rooms::spread,
     settings::Settings,
     sheet::Sheet,
     subject::Subject,
+    visitors::spread,
 };
 
 const ONE_ROOM: u32 = 2000;
@@ -50,13 +50,13 @@ async fn measure(
     sheet: &mut Sheet,
 ) -> Result<(), Failure> {
     let server = Server::start(subject, settings).await?;
-    let mut crowd = Crowd::new(&server, OPENINGS);
-    let (cpu, start) = (server.cpu()?, Instant::now());
+    let mut crowd = Crowd::new(server.subject, server.address);
+    let (cpu, start) = (server.usage.cpu()?, Instant::now());
     crowd.open(spread(0..users, size, Transport::Sse, Room::Plain));
     let settled = crowd.settle().await?;
     sheet.time(&format!("{name}: time"), subject, settled.last - start);
-    sheet.time(&format!("{name}: CPU"), subject, server.cpu()? - cpu);
-    sheet.bytes(&format!("{name}: memory at most"), subject, server.memory("VmHWM")?);
+    sheet.time(&format!("{name}: CPU"), subject, server.usage.cpu()? - cpu);
+    sheet.bytes(&format!("{name}: memory at most"), subject, server.usage.peak()?);
     sheet.bytes(&format!("{name}: bytes received"), subject, crowd.bytes());
     sheet.wrong(&format!("{name}: wrong rosters"), subject, settled.wrong);
     server.stop().await?;

@@ -9,12 +9,12 @@ use crate::{
     Failure,
     arrivals::{Arrivals, Part},
     client::{Room, Transport},
-    crowd::{Crowd, OPENINGS},
+    crowd::Crowd,
     process::Server,
-    scenario::rooms::spread,
     settings::Settings,
     sheet::Sheet,
     subject::Subject,
+    visitors::spread,
 };
 
 const MEMBERS: u32 = 5000;
@@ -29,13 +29,13 @@ pub(super) async fn run(settings: &Settings, sheet: &mut Sheet) -> Result<(), Fa
     let name = format!("100 joins a second into a room of {members}");
     for _ in 0..settings.rounds {
         let server = Server::start(Subject::Ours, settings).await?;
-        let mut crowd = Crowd::new(&server, OPENINGS);
+        let mut crowd = Crowd::new(server.subject, server.address);
         let arrivals = Arrivals::of(members..members + joins, members);
         crowd.takes_part(Part::Told(arrivals.clone()));
         crowd.open(spread(0..members, members, Transport::Sse, |_| Room::Plain(0)));
         crowd.settle().await?;
         crowd.takes_part(Part::Newcomer(arrivals.clone()));
-        let cpu = server.cpu()?;
+        let cpu = server.usage.cpu()?;
         let mut pace = interval(PAUSE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for user in members..members + joins {
@@ -43,7 +43,7 @@ pub(super) async fn run(settings: &Settings, sheet: &mut Sheet) -> Result<(), Fa
             crowd.open(spread(user..user + 1, 1, Transport::Sse, |_| Room::Plain(0)));
         }
         crowd.settle().await?;
-        let cpu = (server.cpu()? - cpu) / joins;
+        let cpu = (server.usage.cpu()? - cpu) / joins;
         sheet.time(&format!("{name}: CPU a join"), Subject::Ours, cpu);
         sheet.times(&format!("{name}: told to all"), Subject::Ours, arrivals.told());
         server.stop().await?;

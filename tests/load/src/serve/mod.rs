@@ -1,8 +1,8 @@
 //! The servers that are measured, each in a process of its own: it says where it listens, and
 //! ends with its input.
 
-mod bare;
-mod ours;
+pub(crate) mod bare;
+pub(crate) mod ours;
 mod writes;
 
 use std::{
@@ -12,6 +12,7 @@ use std::{
 };
 
 use tokio::net::{TcpListener, TcpSocket};
+use umbral_presence::Limits;
 
 use crate::Failure;
 
@@ -19,17 +20,17 @@ use crate::Failure;
 const BACKLOG: u32 = 4096;
 
 /// Serves the subject of that name.
-pub(crate) async fn run(name: Option<&str>) -> Result<(), Failure> {
+pub(crate) async fn run(name: &str) -> Result<(), Failure> {
     thread::spawn(|| {
         // Whoever has started it is gone.
         let _ = io::stdin().read_to_end(&mut Vec::new());
         process::exit(0);
     });
     let router = match name {
-        Some("ours") => ours::router()?,
-        Some("bare") => bare::router(),
-        Some("writes") => return writes::serve(),
-        other => return Err(format!("{other:?} is no server").into()),
+        "ours" => ours::router(Limits::default())?,
+        "bare" => bare::router(),
+        "writes" => return writes::serve(),
+        other => return Err(format!("{other} is no server").into()),
     };
     Ok(axum::serve(listen()?, router).await?)
 }

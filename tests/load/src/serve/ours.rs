@@ -8,12 +8,7 @@ use umbral_presence::{Limits, PresenceSpec, RealtimePlugin};
 use crate::Failure;
 
 /// Users by header, everybody may join, and id-only payloads.
-pub(crate) fn router() -> Result<axum::Router, Failure> {
-    Ok(router_with(Limits::default())?)
-}
-
-/// The same with other limits.
-pub(crate) fn router_with(limits: Limits) -> Result<axum::Router, umbral_presence::BuildError> {
+pub(crate) fn router(limits: Limits) -> Result<axum::Router, Failure> {
     let realtime = RealtimePlugin::new()
         .without_declared()
         .with_presence(PresenceSpec::prefixes(["room:"]).grace(Duration::ZERO))

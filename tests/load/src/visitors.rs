@@ -6,7 +6,7 @@ use crate::client::{Room, Transport, Visitor};
 
 /// One user each, spread over rooms of `size`, who come to a room one after the other, so that
 /// each is told to those before.
-pub(super) fn spread(
+pub(crate) fn spread(
     users: Range<u32>,
     size: u32,
     transport: Transport,
