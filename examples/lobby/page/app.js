@@ -1,5 +1,5 @@
 // @ts-check
-// The page: who is in the lobby, the rooms, and the rooms that are open here.
+// The page shows who is in the lobby, the list of rooms, and the rooms that are open on it.
 
 /** @typedef {{ id: string, name: string }} Person */
 /** @typedef {{ from: Person, text: string }} Message */
@@ -11,7 +11,7 @@ const NOTE_MS = 8000;
 const LOG_LINES = 200;
 const MOST_SHOWN = 24;
 
-/** Who this page believes it is; the lobby's subscription knows better. @type {Person | null} */
+/** The visitor of this page, until the lobby's subscription says another one. @type {Person | null} */
 let me = null;
 
 /** The rooms that are open on this page. @type {Map<string, Room>} */
@@ -21,12 +21,12 @@ const open = new Map();
 const $ = (/** @type {string} */ selector, /** @type {ParentNode} */ from = document) =>
   /** @type {any} */ (from.querySelector(selector));
 
-/** A copy of what a template holds. @returns {HTMLElement} */
+/** A copy of the element in a template. @returns {HTMLElement} */
 const stamp = (/** @type {string} */ id) =>
   /** @type {any} */ ($(id).cloneNode(true)).content.firstElementChild;
 
 /**
- * Asks the server; what it refuses is an error with its words.
+ * Asks the server. A refusal is an error with the server's words.
  * @param {string} method @param {string} path @param {any} [body]
  */
 async function ask(method, path, body) {
@@ -39,7 +39,7 @@ async function ask(method, path, body) {
 const pathOf = (/** @type {string} */ room) => `/rooms/${encodeURIComponent(room)}`;
 
 /**
- * Sends a form by script and shows what goes wrong beside it.
+ * Sends a form by script, and shows an error beside it.
  * @param {HTMLFormElement} form
  * @param {(values: any) => Promise<void>} send
  */
@@ -59,7 +59,7 @@ function onSubmit(form, send) {
 
 // People ---------------------------------------------------------------------------------
 
-/** The same id has the same colour on every screen. */
+/** The colour of an id, which is the same on every screen. */
 function hueOf(/** @type {string} */ id) {
   let hash = 7;
   for (const c of id) hash = (Math.imul(hash, 31) + c.charCodeAt(0)) | 0;
@@ -80,7 +80,7 @@ function portray(/** @type {HTMLElement} */ element, /** @type {Person} */ perso
   $('.name', element).textContent = person.id === me?.id ? `${person.name} (you)` : person.name;
 }
 
-/** Shows who is there; those who stay keep their element. */
+/** Shows the people of a room. A person who stays keeps the same element. */
 function showPeople(/** @type {HTMLElement} */ list, /** @type {readonly Person[]} */ people) {
   const old = new Map([...list.children].map((li) => [/** @type {any} */ (li).dataset.id, li]));
   const items = people.slice(0, MOST_SHOWN).map((person) => {
@@ -96,7 +96,7 @@ function showPeople(/** @type {HTMLElement} */ list, /** @type {readonly Person[
   arrange(list, items);
 }
 
-/** Makes `items` the list's; what is in its place is not touched, and keeps its focus. */
+/** Makes `items` the children of the list. An item that is in its place keeps its focus. */
 function arrange(/** @type {HTMLElement} */ list, /** @type {HTMLElement[]} */ items) {
   for (const item of [...list.children]) if (!items.includes(/** @type {any} */ (item))) item.remove();
   items.forEach((item, i) => {
@@ -124,12 +124,12 @@ class Room {
     onSubmit($('[name=say]', this.card), (said) => ask('POST', `${pathOf(name)}/messages`, said));
     onSubmit($('[name=key]', this.card), async (shown) => {
       await ask('POST', `${pathOf(name)}/key`, shown);
-      // The server is asked again what it has refused.
+      // The new connection asks again for the room that was refused.
       realtime.reconnect();
     });
     $('#open-rooms').append(this.card);
 
-    // From here on others see us in the room.
+    // From here on others see this visitor in the room.
     const group = `room:${name}`;
     this.presence = realtime.presence(group, {
       status: () => this.show(),
@@ -143,7 +143,7 @@ class Room {
     this.show();
   }
 
-  /** Unsubscribes: others see us leave at once. */
+  /** Unsubscribes. Others see this visitor leave at once. */
   close() {
     this.presence.unsubscribe();
     this.messages.unsubscribe();
@@ -169,7 +169,7 @@ class Room {
     this.add(line);
   }
 
-  /** A line that goes away by itself. */
+  /** Adds a line that disappears after a while. */
   note(/** @type {string} */ text) {
     const line = document.createElement('li');
     line.className = 'note';
@@ -201,7 +201,7 @@ function leave(/** @type {string} */ name) {
   $(`[data-enter="${CSS.escape(name)}"]`)?.focus();
 }
 
-/** The open rooms outlive a reload of this tab. */
+/** Keeps the open rooms over a reload of this tab. */
 function remember() {
   sessionStorage.setItem('rooms', JSON.stringify([...open.keys()]));
   showWhere();
@@ -213,7 +213,7 @@ const lobby = realtime.presence('public:lobby', {
   status: () => (showLobby(), checkIdentity()),
   join: showLobby,
   leave: showLobby,
-  // It comes again after a lost connection: what was sent meanwhile did not arrive.
+  // It comes again after a lost connection, in which the list of rooms may have changed.
   sync: () => (showLobby(), listRooms()),
 });
 realtime.subscribe(['public:lobby'], { rooms: showRooms });
@@ -224,7 +224,7 @@ function showLobby() {
   showCount($('[data-room=lobby] .count'), lobby.count);
 }
 
-/** Somebody may have signed in or out in another tab. */
+/** Asks who the visitor is if another tab has signed in or out. */
 function checkIdentity() {
   if (lobby.status === 'live' && lobby.me !== (me?.id ?? null)) whoAmI();
 }
@@ -250,7 +250,7 @@ function showRooms(/** @type {Listed[]} */ rooms) {
   showWhere();
 }
 
-/** In which rooms we are, in words and on the list's buttons. */
+/** Shows in which rooms this visitor is, in words and on the list's buttons. */
 function showWhere() {
   const held = ['live', 'reconnecting'];
   const inside = [...open.values()].filter((room) => held.includes(room.presence.status)).length;
@@ -264,13 +264,13 @@ function showWhere() {
   }
 }
 
-// Who we are -----------------------------------------------------------------------------
+// The visitor ----------------------------------------------------------------------------
 
 async function whoAmI() {
   become(await ask('GET', '/session'));
 }
 
-/** Shows the page as this person, or as a visitor without a name. */
+/** Shows the page for this person, or for a visitor without a name. */
 function become(/** @type {Person | null} */ person) {
   const another = me && me.id !== person?.id;
   me = person;

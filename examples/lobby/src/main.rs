@@ -1,7 +1,7 @@
 //! A lobby with rooms: choose a name, go into rooms, see who else is there, and talk.
 //!
-//! `cargo run -p lobby` serves it on <http://127.0.0.1:3000>; an argument names another port
-//! (0: any that is free), `STAFF_KEY` the key to the private room.
+//! `cargo run -p lobby` serves it on <http://127.0.0.1:3000>. An argument names another port, and
+//! 0 takes any free one. The variable `STAFF_KEY` sets the key to the private room.
 
 mod page;
 mod rooms;
@@ -51,20 +51,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let staff_key = env::var("STAFF_KEY").unwrap_or_else(|_| "sesame".to_owned());
 
     let house = Arc::new(House::new(staff_key.clone()));
-    // Made at every start: a restart signs everybody out, as it forgets their names anyway.
+    // The key is new at every start. A restart forgets all names, so it may sign everybody out.
     let key = Key::generate();
     let realtime = realtime(&house, &key)?;
     let app = App { key, house, realtime: realtime.clone() };
 
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    // Whoever starts this with port 0 reads here where it is.
+    // With port 0 this line is the only place that says the port.
     let place = listener.local_addr()?;
     writeln!(std::io::stdout(), "http://{place}\nThe key to the staff room is {staff_key}.")?;
     let closing = async {
         tokio::signal::ctrl_c().await.ok();
         realtime.drain().await;
     };
-    // A graceful shutdown would wait for ever for a socket that nobody reads.
+    // axum's graceful shutdown would wait for ever for a socket whose reader is stuck.
     tokio::select! {
         served = axum::serve(listener, router(app)) => served?,
         () = closing => {}
@@ -72,8 +72,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Presence for every `#[presence]` declaration; who is who comes from the cookie, and who
-/// may go where from the house.
+/// Presence for every `#[presence]` declaration. The cookie says who a visitor is, and the house
+/// says which rooms the visitor may join.
 fn realtime(house: &Arc<House>, key: &Key) -> Result<Realtime, BuildError> {
     let (house, key) = (house.clone(), key.clone());
     RealtimePlugin::new()
@@ -85,7 +85,7 @@ fn realtime(house: &Arc<House>, key: &Key) -> Result<Realtime, BuildError> {
         .build()
 }
 
-/// Bodies are JSON, which a form on somebody else's page cannot send.
+/// All bodies are JSON, because a form on a page of another origin cannot send JSON.
 fn router(app: App) -> Router {
     let realtime = app.realtime.router();
     let who_am_i = async |jar: SignedCookieJar| Json(Visitor::of(&jar));
@@ -103,7 +103,7 @@ fn router(app: App) -> Router {
         .layer(map_response(page::harden))
 }
 
-/// What every form of the page sends.
+/// The body that every form of the page sends.
 #[derive(Deserialize)]
 struct Line {
     text: String,
@@ -124,10 +124,10 @@ async fn sign_out(State(app): State<App>, jar: SignedCookieJar) -> (SignedCookie
     (jar.remove(visitors::cookie("")), StatusCode::NO_CONTENT)
 }
 
-/// Whoever the cookie says leaves every room at once, in all tabs.
+/// The cookie's visitor leaves every room at once, in all tabs.
 fn say_goodbye(app: &App, jar: &SignedCookieJar) {
     if let Some(visitor) = Visitor::of(jar) {
-        // First forgotten, then cut off: a tab that comes back at once comes as nobody.
+        // The visitor is forgotten first, so that a tab that reconnects at once is anonymous.
         visitor.forget();
         app.realtime.disconnect_user(&visitor.id);
     }
@@ -139,7 +139,7 @@ async fn create_room(
     Json(Line { text }): Json<Line>,
 ) -> Result<Json<String>, Refusal> {
     let name = app.house.create(&text)?;
-    // Everybody who has the page open is in the lobby, so everybody's list grows now.
+    // Every open page is in the lobby, so every page gets the new list.
     app.realtime.to_group(Lobby).send("rooms", &app.house.list()).await.map_err(unsent)?;
     Ok(Json(name))
 }
@@ -173,8 +173,7 @@ fn unsent(_: SendError) -> Refusal {
     (StatusCode::INTERNAL_SERVER_ERROR, "That could not be sent.")
 }
 
-/// `text` without the space around it, if it has 1 to `most` characters, none of them a
-/// control character.
+/// `text` without the space around it, if it has 1 to `most` characters and no control character.
 fn text_of(text: &str, most: usize, rule: &'static str) -> Result<String, Refusal> {
     let text = text.trim();
     let fits = (1..=most).contains(&text.chars().count()) && !text.contains(char::is_control);

@@ -1,4 +1,4 @@
-//! The page's files, and the headers that go with everything.
+//! The page's files, and the security headers of every response.
 
 use axum::{
     Router,
@@ -7,11 +7,11 @@ use axum::{
 };
 use http::{HeaderValue, header};
 
-/// No inline script or style, nothing from elsewhere, no frame around the page.
+/// Forbids inline scripts and styles, files of other origins, and a frame around the page.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The four files that the browser gets.
+/// Serves the four files of the page.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/", get(|| file("text/html", include_str!("../page/index.html"))))
@@ -28,7 +28,7 @@ async fn file(kind: &str, text: &'static str) -> Response {
     (headers, text).into_response()
 }
 
-/// Puts the security headers on a response.
+/// Adds the security headers to a response.
 pub(crate) async fn harden(mut response: Response) -> Response {
     let mut set = |name, text| response.headers_mut().insert(name, HeaderValue::from_static(text));
     set(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);

@@ -1,4 +1,4 @@
-//! The rooms, and who may go in.
+//! The rooms, and who may join them.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use crate::{
     visitors::{Visitor, display, has_key},
 };
 
-/// Everybody who has the page open. Who has not chosen a name may watch it.
+/// The visitors who have the page open. A visitor without a name may watch.
 #[presence(exact = "public:lobby", resolver = display)]
 pub(crate) struct Lobby;
 
-/// The people in one room.
+/// The visitors in one room.
 #[presence(prefix = "room:", resolver = display)]
 pub(crate) struct Room(pub(crate) String);
 
-/// The rooms by name, each with its key if it is locked.
+/// The rooms by name. A locked room has a key.
 pub(crate) struct House(RwLock<BTreeMap<String, Option<String>>>);
 
 impl House {
@@ -37,8 +37,8 @@ impl House {
         rooms.iter().map(|(name, key)| json!({ "name": name, "locked": key.is_some() })).collect()
     }
 
-    /// The policy: everybody may watch the lobby; a room is for visitors with a name, and
-    /// has to exist.
+    /// The policy. Everybody may watch the lobby. Only a visitor with a name may join a room, and
+    /// only if it exists.
     pub(crate) fn may_join(&self, user: Option<&str>, group: &str) -> bool {
         match (user, group.parse()) {
             (Some(user), Ok(Room(room))) => self.may_enter(user, &room),
@@ -50,7 +50,7 @@ impl House {
         self.0.read().get(room).is_some_and(|key| key.is_none() || has_key(user, room))
     }
 
-    /// Adds a room, and gives its name as it is from now on.
+    /// Adds a room. Returns its name, which may be spelt differently from `name`.
     pub(crate) fn create(&self, name: &str) -> Result<String, Refusal> {
         const RULE: &str = "A room's name has 1 to 24 letters, digits and hyphens.";
         let name = text_of(name, 24, RULE)?.to_lowercase().replace(' ', "-");
@@ -68,7 +68,7 @@ impl House {
         Ok(name)
     }
 
-    /// Lets the visitor in from now on, if the key is the right one.
+    /// Lets the visitor in from now on if the key is right.
     pub(crate) fn unlock(&self, visitor: &Visitor, room: &str, key: &str) -> Result<(), Refusal> {
         if self.0.read().get(room) != Some(&Some(key.trim().to_owned())) {
             return Err((StatusCode::FORBIDDEN, "That key does not fit."));

@@ -1,4 +1,4 @@
-//! Who is who: a name in memory, and a signed cookie that says which one is yours.
+//! The visitors. Their names are in memory, and a signed cookie holds a visitor's id.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,22 +20,22 @@ use crate::{App, Refusal, text_of};
 
 const COOKIE: &str = "visitor";
 
-/// Who has not been seen for so long is forgotten, for not everybody signs out.
+/// A visitor who has not been seen for this time is forgotten, because not everybody signs out.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// By id. Static, because a resolver is a plain function.
+/// The visitors by id. It is a static, because a resolver is a plain function.
 static KNOWN: RwLock<BTreeMap<String, Known>> = RwLock::new(BTreeMap::new());
 
 /// What is remembered of a visitor.
 struct Known {
     name: String,
-    /// The locked rooms whose key was shown.
+    /// The locked rooms to which the visitor has shown the key.
     keys: BTreeSet<String>,
     seen: Instant,
 }
 
-/// Somebody who has chosen a name. Two visitors may choose the same one; the id tells
-/// them apart.
+/// A visitor who has chosen a name. Two visitors may choose the same name, and their ids tell them
+/// apart.
 #[derive(Debug, Serialize)]
 pub(crate) struct Visitor {
     pub(crate) id: String,
@@ -65,7 +65,7 @@ impl Visitor {
         Ok(Self { id, name })
     }
 
-    /// Whose cookie this is. After a sign-out it is nobody's, even if it was copied.
+    /// The visitor of a cookie. After a sign-out there is none, not even for a copy of the cookie.
     pub(crate) fn of(jar: &SignedCookieJar) -> Option<Self> {
         let id = jar.get(COOKIE)?.value().to_owned();
         let mut everybody = KNOWN.write();
@@ -84,13 +84,13 @@ impl Visitor {
     }
 }
 
-/// Behind TLS it should have `Secure` as well; this example serves plain HTTP.
+/// Over TLS the cookie should have `Secure` as well. This example serves plain HTTP.
 pub(crate) fn cookie(id: &str) -> Cookie<'static> {
     let cookie = Cookie::build((COOKIE, id.to_owned()));
     cookie.path("/").http_only(true).same_site(SameSite::Lax).build()
 }
 
-/// A handler that takes a `Visitor` is for those who have a name.
+/// A handler that takes a `Visitor` refuses a request without a name.
 impl FromRequestParts<App> for Visitor {
     type Rejection = Refusal;
 
