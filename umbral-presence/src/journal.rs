@@ -1,6 +1,6 @@
 //! What an operator is told. What could be cured is a warning that names the cure, and comes
-//! seldom, whoever makes it come; what happens to connections is for debugging. No payload,
-//! cookie or token is in any line.
+//! seldom, whoever makes it come. What happens to a connection is told by
+//! [`connection::log`](crate::connection::log). No payload, cookie or token is in any line.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -8,15 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 
 use crate::{
     ask::Unanswered,
-    connection::Reader,
-    frame::Transport,
-    hub::now,
+    clock::now,
     name::{GroupName, UserId},
-    spec::declared::Place,
     sync::Mutex,
 };
 
@@ -95,7 +92,7 @@ impl Failures {
         &self,
         user: &UserId,
         group: Option<&GroupName>,
-        spec: Place,
+        spec: impl fmt::Display,
         error: &impl fmt::Display,
     ) {
         if let Some(times) = self.0.count("member", FAILURE_ONCE_IN) {
@@ -170,8 +167,8 @@ fn shown(value: Option<&[u8]>) -> String {
     value[..value.len().min(MOST_BYTES)].escape_ascii().to_string()
 }
 
-/// Who a line is about.
-struct Who<'a>(Option<&'a UserId>);
+/// Whom a line is about.
+pub(crate) struct Who<'a>(pub(crate) Option<&'a UserId>);
 
 impl fmt::Display for Who<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,39 +177,6 @@ impl fmt::Display for Who<'_> {
             None => f.write_str("(anonymous)"),
         }
     }
-}
-
-pub(crate) fn opened(reader: &Reader) {
-    let transport = match reader.dialect.transport {
-        Transport::Sse => "event stream",
-        Transport::WebSocket => "WebSocket",
-    };
-    let (id, user) = (reader.id, Who(reader.user.as_ref()));
-    debug!(connection = %id, %user, transport, "open");
-}
-
-pub(crate) fn joined(reader: &Reader, group: &GroupName) {
-    let (id, user) = (reader.id, Who(reader.user.as_ref()));
-    debug!(connection = %id, %user, %group, "join");
-}
-
-pub(crate) fn left(reader: &Reader, group: &GroupName, goodbye: bool) {
-    let (id, user) = (reader.id, Who(reader.user.as_ref()));
-    debug!(connection = %id, %user, %group, goodbye, "leave");
-}
-
-pub(crate) fn denied(user: Option<&UserId>, group: &GroupName) {
-    debug!(user = %Who(user), %group, "denied");
-}
-
-pub(crate) fn closed(reader: &Reader, goodbye: bool) {
-    let why = match reader.outbox.ended() {
-        Some(end) => end.in_words(),
-        None if goodbye => "the client has said goodbye",
-        None => "the peer is gone",
-    };
-    let (id, user) = (reader.id, Who(reader.user.as_ref()));
-    debug!(connection = %id, %user, why, "close");
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ pub mod __private;
 mod access;
 mod ask;
 mod chance;
+mod clock;
 mod connection;
 mod counters;
 mod error;

@@ -12,10 +12,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    connection::{End, Next},
+    clock::now,
+    connection::{End, Next, log},
     frame::Frames,
-    hub::{Connection, Hub, NotOpened, Opening, Outdated, Permit, Verdict, now},
-    journal,
+    hub::{Connection, Hub, NotOpened, Opening, Outdated, Permit, Verdict},
     name::{GroupName, UserId},
     snapshot::{Piece, Pieces},
 };
@@ -149,6 +149,6 @@ impl Drop for Session {
             let (hub, user) = (&self.hub, self.user());
             hub.counters().reached.note("outbox_bytes", hub.limits.outbox_bytes, user);
         }
-        journal::closed(&self.connection.reader, self.goodbye);
+        log::closed(&self.connection.reader, self.goodbye);
     }
 }

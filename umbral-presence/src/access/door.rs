@@ -15,8 +15,8 @@ use http::request::Parts;
 use super::{identity::IdentityResolver, policy::AnyPolicy};
 use crate::{
     ask::{Unanswered, ask},
+    connection::log,
     hub::{Connection, Full, Hub, NotOpened, Outdated, Permit, Turn, Verdict},
-    journal,
     name::{GroupName, UserId},
     session::Session,
 };
@@ -164,7 +164,7 @@ impl Door {
                 }
             };
             let (allowed, denied) = self.sort_out(user, new).await?;
-            denied.iter().for_each(|group| journal::denied(user, group));
+            denied.iter().for_each(|group| log::denied(user, group));
             let verdict = Verdict { asked, held, allowed, denied };
             // Nothing is awaited from here on: the answers stand and are used, or are not.
             match enter(user, &verdict) {

@@ -1,6 +1,7 @@
 //! What a group and a transport know of one stream.
 
 mod liveness;
+pub(crate) mod log;
 mod outbox;
 mod rate;
 mod reader;

@@ -17,8 +17,9 @@ use crate::{
     counters::Counters,
     frame::Encoder,
     limits::Limits,
-    roster::{Farewell, Roster, SeatId, Seated},
+    roster::{Farewell, SeatId},
     snapshot::Snapshot,
+    store::{Roster, Seated},
     wakes::Wakes,
 };
 

@@ -17,7 +17,8 @@ use tokio::{
 };
 use tokio_util::time::{DelayQueue, delay_queue::Key};
 
-use super::{GroupCell, Hub, now};
+use super::Hub;
+use crate::{clock::now, group::GroupCell};
 
 /// How often connections are looked after.
 const SWEEP: Duration = Duration::from_secs(5);

@@ -12,11 +12,11 @@ use std::{
 use dashmap::DashMap;
 use serde::Serialize;
 
-use super::{Connection, Hub, Opening, Outdated, Verdict, joining::without_presence, now};
+use super::{Connection, Hub, Opening, Outdated, Verdict, joining::without_presence};
 use crate::{
-    connection::{End, Outbox, Rate},
+    clock::now,
+    connection::{End, Outbox, Rate, log},
     hash::Keyed,
-    journal,
     name::{ConnectionId, GroupName, Token},
     sync::Mutex,
     wakes::Wakes,
@@ -128,7 +128,7 @@ impl Hub {
                 subscriptions.ended = true;
                 return Err(outdated.into());
             }
-            journal::opened(&connection.reader);
+            log::opened(&connection.reader);
             // Only now, so that a drain that begins meanwhile either finds this connection or is
             // seen by it.
             if self.is_draining() {

@@ -2,8 +2,9 @@
 
 use std::{fmt, mem, sync::Arc};
 
-use super::{Hub, now};
+use super::Hub;
 use crate::{
+    clock::now,
     group::{Delivery, GroupCell},
     name::UserId,
     roster::SeatId,

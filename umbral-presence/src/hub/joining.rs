@@ -6,16 +6,18 @@ use serde_json::json;
 use smallvec::SmallVec;
 
 use super::{
-    Connection, Effects, Hub, Moment, Outdated, now,
+    Connection, Effects, Hub, Moment, Outdated,
     subscriptions::{Subscription, Subscriptions},
     users::User,
 };
 use crate::{
+    clock::now,
+    connection::log,
     group::GroupCell,
-    journal,
     name::{GroupName, UserId},
-    roster::{Answer, Payload, Seated},
+    roster::{Answer, Payload},
     spec::{PresenceSpec, resolver::Resolver},
+    store::Seated,
 };
 
 /// For how long nobody leaves after the last connections of a server that is going down have
@@ -149,7 +151,7 @@ impl Hub {
                 && let Some(subscription) = subscriptions.remove(name)
             {
                 self.leave(&subscription, connection, true, &mut effects);
-                journal::denied(connection.user(), name);
+                log::denied(connection.user(), name);
                 denied.push(name);
             }
         }
@@ -304,7 +306,7 @@ impl Hub {
             });
             break cell;
         };
-        journal::joined(&connection.reader, &cell.name);
+        log::joined(&connection.reader, &cell.name);
         true
     }
 
@@ -344,7 +346,7 @@ impl Hub {
             }
             self.users.settle(user, at);
         }
-        journal::left(&connection.reader, &cell.name, goodbye);
+        log::left(&connection.reader, &cell.name, goodbye);
     }
 }
 

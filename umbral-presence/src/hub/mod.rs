@@ -54,6 +54,7 @@ pub(crate) use self::{
     revocations::{Moment, Outdated, Subject},
 };
 use crate::{
+    clock::now,
     counters::{Counters, Counts},
     frame::{Dialect, Encoder, Frames},
     group::{GroupCell, State, Teller, WatchQueue},
@@ -308,9 +309,4 @@ impl fmt::Debug for Hub {
             .field("groups", &self.groups.len())
             .finish_non_exhaustive()
     }
-}
-
-/// The clock that everything goes by: tokio's, which tests can pause.
-pub(crate) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

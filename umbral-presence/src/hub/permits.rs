@@ -8,8 +8,8 @@ use std::{hash::Hash, net::IpAddr, sync::Arc};
 use dashmap::{DashMap, Entry};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Hub, now};
-use crate::{limits::Limits, name::UserId};
+use super::Hub;
+use crate::{clock::now, limits::Limits, name::UserId};
 
 /// Why a connection was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -11,7 +11,7 @@ use std::{io::Write, sync::Arc};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::Member;
+use super::member::Member;
 
 /// The most members of a page.
 const PAGE_MEMBERS: usize = 512;

@@ -6,7 +6,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
 use slotmap::{SlotMap, new_key_type};
 use smallvec::SmallVec;
 
-use super::PlaceId;
+use super::view::PlaceId;
 use crate::name::{ConnectionId, UserId};
 
 new_key_type! {
@@ -25,7 +25,7 @@ pub(crate) enum Farewell {
 
 /// The seats of one group.
 #[derive(Debug, Default)]
-pub(super) struct Seats {
+pub(crate) struct Seats {
     seats: SlotMap<SeatId, Seat>,
     /// When graces are over. One that its seat does not have any more counts for nothing.
     graces: BinaryHeap<Reverse<(Instant, SeatId)>>,
@@ -35,35 +35,35 @@ pub(super) struct Seats {
 
 /// One user's place in the group.
 #[derive(Debug)]
-pub(super) struct Seat {
-    pub(super) user: UserId,
+pub(crate) struct Seat {
+    pub(crate) user: UserId,
     /// By id, not by number alone: a stale goodbye must not count for a newer connection.
     connections: SmallVec<[ConnectionId; 1]>,
     /// Until when the user stays although the last connection was lost.
     grace: Option<Instant>,
     /// Where the user stands in the view; `None` until the resolver has succeeded.
-    pub(super) place: Option<PlaceId>,
+    pub(crate) place: Option<PlaceId>,
 }
 
 impl Seats {
-    pub(super) fn get(&self, seat: SeatId) -> Option<&Seat> {
+    pub(crate) fn get(&self, seat: SeatId) -> Option<&Seat> {
         self.seats.get(seat)
     }
 
-    pub(super) fn get_mut(&mut self, seat: SeatId) -> Option<&mut Seat> {
+    pub(crate) fn get_mut(&mut self, seat: SeatId) -> Option<&mut Seat> {
         self.seats.get_mut(seat)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Seat> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Seat> {
         self.seats.values()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.seats.is_empty()
     }
 
     /// A seat of a user who has none.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         connection: ConnectionId,
         user: UserId,
@@ -75,7 +75,7 @@ impl Seats {
 
     /// Counts a connection in at a seat that there is. Says whether the user was there by a grace
     /// alone; `None` where there is no such seat.
-    pub(super) fn join(&mut self, seat: SeatId, connection: ConnectionId) -> Option<bool> {
+    pub(crate) fn join(&mut self, seat: SeatId, connection: ConnectionId) -> Option<bool> {
         let seat = self.seats.get_mut(seat)?;
         let is_alone = seat.connections.is_empty();
         if !seat.connections.contains(&connection) {
@@ -86,7 +86,7 @@ impl Seats {
     }
 
     /// Counts a connection out. Gives the seat where nothing holds it any more.
-    pub(super) fn leave(
+    pub(crate) fn leave(
         &mut self,
         id: SeatId,
         connection: ConnectionId,
@@ -109,7 +109,7 @@ impl Seats {
     }
 
     /// The next seat whose grace is over by now and that nothing else holds.
-    pub(super) fn expire(&mut self, now: Instant) -> Option<(SeatId, Seat)> {
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<(SeatId, Seat)> {
         while let Some(Reverse((until, id))) = self.graces.peek().copied()
             && until <= now
         {
@@ -129,7 +129,7 @@ impl Seats {
     }
 
     /// Ends the grace of a seat. Gives the seat where no connection holds it.
-    pub(super) fn evict(&mut self, id: SeatId) -> Option<Seat> {
+    pub(crate) fn evict(&mut self, id: SeatId) -> Option<Seat> {
         let seat = self.seats.get_mut(id)?;
         self.staying -= usize::from(seat.grace.take().is_some());
         let is_alone = seat.connections.is_empty();
@@ -143,12 +143,12 @@ impl Seats {
     }
 
     /// Until when a user without a connection stays.
-    pub(super) fn grace_of(&self, seat: SeatId) -> Option<Instant> {
+    pub(crate) fn grace_of(&self, seat: SeatId) -> Option<Instant> {
         self.seats.get(seat).filter(|seat| seat.connections.is_empty())?.grace
     }
 
     /// When it is to be looked for graces that are over. That may be too early.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.graces.peek().filter(|_| self.staying > 0).map(|Reverse((until, _))| *until)
     }
 

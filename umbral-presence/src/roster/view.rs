@@ -14,7 +14,11 @@ use std::{collections::HashSet, time::Instant};
 
 use slotmap::{SlotMap, new_key_type};
 
-use super::{Answer, Member, pace::Paces, roll::Roll};
+use super::{
+    member::{Answer, Member},
+    pace::Paces,
+    roll::Roll,
+};
 use crate::{hash::KeyedMap, name::UserId};
 
 new_key_type! {
@@ -286,7 +290,7 @@ impl View {
 
     /// As a user with this place is shown.
     #[cfg(test)]
-    pub(super) fn member(&self, place: PlaceId) -> Option<&Member> {
+    pub(crate) fn member(&self, place: PlaceId) -> Option<&Member> {
         self.places.get(place).map(|place| &place.member)
     }
 }

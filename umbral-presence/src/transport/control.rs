@@ -20,8 +20,9 @@ use super::{
 };
 use crate::{
     access::{Asker, Unfit},
+    clock::now,
     connection::End,
-    hub::{Replaced, Unchanged, now},
+    hub::{Replaced, Unchanged},
     name::{GroupName, Token},
 };
 

@@ -9,8 +9,9 @@ use super::super::{Site, admission::group_names, refusal::Refusal};
 use crate::{
     access::{Asker, Unfit},
     ask::ask,
+    clock::now,
     connection::Rate,
-    hub::{Connection, Verdict, now},
+    hub::{Connection, Verdict},
     message::MessageContext,
     name::GroupName,
 };

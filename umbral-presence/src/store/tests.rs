@@ -3,7 +3,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::*;
+use super::{Roster, Seated};
+use crate::{
+    name::{ConnectionId, UserId},
+    roster::{Answer, Asked, Change, Farewell, Member, Payload, SeatId},
+};
 
 fn user(id: &str) -> UserId {
     UserId::new(id).unwrap()
