@@ -1,6 +1,6 @@
 //! The reading side of a connection, as groups know it.
 
-use super::Outbox;
+use super::outbox::Outbox;
 use crate::{
     frame::Dialect,
     name::{ConnectionId, UserId},

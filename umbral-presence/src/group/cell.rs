@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{State, WatchQueue};
+use super::{state::State, subscribers::Subscriber, watchers::WatchQueue};
 use crate::{
-    connection::{Outbox, Place, Source},
+    connection::{Outbox, Place, Reader, Source},
     frame::{Dialect, Encoded, Frames},
     limits::Limits,
     name::GroupName,
@@ -38,6 +38,11 @@ impl GroupCell {
         self.state.lock()
     }
 
+    /// A subscriber to be: the reader with a feed of this group, which has nothing for it yet.
+    pub(crate) fn open_feed(self: &Arc<Self>, reader: &Arc<Reader>) -> Subscriber {
+        Subscriber { reader: reader.clone(), feed: reader.outbox.open(self.clone()) }
+    }
+
     /// Queues a message for every subscriber there is now.
     pub(crate) fn send(&self, encode: impl Fn(Dialect) -> Frames, wakes: &mut Wakes) {
         let audience = self.state.lock().subscribers.audience();
@@ -51,21 +56,21 @@ impl GroupCell {
 
     /// The members as subscribers have been told.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
-        self.state.lock().snapshot(self)
+        self.state.lock().snapshot(&self.name)
     }
 
     /// The members as has been told, from which the changes go on that a watcher gets.
     pub(crate) fn resync_watcher(&self, watcher: &WatchQueue) -> Arc<Snapshot> {
         let mut state = self.state.lock();
         watcher.resynced();
-        state.snapshot(self)
+        state.snapshot(&self.name)
     }
 }
 
 impl Source for GroupCell {
     fn take_due(&self, outbox: &Outbox, place: &Place) -> Option<Arc<Snapshot>> {
         let mut state = self.state.lock();
-        outbox.take_due(place, state.roster.view.version()).then(|| state.snapshot(self))
+        outbox.take_due(place, state.roster.view.version()).then(|| state.snapshot(&self.name))
     }
 }
 

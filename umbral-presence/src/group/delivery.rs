@@ -5,21 +5,18 @@
 //! nobody who joins waits until very many have been told. Whoever takes a snapshot meanwhile is at
 //! its version already, and whoever leaves has closed the feed: their outboxes take nothing of it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{
-    GroupCell, Teller,
     subscribers::{Audience, Subscriber, Subscribers},
+    teller::Teller,
 };
-use crate::{frame::Encoded, roster::Change, wakes::Wakes};
+use crate::{frame::Encoded, name::GroupName, roster::Change, wakes::Wakes};
 
 /// Changes on their way to the outboxes.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    cell: Arc<GroupCell>,
+    group: GroupName,
     changes: Vec<Change>,
     /// The versions before and after the changes.
     versions: (u64, u64),
@@ -38,7 +35,7 @@ pub(crate) struct Delivery {
 
 impl Delivery {
     pub(super) fn new(
-        cell: Arc<GroupCell>,
+        group: GroupName,
         changes: Vec<Change>,
         version: u64,
         subscribers: &Subscribers,
@@ -50,11 +47,7 @@ impl Delivery {
         let is_over = changes.is_empty() && newcomers.is_empty();
         let page = if changes.is_empty() { usize::MAX } else { 0 };
         let (encoded, spent) = (Encoded::default(), Duration::ZERO);
-        Self { cell, changes, versions, encoded, audience, len, page, newcomers, spent, is_over }
-    }
-
-    pub(crate) fn cell(&self) -> &Arc<GroupCell> {
-        &self.cell
+        Self { group, changes, versions, encoded, audience, len, page, newcomers, spent, is_over }
     }
 
     /// How many subscribers there are to tell.
@@ -68,11 +61,11 @@ impl Delivery {
             return false;
         }
         let started = Instant::now();
-        let Self { cell, changes, versions, encoded, audience, page, newcomers, .. } = self;
+        let Self { group, changes, versions, encoded, audience, page, newcomers, .. } = self;
         if let Some(subscribers) = audience.page(*page) {
             for Subscriber { reader, feed } in subscribers {
                 let frames = encoded.get(reader.dialect, |dialect| {
-                    teller.encoder.delta(dialect, &cell.name, changes, versions.1)
+                    teller.encoder.delta(dialect, group, changes, versions.1)
                 });
                 wakes.add(reader.outbox.push_delta(*feed, *versions, frames));
             }

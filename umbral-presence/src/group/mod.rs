@@ -13,6 +13,7 @@ mod delivery;
 mod model;
 mod state;
 mod subscribers;
+mod teller;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tick;
@@ -20,9 +21,6 @@ mod watchers;
 
 pub use self::watchers::Transition;
 pub(crate) use self::{
-    cell::GroupCell,
-    delivery::Delivery,
-    state::{State, Teller},
-    subscribers::SubscriberId,
+    cell::GroupCell, delivery::Delivery, state::State, subscribers::SubscriberId, teller::Teller,
     watchers::WatchQueue,
 };

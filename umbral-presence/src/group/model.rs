@@ -335,7 +335,7 @@ impl Real {
     fn settle(&mut self) {
         let mut group = self.cell.lock_always();
         group.roster.expire(self.now);
-        let delivery = group.settle(&self.cell, self.now, &self.teller, &mut Wakes::default());
+        let delivery = group.settle(&self.cell.name, self.now, &self.teller, &mut Wakes::default());
         assert!(delivery.is_none() || self.delivery.is_none(), "one at a time");
         self.delivery = self.delivery.take().or(delivery);
     }
@@ -410,7 +410,8 @@ impl Real {
         let is_shown = seat.is_some_and(|seat| self.cell.lock_always().roster.is_shown(seat));
         let answer = user.filter(|_| !is_shown).map(|user| self.answer(user, edition));
         let mut group = self.cell.lock_always();
-        let joined = group.subscribe(&self.cell, reader, seat, self.now);
+        let joined =
+            group.subscribe(self.cell.spec.as_deref(), self.cell.open_feed(reader), seat, self.now);
         let seat = joined.seat.map(|(seat, _)| seat);
         if let (Some(user), Some(seat)) = (user, seat) {
             self.seats.insert(user, seat);
@@ -425,7 +426,14 @@ impl Real {
         if let Some(mut client) = self.readers.remove(&connection) {
             let reader = &client.witness.reader;
             let mut group = self.cell.lock_always();
-            group.unsubscribe(&self.cell, reader, client.place, goodbye, None, self.now);
+            group.unsubscribe(
+                self.cell.spec.as_deref(),
+                reader,
+                client.place,
+                goodbye,
+                None,
+                self.now,
+            );
             drop(group);
             reader.outbox.close(client.feed);
             // Nothing comes any more but the rest of what is under way, unless it comes in again,

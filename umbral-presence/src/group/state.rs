@@ -8,17 +8,19 @@ use std::{
 };
 
 use super::{
-    Delivery, GroupCell, WatchQueue,
+    delivery::Delivery,
     subscribers::{Subscriber, SubscriberId, Subscribers},
+    teller::Teller,
     tick::Tick,
+    watchers::WatchQueue,
 };
 use crate::{
     connection::{FeedId, Reader},
-    counters::Counters,
-    frame::Encoder,
     limits::Limits,
+    name::GroupName,
     roster::{Farewell, SeatId},
     snapshot::Snapshot,
+    spec::PresenceSpec,
     store::{Roster, Seated},
     wakes::Wakes,
 };
@@ -54,24 +56,6 @@ struct Waiting {
     until: Instant,
 }
 
-/// What telling takes.
-#[derive(Debug)]
-pub(crate) struct Teller {
-    pub(crate) encoder: Encoder,
-    pub(crate) counters: Arc<Counters>,
-    /// No more subscribers than this are told at once, under the group's lock: it costs less than
-    /// letting the lock go.
-    pub(crate) at_once: usize,
-}
-
-impl Default for Teller {
-    fn default() -> Self {
-        // The tests that go through interleavings have small groups.
-        let at_once = if cfg!(feature = "__shuttle") { 1 } else { 64 };
-        Self { encoder: Encoder, counters: Arc::default(), at_once }
-    }
-}
-
 /// What a connection has got by joining a group.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Joined {
@@ -101,20 +85,18 @@ impl State {
     /// Adds a subscriber, and its user where it has one, who has this seat if it is still there.
     pub(crate) fn subscribe(
         &mut self,
-        cell: &Arc<GroupCell>,
-        reader: &Arc<Reader>,
+        spec: Option<&PresenceSpec>,
+        subscriber: Subscriber,
         seat: Option<SeatId>,
         now: Instant,
     ) -> Joined {
-        let feed = reader.outbox.open(cell.clone());
-        let subscriber = Subscriber { reader: reader.clone(), feed };
         let id = self.subscribers.add(subscriber.clone());
-        let mut joined = Joined { subscriber: id, feed, seat: None };
-        let Some(spec) = &cell.spec else {
+        let mut joined = Joined { subscriber: id, feed: subscriber.feed, seat: None };
+        let Some(spec) = spec else {
             return joined;
         };
-        if let Some(user) = &reader.user {
-            let (seat, seated) = self.roster.join(seat, reader.id, user);
+        if let Some(user) = &subscriber.reader.user {
+            let (seat, seated) = self.roster.join(seat, subscriber.reader.id, user);
             joined.seat = Some((seat, seated));
             if spec.resolver.is_batch() && self.roster.is_hidden(seat) {
                 let until = now + self.patience;
@@ -130,7 +112,7 @@ impl State {
     /// until `stays_until` where that is later. Says whether the seat is gone.
     pub(crate) fn unsubscribe(
         &mut self,
-        cell: &GroupCell,
+        spec: Option<&PresenceSpec>,
         reader: &Reader,
         (subscriber, seat): (SubscriberId, Option<SeatId>),
         goodbye: bool,
@@ -138,7 +120,7 @@ impl State {
         now: Instant,
     ) -> bool {
         self.subscribers.remove(subscriber);
-        let (Some(seat), Some(spec)) = (seat, &cell.spec) else {
+        let (Some(seat), Some(spec)) = (seat, spec) else {
             return false;
         };
         let farewell = if goodbye {
@@ -154,15 +136,15 @@ impl State {
     /// those of now included unless others are just being told of them.
     pub(crate) fn watch(
         &mut self,
-        cell: &Arc<GroupCell>,
+        name: &GroupName,
         watcher: Arc<WatchQueue>,
         now: Instant,
         teller: &Teller,
         wakes: &mut Wakes,
     ) -> Option<Delivery> {
         let is_due = self.is_dirty(now) && !self.is_delivering;
-        let delivery = if is_due { self.flush(cell, now, teller, wakes) } else { None };
-        watcher.begin(self.snapshot(cell));
+        let delivery = if is_due { self.flush(name, now, teller, wakes) } else { None };
+        watcher.begin(self.snapshot(name));
         self.watchers.push(watcher);
         delivery
     }
@@ -176,7 +158,7 @@ impl State {
     #[must_use]
     pub(crate) fn settle(
         &mut self,
-        cell: &Arc<GroupCell>,
+        name: &GroupName,
         now: Instant,
         teller: &Teller,
         wakes: &mut Wakes,
@@ -188,7 +170,7 @@ impl State {
         if !self.is_dirty(now) || self.is_delivering || !self.tick.is_over(now) {
             return None;
         }
-        self.flush(cell, now, teller, wakes)
+        self.flush(name, now, teller, wakes)
     }
 
     /// A delivery has been carried out.
@@ -221,7 +203,7 @@ impl State {
     /// here, and one delivery comes after the other, so every connection sees one order.
     fn flush(
         &mut self,
-        cell: &Arc<GroupCell>,
+        name: &GroupName,
         now: Instant,
         teller: &Teller,
         wakes: &mut Wakes,
@@ -251,7 +233,7 @@ impl State {
         let newcomers = std::mem::take(&mut self.newcomers);
         let told = self.subscribers.len();
         let subscribers = &self.subscribers;
-        let mut delivery = Delivery::new(cell.clone(), changes, version, subscribers, newcomers);
+        let mut delivery = Delivery::new(name.clone(), changes, version, subscribers, newcomers);
         if told > teller.at_once {
             self.is_delivering = true;
             return Some(delivery);
@@ -263,9 +245,9 @@ impl State {
 
     /// The members as subscribers have been told: one snapshot for all who ask before the next
     /// change is told.
-    pub(super) fn snapshot(&mut self, cell: &GroupCell) -> Arc<Snapshot> {
+    pub(super) fn snapshot(&mut self, name: &GroupName) -> Arc<Snapshot> {
         let view = &self.roster.view;
-        let new = || Snapshot::new(cell.name.clone(), view.version(), view.told().clone());
+        let new = || Snapshot::new(name.clone(), view.version(), view.told().clone());
         self.snapshot.get_or_insert_with(|| Arc::new(new())).clone()
     }
 

@@ -36,11 +36,11 @@ pub enum Transition {
 #[derive(Default)]
 pub(crate) struct WatchQueue {
     /// Locked under the group's lock; nothing is locked under it.
-    state: Mutex<State>,
+    backlog: Mutex<Backlog>,
 }
 
 #[derive(Default)]
-struct State {
+struct Backlog {
     /// What comes before the queue.
     first: First,
     queue: VecDeque<Transition>,
@@ -68,47 +68,47 @@ impl fmt::Debug for WatchQueue {
 impl WatchQueue {
     /// Begins with these members, under the group's lock.
     pub(crate) fn begin(&self, snapshot: Arc<Snapshot>) {
-        self.state.lock().first = First::Sync(snapshot);
+        self.backlog.lock().first = First::Sync(snapshot);
     }
 
     /// Queues changes, under the group's lock. Gives the watcher where it waits, to be woken
     /// when no lock is held.
     pub(crate) fn push(&self, changes: &[Change]) -> Option<Waker> {
-        let mut state = self.state.lock();
-        if matches!(state.first, First::Resync) {
+        let mut backlog = self.backlog.lock();
+        if matches!(backlog.first, First::Resync) {
             // The snapshot will hold them.
-        } else if state.queue.len() + changes.len() > CAPACITY {
-            state.queue = VecDeque::new();
-            state.first = First::Resync;
+        } else if backlog.queue.len() + changes.len() > CAPACITY {
+            backlog.queue = VecDeque::new();
+            backlog.first = First::Resync;
         } else {
-            state.queue.extend(changes.iter().map(Transition::from));
+            backlog.queue.extend(changes.iter().map(Transition::from));
         }
-        state.reader.take()
+        backlog.reader.take()
     }
 
     /// Under the group's lock: the watcher is given the members of now.
     pub(crate) fn resynced(&self) {
-        self.state.lock().first = First::Nothing;
+        self.backlog.lock().first = First::Nothing;
     }
 
     /// The next transition, or `None` where the members of now come next.
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Transition>> {
-        let mut state = self.state.lock();
-        match std::mem::take(&mut state.first) {
+        let mut backlog = self.backlog.lock();
+        match std::mem::take(&mut backlog.first) {
             First::Sync(snapshot) => {
-                drop(state);
+                drop(backlog);
                 return Poll::Ready(Some(Transition::Sync(snapshot.members().clone())));
             }
             First::Resync => {
-                state.first = First::Resync;
+                backlog.first = First::Resync;
                 return Poll::Ready(None);
             }
             First::Nothing => {}
         }
-        if let Some(transition) = state.queue.pop_front() {
+        if let Some(transition) = backlog.queue.pop_front() {
             return Poll::Ready(Some(transition));
         }
-        state.reader = Some(cx.waker().clone());
+        backlog.reader = Some(cx.waker().clone());
         Poll::Pending
     }
 }

@@ -28,7 +28,7 @@ const PAGES: usize = 16;
 pub(super) struct Effects<'h> {
     hub: &'h Hub,
     pub(super) wakes: Wakes,
-    pub(super) deliveries: Vec<Delivery>,
+    pub(super) deliveries: Vec<(Arc<GroupCell>, Delivery)>,
     pub(super) gone: Vec<Gone>,
 }
 
@@ -41,13 +41,13 @@ impl Hub {
     }
 
     /// Tells the subscribers of a group what has changed.
-    fn deliver(&self, delivery: Delivery, wakes: &mut Wakes) {
+    fn deliver(&self, cell: Arc<GroupCell>, delivery: Delivery, wakes: &mut Wakes) {
         if delivery.len() > BY_A_TASK
             && let (Some(hub), Ok(runtime)) =
                 (self.me.upgrade(), tokio::runtime::Handle::try_current())
         {
             runtime.spawn(async move {
-                let mut carried = Carried { hub: &hub, delivery: Some(delivery) };
+                let mut carried = Carried { hub: &hub, cell, delivery: Some(delivery) };
                 while carried.go_on() {
                     tokio::task::yield_now().await;
                 }
@@ -56,15 +56,15 @@ impl Hub {
         }
         let mut delivery = delivery;
         while delivery.go_on(&self.teller, wakes) {}
-        self.delivered(&delivery);
+        self.delivered(&cell, &delivery);
     }
 
     /// A delivery has been carried out: more may have changed meanwhile.
-    fn delivered(&self, delivery: &Delivery) {
+    fn delivered(&self, cell: &Arc<GroupCell>, delivery: &Delivery) {
         let mut effects = self.effects();
-        let mut group = delivery.cell().lock_always();
+        let mut group = cell.lock_always();
         group.delivered(delivery, now());
-        self.settle(delivery.cell(), group, now(), &mut effects);
+        self.settle(cell, group, now(), &mut effects);
     }
 }
 
@@ -72,6 +72,7 @@ impl Hub {
 /// the group would tell nothing any more.
 struct Carried<'h> {
     hub: &'h Hub,
+    cell: Arc<GroupCell>,
     delivery: Option<Delivery>,
 }
 
@@ -90,7 +91,7 @@ impl Drop for Carried<'_> {
     fn drop(&mut self) {
         while self.go_on() {}
         if let Some(delivery) = self.delivery.take() {
-            self.hub.delivered(&delivery);
+            self.hub.delivered(&self.cell, &delivery);
         }
     }
 }
@@ -104,8 +105,8 @@ impl Drop for Effects<'_> {
                 }
             }
         }
-        for delivery in mem::take(&mut self.deliveries) {
-            self.hub.deliver(delivery, &mut self.wakes);
+        for (cell, delivery) in mem::take(&mut self.deliveries) {
+            self.hub.deliver(cell, delivery, &mut self.wakes);
         }
     }
 }

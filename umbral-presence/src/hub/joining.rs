@@ -271,7 +271,8 @@ impl Hub {
             };
             let now = now();
             let seat = user.as_mut().and_then(|(_, at)| at.seat_at(&cell));
-            let joined = group.subscribe(&cell, &connection.reader, seat, now);
+            let subscriber = cell.open_feed(&connection.reader);
+            let joined = group.subscribe(cell.spec.as_deref(), subscriber, seat, now);
             if let (Some((user, at)), Some((seat, seated))) = (&mut user, joined.seat) {
                 match seated {
                     Seated::New | Seated::Back => at.sit(&cell, seat, allowed),
@@ -324,7 +325,8 @@ impl Hub {
         // Who goes elsewhere because this server is going down has not left.
         let stays_until = self.drain_until.get().map(|until| *until + LINGER);
         let place = (*subscriber, *seat);
-        let vacated = group.unsubscribe(cell, &connection.reader, place, goodbye, stays_until, now);
+        let (spec, reader) = (cell.spec.as_deref(), &connection.reader);
+        let vacated = group.unsubscribe(spec, reader, place, goodbye, stays_until, now);
         let mut too_many = None;
         if let (Some((_, at)), Some(seat)) = (&mut user, *seat) {
             if vacated {

@@ -136,8 +136,8 @@ impl Hub {
         if !gone.is_empty() {
             effects.gone.push((cell.clone(), gone));
         }
-        let delivery = group.settle(cell, now, &self.teller, &mut effects.wakes);
-        effects.deliveries.extend(delivery);
+        let delivery = group.settle(&cell.name, now, &self.teller, &mut effects.wakes);
+        effects.deliveries.extend(delivery.map(|delivery| (cell.clone(), delivery)));
         // An alarm that is over may have been lost with the runtime that it waited in.
         if let Some(at) = group.next_wake(now)
             && group.alarm.is_none_or(|alarm| at < alarm || alarm <= now)
@@ -266,8 +266,8 @@ impl Hub {
                 continue;
             };
             let (now, wakes) = (now(), &mut effects.wakes);
-            let delivery = group.watch(&cell, watcher.clone(), now, &self.teller, wakes);
-            effects.deliveries.extend(delivery);
+            let delivery = group.watch(name, watcher.clone(), now, &self.teller, wakes);
+            effects.deliveries.extend(delivery.map(|delivery| (cell.clone(), delivery)));
             self.settle(&cell, group, now, &mut effects);
             return cell;
         }
