@@ -44,9 +44,9 @@ place! {
 document!(Doc { id: std::num::NonZeroU8 }, "doc:{id}");
 
 fn main() {
-    let room: Room = "room:7".parse().unwrap();
-    assert_eq!(room.group_name().unwrap().as_str(), "room:7");
-    let error = "room:x".parse::<Room>().err().unwrap().to_string();
+    let room: Room = "room:7".parse().expect("a good name");
+    assert_eq!(room.group_name().expect("a good name").as_str(), "room:7");
+    let error = "room:x".parse::<Room>().err().expect("no number").to_string();
     assert!(error.ends_with("a name of the form room:{u64} (`Room`) was expected"), "{error}");
     assert!("doc:0".parse::<Doc>().is_err() && "doc:1".parse::<Doc>().is_ok());
 

@@ -76,7 +76,8 @@ fn main() {
     assert_eq!("org:-7:doc:a:doc:b".parse(), Ok(doc));
     assert!("org:x:doc:b".parse::<Doc>().is_err());
     assert_eq!(name(&Doc { org: 1, doc: String::new() }), None);
-    let error = Doc { org: 1, doc: String::new() }.group_name().unwrap_err().to_string();
+    let error =
+        Doc { org: 1, doc: String::new() }.group_name().expect_err("an empty text").to_string();
     assert!(error.contains("`{doc}` is empty"), "{error}");
 
     let seat = Seat { hall: "red".to_owned(), row: 7, seat: 'b', door: true };

@@ -36,7 +36,8 @@ struct Places;
 struct Hall;
 
 fn main() {
-    let error = RealtimePlugin::new().expect_declared(["hall", "attic"]).build().unwrap_err();
+    let error =
+        RealtimePlugin::new().expect_declared(["hall", "attic"]).build().expect_err("six problems");
     let found: Vec<_> = error.messages().collect();
     let mut sorted = found.clone();
     sorted.sort();
