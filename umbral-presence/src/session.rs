@@ -31,7 +31,7 @@ pub(crate) struct Session {
     /// Given back after the goodbye, when the transport drops the session.
     permit: Option<Permit>,
     /// The large snapshot that is being written. The one reader alone locks it.
-    under_way: Mutex<Option<Pieces>>,
+    under_way: Mutex<Option<Box<Pieces>>>,
 }
 
 /// What to write next.
@@ -91,7 +91,7 @@ impl Session {
         let (outbox, dialect) = (&connection.outbox(), connection.dialect());
         connection.liveness.is_read(now());
         let mut under_way = self.under_way.lock();
-        if let Some(piece) = under_way.as_mut().and_then(Pieces::next) {
+        if let Some(piece) = under_way.as_mut().and_then(Iterator::next) {
             if piece.is_last {
                 *under_way = None;
             }
@@ -113,7 +113,9 @@ impl Session {
                     };
                     if let Some(frames) = snapshot.whole(dialect) {
                         frames
-                    } else if let Some(piece) = under_way.insert(snapshot.pieces(dialect)).next() {
+                    } else if let Some(piece) =
+                        under_way.insert(Box::new(snapshot.pieces(dialect))).next()
+                    {
                         return Poll::Ready(Ok(Outgoing::Piece(piece)));
                     } else {
                         continue;
@@ -128,6 +130,11 @@ impl Session {
     /// now.
     pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.connection.outbox().poll_cut(cx)
+    }
+
+    /// Whether the connection has been ended at once.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.connection.outbox().is_cut()
     }
 
     /// What to write next, or why the connection is to end. Nothing is lost where the future

@@ -338,6 +338,11 @@ impl Outbox {
         state.reader.take()
     }
 
+    /// Whether the connection has been ended at once.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.state.lock().is_cut
+    }
+
     /// Whether the connection has been ended at once, for a reader that cannot take anything
     /// now; woken when it is.
     pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {

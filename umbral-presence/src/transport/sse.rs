@@ -66,23 +66,29 @@ impl Stream for EventStream {
     type Item = Result<Bytes, Cut>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.session.poll_cut(cx).is_ready() {
-            let is_stuck = self.window.progress().is_some();
-            return Poll::Ready(is_stuck.then_some(Err(Cut)));
+        // A stream that has no room, or is in the middle of a large frame, may be cut.
+        let has_room = self.window.has_room(cx.waker());
+        if (!has_room || self.is_inside) && self.session.poll_cut(cx).is_ready() {
+            return self.end();
         }
-        if !self.window.has_room(cx.waker()) {
+        if !has_room {
             return Poll::Pending;
         }
-        let bytes = match self.poll_bytes(cx) {
-            Poll::Ready(Ok(bytes)) => bytes,
-            Poll::Ready(Err(_)) => return Poll::Ready(None),
-            Poll::Pending => return Poll::Pending,
-        };
-        Poll::Ready(Some(Ok(self.window.send(bytes))))
+        match self.poll_bytes(cx) {
+            Poll::Ready(Ok(bytes)) => Poll::Ready(Some(Ok(self.window.send(bytes)))),
+            Poll::Ready(Err(_)) => self.end(),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 
 impl EventStream {
+    /// Whatever is under way is written first, unless the stream is to be cut.
+    fn end(&self) -> Poll<Option<Result<Bytes, Cut>>> {
+        let is_cut = self.session.is_cut() && self.window.progress().is_some();
+        Poll::Ready(is_cut.then_some(Err(Cut)))
+    }
+
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
         if let Some(bytes) = self.behind.take() {
             return Poll::Ready(Ok(bytes));

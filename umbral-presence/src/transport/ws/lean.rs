@@ -39,7 +39,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Lean<IO> {
     }
 
     /// Tells the peer why this is the end, and reads what it sends until it ends as well.
-    pub(super) async fn close(mut self, frame: Option<CloseFrame>) {
+    pub(super) async fn end(&mut self, frame: Option<CloseFrame>) {
         // As it is: a fresh one would not know that it has been closed.
         let socket = self.get();
         if let Some(frame) = frame {
@@ -233,7 +233,7 @@ mod tests {
                 assert!(server.next().now_or_never().is_none());
                 renewed += usize::from(!server.has_grown);
             }
-            server.close(None).await;
+            server.end(None).await;
             renewed
         });
         for _ in 0..3 {

@@ -11,6 +11,7 @@ mod upgrade;
 use std::{
     future::{Future, poll_fn},
     ops::ControlFlow,
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -19,7 +20,7 @@ use axum::{extract::State, response::Response};
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use http::request::Parts;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{
     Error, Message,
     error::ProtocolError,
@@ -27,7 +28,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use self::{
-    beats::{Beat, Beats, PING},
+    beats::{Beat, Beats},
     fragments::Fragments,
     inbox::Inbox,
     lean::Lean,
@@ -42,16 +43,6 @@ use crate::{
     limits::Limits,
     session::{Outgoing, Session},
 };
-
-/// How long its answer may take.
-const ANSWER: Duration = Duration::from_secs(10);
-
-/// A peer of which nothing is heard for so long is gone: with a grace of 3 s its user leaves
-/// within 25 s.
-const SILENCE: Duration = PING.saturating_add(ANSWER);
-
-/// What it has said may be here and not read yet, where this process stood still.
-const LAST_CALL: Duration = Duration::from_millis(100);
 
 /// What shows a page that the server is there, since it cannot see pings.
 const SIGN_OF_LIFE: &[u8] = br#"{"channel":"@conn","event":"@ping","data":{}}"#;
@@ -91,12 +82,13 @@ fn config(limits: &Limits) -> WebSocketConfig {
 async fn serve(io: Io, mut session: Session, site: Arc<Site>) {
     let limits = &site.door.hub.limits;
     let io = Metered::new(io, limits.inbound_bytes_per_second);
-    let mut socket = Lean::new(io, config(limits));
+    // A future keeps what it is given beside what it makes of it: here a pointer.
+    let mut socket = Box::new(Lean::new(io, config(limits)));
     let end = run(&mut socket, &mut session, &site).await;
     // The goodbye comes first: others need not wait for the peer's answer.
     drop(session);
     let frame = end.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
-    let _ = timeout(CLOSE_WITHIN, socket.close(frame)).await;
+    let _ = timeout(CLOSE_WITHIN, socket.end(frame)).await;
 }
 
 /// The code and the reason of a close frame.
@@ -125,7 +117,7 @@ fn complaint(error: &Error) -> Option<Closing> {
 /// Serves the connection until one side ends it; gives why this side does.
 async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Option<Closing> {
     let mut beats = Beats::new(session.connection().dialect().v1);
-    let (mut lost_at, mut last_call) = (Instant::now() + SILENCE, false);
+    let mut last_call = false;
     let counters = site.door.hub.counters();
     let mut inbox = Inbox::new(site.clone(), session.connection().clone());
     let mut fragments = Fragments::default();
@@ -135,8 +127,11 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
             message = next(&mut fragments, session) => match message {
                 Ok(message) => {
                     // A write that is stuck does not outlast a silent peer.
-                    let writing = write_batch(socket, &mut fragments, session, message);
-                    within(counters, session, lost_at, writing).await?;
+                    {
+                        // Pinned here: a future that is passed on takes its place twice.
+                        let batch = pin!(write_batch(socket, &mut fragments, session, message));
+                        within(counters, session, beats.lost_at(), batch).await?;
+                    }
                     // Who has always something to read is heard all the same.
                     heard = socket.next().now_or_never();
                 }
@@ -146,29 +141,28 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
             message = socket.next() => heard = Some(message),
             beat = beats.next() => match beat {
                 Beat::Ping => {
-                    let ping = socket.send(Message::Ping(Bytes::new()));
-                    within(counters, session, lost_at, ping).await?;
+                    let ping = pin!(socket.send(Message::Ping(Bytes::new())));
+                    within(counters, session, beats.lost_at(), ping).await?;
                 }
                 // Whoever is written to needs none.
                 Beat::Text if fragments.is_idle() => {
                     fragments.push(Bytes::from_static(SIGN_OF_LIFE), true);
                 }
                 Beat::Text => {}
-            },
-            () = sleep_until(lost_at) => {
-                if std::mem::replace(&mut last_call, true) {
+                Beat::Silence if last_call => {
                     counters.lost.add(1);
                     return None;
                 }
-                lost_at = Instant::now() + LAST_CALL;
-            }
+                Beat::Silence => last_call = true,
+            },
         }
         if let Some(message) = heard {
             if let Some(Err(Error::Capacity(_))) = message {
                 let (most, user) = (site.door.hub.limits.message_bytes, session.user());
                 counters.reached.note("message_bytes", most, user);
             }
-            (lost_at, last_call) = (Instant::now() + SILENCE, false);
+            beats.heard();
+            last_call = false;
             if let ControlFlow::Break(end) = hear(message, session, &mut inbox) {
                 return end;
             }

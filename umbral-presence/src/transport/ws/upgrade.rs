@@ -56,7 +56,8 @@ impl Upgrade {
         let pending = self.pending;
         tokio::spawn(async move {
             if let Ok(upgraded) = pending.await {
-                serve(TokioIo::new(upgraded)).await;
+                let serving = serve(TokioIo::new(upgraded));
+                serving.await;
             }
         });
         let mut response = Response::new(Body::empty());
