@@ -143,22 +143,28 @@ async fn five_thousand_connections_are_asked_about_within_the_interval() {
     assert_eq!(left, 0);
 }
 
-/// One thing after the other with a timer's pause between took six seconds. Time is counted in
-/// pauses of the test's own, which are as late as all others where the machine is busy.
+/// How long this thread has waited for a core that others had, as far as the system says.
+fn waited_for_a_core() -> Duration {
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = times.split_whitespace().nth(1).and_then(|text| text.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or_default())
+}
+
+/// One thing after the other with a timer's pause between took six seconds. What a busy machine
+/// takes does not count.
 #[tokio::test]
 async fn five_thousand_connections_are_asked_about_in_time_by_the_real_clock() {
     let policy = Policy::new(Duration::from_millis(5));
     let realtime = policy.asked_again();
     let _streams = crowd(&realtime, 5000).await;
     policy.turn();
-    let start = Instant::now();
-    let mut pauses = 0;
+    let (start, waited) = (Instant::now(), waited_for_a_core());
+    let took = || start.elapsed().saturating_sub(waited_for_a_core() - waited);
     while inside(&realtime, 5000).await > 0 {
-        assert!(pauses < 450, "{} are left", inside(&realtime, 5000).await);
+        assert!(took() < 3 * EVERY, "{} are left", inside(&realtime, 5000).await);
         sleep(Duration::from_millis(10)).await;
-        pauses += 1;
     }
-    println!("the last of 5000 was out after {:?}", start.elapsed());
+    println!("the last of 5000 was out after {:?}, {:?} of them its own", start.elapsed(), took());
 }
 
 #[tokio::test(start_paused = true)]
