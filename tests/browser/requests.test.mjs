@@ -1,14 +1,15 @@
 // How often a hub asks, whatever it is answered: streams, calls, handshakes and all.
+//
+// The worlds are played in a thread of their own: where tests run, node keeps account of every
+// promise, which takes as long as the worlds themselves.
 
 import assert from "node:assert/strict";
-import { afterEach, test } from "node:test";
+import { once } from "node:events";
+import { test } from "node:test";
+import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
 import { World, drawn, hello } from "./world.mjs";
 
 const MINUTES = 5;
-
-/** @type {World | undefined} */
-let world;
-afterEach(() => world?.end());
 
 const conn = (e, d) => ({ c: "@conn", e, d });
 const refused = (code, more = {}) => ({ error: { code, message: `because of ${code}`, ...more } });
@@ -68,7 +69,7 @@ const of = (answer, nth) => (typeof answer === "function" ? answer(nth) : answer
 /** Plays a server for some minutes, to a tab and another one that comes later; gives what was asked
  * in each minute. */
 async function count(server, { groups = ["room:1"], ...options } = {}) {
-  world = new World(server, options);
+  const world = new World(server, options);
   world.tab(groups);
   await world.pass(20000);
   world.tab(groups);
@@ -84,7 +85,7 @@ class Counts {
   #all = [];
 
   add(what, counts) {
-    const said = `${JSON.stringify(what).slice(0, 500)}: ${counts} requests in its minutes`;
+    const said = `${what.slice(0, 500)}: ${counts} requests in its minutes`;
     assert.ok(counts[0] <= 16 && counts.slice(1).every((each) => each <= 10), said);
     this.#all.push(counts);
   }
@@ -106,34 +107,9 @@ class Counts {
 const ONE = ["room:1"];
 const MANY = Array.from({ length: 12 }, (_, i) => `room:${i + 1}`);
 
-for (const groups of [ONE, MANY]) {
-  test(`no answers that stay the same have a hub with ${groups.length} groups ask without end`, async (t) => {
-    const all = new Counts();
-    let seed = 0;
-    for (const stream of STREAMS) {
-      for (const call of CALLS) {
-        const server = (what, nth) => of(what === "control" ? call : stream, nth);
-        all.add([of(stream, 0), of(call, 0)], await count(server, { groups, seed: ++seed }));
-      }
-    }
-    all.hold(t);
-  });
-}
-
 /** Some of these. */
 const some = (random, all, most) => Array.from({ length: 1 + Math.floor(most * random()) }, () => one(random, all));
 const one = (random, all) => all[Math.floor(all.length * random())];
-
-test("no answers that change in whatever order have a hub ask without end", async (t) => {
-  const all = new Counts();
-  for (let seed = 0; seed < 1500; seed += 1) {
-    const random = drawn(seed);
-    const [streams, calls] = [some(random, STREAMS, 5), some(random, CALLS, 5)];
-    const server = (what, nth) => of(one(random, what === "control" ? calls : streams), nth);
-    all.add({ seed }, await count(server, { groups: one(random, [ONE, MANY]), seed }));
-  }
-  all.hold(t);
-});
 
 const CODES = [1000, 1001, 1002, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 4000, 4999];
 const agrees = ({ op, groups }) => (op === "sync" ? [] : [conn(op === "join" ? "@joined" : "@left", { groups })]);
@@ -156,13 +132,66 @@ const SOCKETS = [
   ...ANSWERS.map((answers) => socket(40000, 1000, answers)),
 ];
 
-test("no sockets that are refused, closed or silent have a hub ask without end", async (t) => {
-  const all = new Counts();
-  for (let seed = 0; seed < 1500; seed += 1) {
-    const random = drawn(seed);
-    const [sockets, streams] = [some(random, SOCKETS, 4), some(random, STREAMS, 3)];
-    const server = (what, nth) => of(one(random, what === "sse" ? streams : sockets), nth);
-    all.add({ seed }, await count(server, { groups: one(random, [ONE, MANY]), seed, overSocket: true }));
+/** The servers of each test: what one is, and what it was asked in each minute. */
+const PLAYED = {
+  async *same(groups) {
+    let seed = 0;
+    for (const stream of STREAMS) {
+      for (const call of CALLS) {
+        const server = (what, nth) => of(what === "control" ? call : stream, nth);
+        yield [[of(stream, 0), of(call, 0)], await count(server, { groups, seed: ++seed })];
+      }
+    }
+  },
+
+  async *changing() {
+    for (let seed = 0; seed < 1500; seed += 1) {
+      const random = drawn(seed);
+      const [streams, calls] = [some(random, STREAMS, 5), some(random, CALLS, 5)];
+      const server = (what, nth) => of(one(random, what === "control" ? calls : streams), nth);
+      yield [{ seed }, await count(server, { groups: one(random, [ONE, MANY]), seed })];
+    }
+  },
+
+  async *sockets() {
+    for (let seed = 0; seed < 1500; seed += 1) {
+      const random = drawn(seed);
+      const [sockets, streams] = [some(random, SOCKETS, 4), some(random, STREAMS, 3)];
+      const server = (what, nth) => of(one(random, what === "sse" ? streams : sockets), nth);
+      yield [{ seed }, await count(server, { groups: one(random, [ONE, MANY]), seed, overSocket: true })];
+    }
+  },
+};
+
+if (isMainThread) {
+  /** Has them played, and looks at what they were asked. */
+  const hold = async (t, name, ...args) => {
+    const all = new Counts();
+    const worker = new Worker(new URL(import.meta.url), { workerData: { name, args } });
+    worker.on("message", ([what, counts]) => {
+      try {
+        all.add(what, counts);
+      } catch (error) {
+        worker.emit("error", error);
+      }
+    });
+    try {
+      const [code] = await once(worker, "exit");
+      assert.equal(code, 0);
+    } finally {
+      await worker.terminate();
+    }
+    all.hold(t);
+  };
+
+  for (const groups of [ONE, MANY]) {
+    test(`no answers that stay the same have a hub with ${groups.length} groups ask without end`, (t) =>
+      hold(t, "same", groups));
   }
-  all.hold(t);
-});
+  test("no answers that change in whatever order have a hub ask without end", (t) => hold(t, "changing"));
+  test("no sockets that are refused, closed or silent have a hub ask without end", (t) => hold(t, "sockets"));
+} else {
+  const { name, args } = workerData;
+  // What is said of a server is for people, and may hold functions.
+  for await (const [what, counts] of PLAYED[name](...args)) parentPort.postMessage([JSON.stringify(what), counts]);
+}
