@@ -82,7 +82,7 @@ impl Session {
 
     /// Joins groups that the policy has allowed.
     pub(crate) fn subscribe(&self, verdict: &Verdict) -> Result<(), Outdated> {
-        self.hub.subscribe(&self.connection, verdict, |_| ())
+        self.hub.subscribe(&self.connection, verdict, |_, _| ())
     }
 
     /// What to write next, or why the connection is to end.

@@ -2,6 +2,8 @@
 
 use std::{fmt, task::Waker};
 
+use crate::sync::assert_unlocked;
+
 /// Wakes its readers when it is dropped.
 ///
 /// Waking runs code that this crate does not know: an executor's, which may drop what it
@@ -19,6 +21,9 @@ impl Wakes {
 
 impl Drop for Wakes {
     fn drop(&mut self) {
+        if !self.0.is_empty() {
+            assert_unlocked();
+        }
         self.0.drain(..).for_each(Waker::wake);
     }
 }

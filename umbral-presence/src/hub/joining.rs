@@ -18,6 +18,7 @@ use crate::{
     roster::{Answer, Payload},
     spec::{PresenceSpec, resolver::Resolver},
     store::Seated,
+    wakes::Wakes,
 };
 
 /// For how long nobody leaves after the last connections of a server that is going down have
@@ -92,13 +93,13 @@ impl Hub {
 
     /// Subscribes a connection to the groups that the policy has allowed, besides those that it
     /// holds, in which it must still be. One that has ended is in no group and joins none. `tell`
-    /// gets those that have no presence and says so to the client, before anything can change
-    /// that.
+    /// gets those that have no presence and queues for the client that it is so, before anything
+    /// can change that.
     pub(crate) fn subscribe(
         &self,
         connection: &Arc<Connection>,
         verdict: &Verdict,
-        tell: impl FnOnce(&[GroupName]),
+        tell: impl FnOnce(&[GroupName], &mut Wakes),
     ) -> Result<(), Outdated> {
         let entrances = self.entrances(connection.user.as_ref(), &verdict.allowed);
         let without_presence = without_presence(&entrances);
@@ -113,7 +114,7 @@ impl Hub {
                 let (asked, unshown) = (verdict.asked, &mut unshown);
                 self.join(connection, &mut subscriptions, entrance, asked, unshown, &mut effects);
             }
-            tell(&without_presence);
+            tell(&without_presence, &mut effects.wakes);
         }
         drop(effects);
         self.show(connection.user.as_ref(), unshown);
@@ -307,6 +308,7 @@ impl Hub {
             });
             break cell;
         };
+        drop(user);
         log::joined(&connection.reader, &cell.name);
         true
     }

@@ -10,6 +10,7 @@ use super::{MAX_GRACE, Matching, Origin, PresenceSpec, pattern::Pattern, problem
 use crate::{
     invisible::Shown,
     name::{GroupName, MAX_GROUP_NAME_BYTES, bad_character},
+    sync::assert_unlocked,
 };
 
 /// Every spec of one `Realtime`. It finds the owner of a name.
@@ -260,6 +261,7 @@ fn predicate(spec: &PresenceSpec, name: &str) -> bool {
 
 /// Asks the application's code. A panic counts as a no.
 fn asked(spec: &PresenceSpec, group: &str, question: impl FnOnce() -> bool) -> bool {
+    assert_unlocked();
     catch_unwind(AssertUnwindSafe(question)).unwrap_or_else(|_| {
         tracing::error!(group, spec = %spec.place(), "matching a name panicked; taken as a no");
         false

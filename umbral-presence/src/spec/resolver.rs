@@ -17,7 +17,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use crate::{name::UserId, roster::Payload};
+use crate::{name::UserId, roster::Payload, sync::assert_unlocked};
 
 /// What others see of a member.
 #[derive(Clone)]
@@ -102,6 +102,7 @@ impl Resolver {
     /// The payload of `user` in at most `most` bytes. It is encoded once, and every frame carries
     /// the same bytes.
     pub(crate) fn resolve(&self, user: &UserId, most: usize) -> Result<Payload, Unresolved> {
+        assert_unlocked();
         let payload = match self {
             Self::IdOnly => return Ok(Payload::IdOnly),
             Self::Custom(resolver) => catch_unwind(AssertUnwindSafe(|| resolver(user.as_str())))

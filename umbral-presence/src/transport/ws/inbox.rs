@@ -14,6 +14,7 @@ use crate::{
     hub::{Connection, Verdict},
     message::MessageContext,
     name::GroupName,
+    wakes::Wakes,
 };
 
 /// What a client asks for; other texts are the application's.
@@ -148,17 +149,18 @@ async fn join(
     }
     let joining = site.door.admit(Asker::Member(connection), names, |_, verdict| {
         let Verdict { held, allowed, denied, .. } = verdict;
-        let tell = |no_presence: &[GroupName]| {
+        let tell = |no_presence: &[GroupName], wakes: &mut Wakes| {
             let groups: Vec<_> = allowed.iter().chain(held).collect();
             if !groups.is_empty() {
                 let mut joined = json!({ "groups": groups });
                 if !no_presence.is_empty() {
                     joined["no_presence"] = json!(no_presence);
                 }
-                hub.tell(connection, "@joined", &joined);
+                wakes.add(hub.queue(connection, "@joined", &joined));
             }
             if !denied.is_empty() {
-                hub.tell(connection, "@denied", &json!({ "groups": denied }));
+                let denied = json!({ "groups": denied });
+                wakes.add(hub.queue(connection, "@denied", &denied));
             }
         };
         hub.subscribe(connection, verdict, tell).map_err(Unfit::<Refusal>::from)
