@@ -80,6 +80,12 @@ impl Room {
         let _ = visitor.0.subscribe(&Verdict { asked, allowed, ..Verdict::default() });
     }
 
+    /// Whether somebody has still to be told of something.
+    #[must_use]
+    pub fn is_telling(&self) -> bool {
+        self.hub.is_telling(&self.name)
+    }
+
     /// How many are in the room.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -193,6 +193,11 @@ impl State {
         flush.into_iter().chain(held).chain(rest).min()
     }
 
+    /// Whether somebody has still to be told of something.
+    pub(crate) fn is_telling(&self, now: Instant) -> bool {
+        self.is_delivering || self.is_dirty(now)
+    }
+
     /// Whether there is something to tell.
     pub(crate) fn is_dirty(&self, now: Instant) -> bool {
         self.roster.view.has_changes(now) || !self.newcomers.is_empty()

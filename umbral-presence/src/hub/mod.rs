@@ -243,6 +243,11 @@ impl Hub {
         present.map(Present::members).unwrap_or_default()
     }
 
+    /// Whether somebody in a group has still to be told of something.
+    pub(crate) fn is_telling(&self, name: &GroupName) -> bool {
+        self.with_group(name, |group| group.is_telling(now())).unwrap_or_default()
+    }
+
     /// How many members a group has.
     pub(crate) fn count(&self, name: &GroupName) -> usize {
         self.with_group(name, |group| group.roster.view.count()).unwrap_or_default()
