@@ -1,6 +1,8 @@
 //! What a join costs, counted and not timed: the same in a room of a thousand and in one of a
 //! hundred thousand. It has a process of its own for its allocator.
 
+#![expect(clippy::print_stdout, reason = "the figures are for whoever runs it")]
+
 use std::fs;
 
 use perf_event::{Builder, Counter, events::Hardware};
