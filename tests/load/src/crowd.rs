@@ -60,7 +60,7 @@ impl Crowd {
         let openings = Arc::new(Semaphore::new(OPENINGS));
         let is_versioned = subject.is_versioned();
         let around =
-            Surroundings { host, openings, part: Part::None, is_versioned, is_lasting: false };
+            Surroundings { host, openings, part: Part::None, is_versioned, is_plain: false };
         Self { subject, around, clients: Vec::new(), opened: 0 }
     }
 
@@ -70,9 +70,9 @@ impl Crowd {
         self
     }
 
-    /// They stay without showing that they live, which clients of the newest version have to.
-    pub(crate) fn lasting(mut self) -> Self {
-        self.around.is_lasting = true;
+    /// Without `v=1`, whose clients have to show now and then that they live.
+    pub(crate) fn plain(mut self) -> Self {
+        self.around.is_plain = true;
         self
     }
 
@@ -109,26 +109,31 @@ impl Crowd {
         let (truth, start) = (self.truth(), Instant::now());
         let mut waiting: Vec<&Client> = self.clients.iter().collect();
         let mut last = start;
-        loop {
-            // The number of members is soon compared; who they are is, once that is right.
-            waiting.retain(|client| !self.has_all(client, &truth));
+        let wrong = loop {
             last = waiting.iter().filter_map(|client| client.seen().last).fold(last, Instant::max);
-            if waiting.is_empty() || last.elapsed() > QUIET || start.elapsed() > DEADLINE {
-                break;
+            let is_over = last.elapsed() > QUIET || start.elapsed() > DEADLINE;
+            // The number of members is soon compared; who they are is, once that is right.
+            waiting.retain(|client| !self.has_as_many(client, &truth));
+            if waiting.is_empty() || is_over {
+                let complaint = |client| Some((client, self.complaint(client, &truth)?));
+                let wrong: Vec<_> = self.clients.iter().filter_map(complaint).collect();
+                if wrong.is_empty() || is_over {
+                    break wrong;
+                }
+                waiting = wrong.into_iter().map(|(client, _)| client).collect();
             }
             sleep(LOOK).await;
-        }
-        let wrong: Vec<_> =
-            self.clients.iter().filter_map(|client| self.complaint(client, &truth)).collect();
-        let last = self.clients.iter().filter_map(|client| client.seen().last).max();
-        let settled = Settled { last: last.unwrap_or(start), wrong: wrong.len() };
+        };
+        let (count, all) = (wrong.len(), self.clients.len());
         match wrong.first() {
-            Some(first) if self.subject != Subject::Peer => {
-                let (wrong, all) = (wrong.len(), self.clients.len());
-                Err(format!("{wrong} of {all} connections are wrong; the first one: {first}")
+            Some((_, first)) if self.subject != Subject::Peer => {
+                Err(format!("{count} of {all} connections are wrong; the first one: {first}")
                     .into())
             }
-            _ => Ok(settled),
+            _ => {
+                let last = self.clients.iter().filter_map(|client| client.seen().last).max();
+                Ok(Settled { last: last.unwrap_or(start), wrong: count })
+            }
         }
     }
 
@@ -145,12 +150,10 @@ impl Crowd {
         truth
     }
 
-    /// Whether there is nothing more to wait for.
-    fn has_all(&self, client: &Client, truth: &BTreeMap<Room, Vec<u32>>) -> bool {
+    fn has_as_many(&self, client: &Client, truth: &BTreeMap<Room, Vec<u32>>) -> bool {
         let seen = client.seen();
-        let is_over = seen.fault.is_some();
-        let roster = seen.stream.roster.len();
-        is_over || self.knows(&seen.stream, || roster == Some(truth[&client.visitor.room].len()))
+        let count = truth[&client.visitor.room].len();
+        self.knows(&seen.stream, || seen.stream.roster.len() == Some(count))
     }
 
     fn knows(&self, stream: &Stream, roster: impl FnOnce() -> bool) -> bool {

@@ -13,8 +13,8 @@ use crate::{Failure, settings::Settings, subject::Subject, usage::Usage};
 /// A server may have to be linked to its libraries, on a busy machine.
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 
-/// The peer wants one of 32 characters.
-const SECRET: &str = "00000000000000000000000000000000";
+/// The peer wants one of 32 characters, which are no number.
+const SECRET: &str = "for-measuring-only-32-characters";
 
 /// A running server, which ends with this.
 #[derive(Debug)]

@@ -98,8 +98,8 @@ pub(crate) struct Surroundings {
     pub(crate) part: Part,
     /// Whether the wire has versions and keys.
     pub(crate) is_versioned: bool,
-    /// Whether it is to last as it is: without `v=1`, whose clients show that they live.
-    pub(crate) is_lasting: bool,
+    /// Whether it asks without `v=1`.
+    pub(crate) is_plain: bool,
 }
 
 /// What a connection has seen.

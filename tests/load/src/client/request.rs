@@ -19,7 +19,7 @@ const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 /// Asks for the stream of a visitor.
 pub(super) fn head(visitor: &Visitor, around: &Surroundings) -> String {
     let host = around.host;
-    let version = if around.is_lasting { "" } else { "&v=1" };
+    let version = if around.is_plain { "" } else { "&v=1" };
     let (path, kind) = match visitor.transport {
         Transport::Sse => {
             ("sse", "Accept: text/event-stream\r\nSec-Fetch-Mode: cors\r\n".to_owned())

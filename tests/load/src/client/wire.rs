@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 /// One frame.
 #[derive(Deserialize)]
 pub(crate) struct Frame<'a> {
-    #[serde(rename = "c", alias = "channel", borrow)]
+    /// Over a WebSocket the peer does not name it.
+    #[serde(rename = "c", alias = "channel", borrow, default)]
     pub(crate) channel: &'a str,
     #[serde(rename = "e", alias = "event", borrow)]
     pub(crate) event: &'a str,

@@ -38,7 +38,7 @@ const CHANGES: u32 = 5;
 /// What a connection in a room of ten takes to open, and keeps.
 pub(super) async fn rooms(subject: Subject, count: u32) -> Result<Cost, Failure> {
     let router = router(subject)?;
-    let mut crowd = Crowd::new(subject, host()).lasting();
+    let mut crowd = Crowd::new(subject, host()).plain();
     let visitors = |users| spread(users, ROOM, Transport::Sse, Room::Plain);
     crowd.open_on(visitors(0..EARLY), |_| connect(router.clone()));
     crowd.settle().await?;
@@ -52,7 +52,7 @@ pub(super) async fn rooms(subject: Subject, count: u32) -> Result<Cost, Failure>
 /// What it takes to tell one of so many watchers of one change.
 pub(super) async fn watchers(count: u32) -> Result<Cost, Failure> {
     let (router, room) = (router(Subject::Ours)?, Room::Plain(0));
-    let mut crowd = Crowd::new(Subject::Ours, host()).lasting();
+    let mut crowd = Crowd::new(Subject::Ours, host()).plain();
     let arrivals = Arrivals::of(0..CHANGES, count);
     let visitor = |user| Visitor { user, room, transport: Transport::Sse };
     crowd.takes_part(Part::Told(arrivals.clone()));

@@ -26,8 +26,8 @@ pub(super) async fn duplex(settings: &Settings, sheet: &mut Sheet) -> Result<(),
         for size in &sizes {
             let cost = inside::cost("rooms", subject, *size).await?;
             let name = format!("{size} in memory in rooms of 10");
-            sheet.bytes(&format!("{name}: memory each"), subject, cost.memory);
-            sheet.time(&format!("{name}: CPU to open each"), subject, cost.cpu);
+            sheet.bytes(&format!("{name}: memory of both ends"), subject, cost.memory);
+            sheet.time(&format!("{name}: CPU of both ends to open"), subject, cost.cpu);
             check(&name, *size, &mut last, cost)?;
         }
     }
