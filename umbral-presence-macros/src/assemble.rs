@@ -55,7 +55,7 @@ pub(crate) fn target<'i>(item: &'i DeriveInput, problems: &mut Problems) -> Opti
 
 /// The declaration, or `None` if anything is wrong with it.
 pub(crate) fn declaration<'i>(
-    target: Target<'i>,
+    target: &'i Target<'i>,
     args: Args,
     problems: &mut Problems,
 ) -> Option<Declaration<'i>> {
@@ -86,7 +86,7 @@ pub(crate) fn declaration<'i>(
         _ => return None,
     };
     if is_one {
-        shape::fits(&target, &matcher, problems);
+        shape::fits(target, &matcher, problems);
     }
     let resolver = match (args.resolver, args.batch_resolver) {
         (Some(given), _) => Resolver::Plain(given.value),

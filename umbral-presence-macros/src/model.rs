@@ -9,7 +9,7 @@ use crate::pattern::Pattern;
 
 /// Everything that the expansion is made of. It exists only after every rule has held.
 pub(crate) struct Declaration<'i> {
-    pub(crate) target: Target<'i>,
+    pub(crate) target: &'i Target<'i>,
     pub(crate) matcher: Matcher,
     pub(crate) resolver: Resolver,
     pub(crate) grace: Option<Duration>,

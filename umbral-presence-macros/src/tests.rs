@@ -23,8 +23,9 @@ fn read(attribute: &str, item: &str, look: impl FnOnce(&Declaration<'_>)) -> Vec
     let mut problems = Problems::new();
     let args = Args::read(TokenStream::from_str(attribute).unwrap(), &mut problems);
     let item: DeriveInput = syn::parse_str(item).unwrap();
-    let declaration = assemble::target(&item, &mut problems)
-        .and_then(|target| assemble::declaration(target, args, &mut problems));
+    let target = assemble::target(&item, &mut problems);
+    let declaration =
+        target.as_ref().and_then(|target| assemble::declaration(target, args, &mut problems));
     assert_eq!(declaration.is_none(), !problems.is_empty(), "{attribute}");
     if let Some(declaration) = &declaration {
         look(declaration);

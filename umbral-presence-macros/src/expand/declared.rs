@@ -7,11 +7,12 @@ use syn::{Path, ext::IdentExt, spanned::Spanned};
 use super::{
     given::{Given, given},
     names,
-    placed::{at, call, placed},
+    placed::{at, call},
+    private::Private,
 };
 use crate::model::{Declaration, Matcher, Resolver, Target, Text};
 
-pub(super) fn declared(declaration: &Declaration<'_>, private: &TokenStream) -> TokenStream {
+pub(super) fn declared(declaration: &Declaration<'_>, private: &Private) -> TokenStream {
     let Declaration { target, matcher, resolver, grace } = declaration;
     let Target { ident, docs, .. } = target;
     let constant = constant_of(matcher).map(|path| constant_value(path, private));
@@ -59,10 +60,10 @@ fn constant_of(matcher: &Matcher) -> Option<&Path> {
 }
 
 /// The user's constant, which is checked while the user's crate compiles.
-fn constant_value(path: &Path, private: &TokenStream) -> TokenStream {
+fn constant_value(path: &Path, private: &Private) -> TokenStream {
     let span = path.span();
     let (name, checked) = (names::constant(Span::call_site()), names::constant(span));
-    let private = placed(private, span);
+    let private = private.at(span);
     let check = quote_spanned!(span=> const _: () = #private::check(#checked););
     let text = quote_spanned! {at(path)=>
         const #name: &::core::primitive::str = #path;
@@ -70,7 +71,7 @@ fn constant_value(path: &Path, private: &TokenStream) -> TokenStream {
     quote!(#text #check)
 }
 
-fn matcher_value(matcher: &Matcher, private: &TokenStream) -> TokenStream {
+fn matcher_value(matcher: &Matcher, private: &Private) -> TokenStream {
     let value = match matcher {
         Matcher::Prefixes(prefixes) => {
             let prefixes = prefixes.iter().map(names::text);
@@ -85,7 +86,7 @@ fn matcher_value(matcher: &Matcher, private: &TokenStream) -> TokenStream {
             quote!(Pattern(#pattern))
         }
         Matcher::Matching(path) => {
-            let call = call(path, "matches", &[quote!(group)], private);
+            let call = call(path, "matches", &["group"], private);
             quote! {
                 Matching({
                     fn call(group: &::core::primitive::str) -> ::core::primitive::bool {
@@ -99,11 +100,11 @@ fn matcher_value(matcher: &Matcher, private: &TokenStream) -> TokenStream {
     quote!(#private::DeclaredMatcher::#value)
 }
 
-fn resolver_value(resolver: &Resolver, private: &TokenStream) -> TokenStream {
+fn resolver_value(resolver: &Resolver, private: &Private) -> TokenStream {
     let value = match resolver {
         Resolver::IdOnly => quote!(IdOnly),
         Resolver::Plain(path) => {
-            let call = call(path, "resolve", &[quote!(user)], private);
+            let call = call(path, "resolve", &["user"], private);
             quote! {
                 Plain({
                     fn call(user: &::core::primitive::str) -> #private::Value {
@@ -114,7 +115,7 @@ fn resolver_value(resolver: &Resolver, private: &TokenStream) -> TokenStream {
             }
         }
         Resolver::Batch(path) => {
-            let call = call(path, "resolve_batch", &[quote!(users), quote!(context)], private);
+            let call = call(path, "resolve_batch", &["users", "context"], private);
             quote! {
                 Batch({
                     fn call(

@@ -8,6 +8,7 @@ use super::{
     impls::{from_str, group},
     names,
     placed::at,
+    private::Private,
 };
 use crate::{
     model::{Matcher, Shape, Target, Text},
@@ -24,7 +25,7 @@ pub(super) struct Given {
 }
 
 /// What the struct is given depends on its shape and its matcher.
-pub(super) fn given(target: &Target<'_>, matcher: &Matcher, private: &TokenStream) -> Given {
+pub(super) fn given(target: &Target<'_>, matcher: &Matcher, private: &Private) -> Given {
     let ident = target.ident;
     match (&target.shape, matcher) {
         (Shape::Unit, Matcher::Prefixes(prefixes)) => match prefixes.as_slice() {
@@ -45,7 +46,7 @@ pub(super) fn given(target: &Target<'_>, matcher: &Matcher, private: &TokenStrea
 }
 
 /// `Room::group("42")` is the name `room:42`.
-fn unit(target: &Target<'_>, prefix: &Text, private: &TokenStream) -> Given {
+fn unit(target: &Target<'_>, prefix: &Text, private: &Private) -> Given {
     let Target { ident, visibility, .. } = target;
     let prefix = names::text(prefix);
     let impls = quote! {
@@ -63,14 +64,14 @@ fn unit(target: &Target<'_>, prefix: &Text, private: &TokenStream) -> Given {
 }
 
 /// `Lobby` is one group.
-fn exact(ident: &Ident, name: &Text, private: &TokenStream) -> Given {
+fn exact(ident: &Ident, name: &Text, private: &Private) -> Given {
     let name = names::text(name);
     let impls = group(ident, &quote!(#private::GroupName::new(#name)), private);
     Given { impls, ..Given::default() }
 }
 
 /// `Room(42)` and `room:42`, both ways.
-fn tuple(ident: &Ident, field: &Type, prefix: &Text, private: &TokenStream) -> Given {
+fn tuple(ident: &Ident, field: &Type, prefix: &Text, private: &Private) -> Given {
     let kind = kind(field);
     let expected = match prefix {
         Text::Literal(text) => format!("a name of the form {}{{{kind}}} (`{ident}`)", text.value()),
@@ -90,12 +91,7 @@ fn tuple(ident: &Ident, field: &Type, prefix: &Text, private: &TokenStream) -> G
 }
 
 /// `Doc { org: 7, .. }` and `org:7:..`, both ways.
-fn named(
-    ident: &Ident,
-    fields: &[(&Ident, &Type)],
-    pattern: &Pattern,
-    private: &TokenStream,
-) -> Given {
+fn named(ident: &Ident, fields: &[(&Ident, &Type)], pattern: &Pattern, private: &Private) -> Given {
     let expected = format!("a name of the form {} (`{ident}`)", pattern.source.value());
     let (cut, parts) = (names::pattern(), names::parts());
     let pattern_value = pattern_value(pattern, private);
@@ -139,7 +135,7 @@ fn named(
 
 /// The type of a field, and how it is written and read. This is the only place where the
 /// compiler checks that the field's type can do that.
-fn part(field: &Type, private: &TokenStream) -> (TokenStream, TokenStream) {
+fn part(field: &Type, private: &Private) -> (TokenStream, TokenStream) {
     (quote!(#private::Part<#field>), quote_spanned!(at(field)=> #private::part::<#field>()))
 }
 
@@ -163,7 +159,7 @@ fn kind(field: &Type) -> String {
     name.unwrap_or_else(|| "value".to_owned())
 }
 
-fn pattern_value(pattern: &Pattern, private: &TokenStream) -> TokenStream {
+fn pattern_value(pattern: &Pattern, private: &Private) -> TokenStream {
     let Pattern { source, literals, fields } = pattern;
     quote! {
         #private::Pattern {
@@ -175,7 +171,7 @@ fn pattern_value(pattern: &Pattern, private: &TokenStream) -> TokenStream {
 }
 
 /// What code that uses the struct needs in order to compile, if the declaration is wrong.
-pub(super) fn stand_in(target: &Target<'_>, private: &TokenStream) -> TokenStream {
+pub(super) fn stand_in(target: &Target<'_>, private: &Private) -> TokenStream {
     let Target { ident, visibility, shape, .. } = target;
     let wrong = quote!(::core::result::Result::Err(#private::foreign("", "")));
     let group = group(ident, &wrong, private);

@@ -4,8 +4,10 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Ident;
 
+use super::private::Private;
+
 /// `Group`, with the body of `group_name`.
-pub(super) fn group(ident: &Ident, body: &TokenStream, private: &TokenStream) -> TokenStream {
+pub(super) fn group(ident: &Ident, body: &TokenStream, private: &Private) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #private::Group for #ident {
@@ -21,7 +23,7 @@ pub(super) fn from_str(
     ident: &Ident,
     name: &TokenStream,
     body: &TokenStream,
-    private: &TokenStream,
+    private: &Private,
 ) -> TokenStream {
     quote! {
         #[automatically_derived]

@@ -6,18 +6,20 @@ mod given;
 mod impls;
 mod names;
 mod placed;
+mod private;
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::DeriveInput;
 
+use self::private::Private;
 use crate::{args::Args, assemble, diag::Problems, validate};
 
 /// The item as it was, followed by either the declaration or the errors.
 pub(crate) fn presence(attribute: TokenStream, item: &TokenStream) -> TokenStream {
     let mut problems = Problems::new();
     let args = Args::read(attribute, &mut problems);
-    let private = private(&args);
+    let private = Private::of(&args);
     let mut parsed = match syn::parse2::<DeriveInput>(item.clone()) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -31,9 +33,8 @@ pub(crate) fn presence(attribute: TokenStream, item: &TokenStream) -> TokenStrea
         let errors = problems.report();
         return quote!(#parsed #errors);
     };
-    let stand_in = given::stand_in(&target, &private);
     let is_plain = parsed.generics.params.is_empty();
-    let declaration = assemble::declaration(target, args, &mut problems);
+    let declaration = assemble::declaration(&target, args, &mut problems);
     let errors = problems.report();
     match declaration {
         Some(declaration) if errors.is_empty() => {
@@ -42,16 +43,10 @@ pub(crate) fn presence(attribute: TokenStream, item: &TokenStream) -> TokenStrea
             quote!(#[allow(dead_code)] #parsed #code)
         }
         // The stand-in keeps code that uses the group from adding errors of its own.
-        _ if is_plain => quote!(#parsed #errors #stand_in),
+        _ if is_plain => {
+            let stand_in = given::stand_in(&target, &private);
+            quote!(#parsed #errors #stand_in)
+        }
         _ => quote!(#parsed #errors),
     }
-}
-
-/// The module of the runtime that the code refers to.
-fn private(args: &Args) -> TokenStream {
-    let runtime = match &args.runtime {
-        Some(path) => path.value.to_token_stream(),
-        None => quote!(::umbral_presence),
-    };
-    quote!(#runtime::__private)
 }
