@@ -1,8 +1,8 @@
-//! The way in: who asks, which groups they may join, and that the answers still hold when they
-//! are put to use.
+//! The way in: who a request is from, which groups the user may join, and whether the answers are
+//! still valid when they are used.
 //!
 //! ```text
-//! take the moment ─▶ ask identity and policy ─▶ put the answers to use, under the lock
+//! take the moment ─▶ ask identity and policy ─▶ use the answers, under the lock
 //!        ▲                                                     │
 //!        └────────── outdated: revoked since that moment ──────┘
 //! ```
@@ -21,20 +21,19 @@ use crate::{
     session::Session,
 };
 
-/// How often the application is asked about one request, whose answers are out of date each
-/// time that they come.
+/// How often the application is asked about one request if its answers are always out of date.
 const MOST_QUESTIONS: usize = 10;
 
-/// Whom to ask about visitors, and the hub that they come into.
+/// The application's identity resolver and policy, and the hub that a user is let into.
 pub(crate) struct Door {
     pub(crate) hub: Arc<Hub>,
     identity: IdentityResolver,
     policy: Box<dyn AnyPolicy>,
 }
 
-/// Who wants to join groups.
+/// The one who wants to join groups.
 pub(crate) enum Asker<'a> {
-    /// A visitor who has a permit and no connection yet; the identity resolver says who it is.
+    /// A visitor with a permit and without a connection yet. The identity resolver says who it is.
     Visitor(&'a Parts, &'a mut Permit),
     /// A visitor who opens no connection.
     Passing(&'a Parts, &'a mut Turn),
@@ -42,27 +41,27 @@ pub(crate) enum Asker<'a> {
     Member(&'a Arc<Connection>),
 }
 
-/// Why somebody is not let in.
+/// Why a visitor is not let in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Closed {
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The policy gave no answer; it has been logged.
+    /// The policy gave no answer. That has been logged.
     #[error(transparent)]
     Policy(#[from] Unanswered),
     #[error(transparent)]
     Full(#[from] Full),
-    /// Whoever asks is sent away as fast as the answers come.
+    /// Rights were revoked while each of the answers was on its way.
     #[error("revoked as fast as it is granted")]
     Revoked,
 }
 
-/// Why answers were not put to use.
+/// Why answers were not used.
 #[derive(Debug)]
 pub(crate) enum Unfit<E> {
-    /// They are out of date: ask again.
+    /// They are out of date, and must be asked for again.
     Outdated,
-    /// They are not what is needed.
+    /// They do not allow what was asked for.
     Refused(E),
 }
 
@@ -81,7 +80,7 @@ impl<E: From<Closed>> From<NotOpened> for Unfit<E> {
     }
 }
 
-/// Why it is not known who asks.
+/// Why the user of a request is not known.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityError {
     #[error(transparent)]
@@ -99,8 +98,9 @@ impl Door {
         Self { hub, identity, policy }
     }
 
-    /// Lets a visitor in, as soon as `open` can open a session with answers that stand. Nobody is
-    /// asked anything before there is a permit. `address` is where the request came from.
+    /// Lets a visitor in. `open` opens the session as soon as the answers are valid. The
+    /// application is asked nothing before there is a permit. `address` is where the request came
+    /// from.
     pub(crate) async fn enter<E: From<Closed>>(
         &self,
         parts: &Parts,
@@ -114,8 +114,8 @@ impl Door {
         Ok(session)
     }
 
-    /// Whether a request is the connection's user's. An answer that was asked for before the one
-    /// by which its user is known counts for nothing.
+    /// Whether a request comes from the user of the connection. An answer does not count if it was
+    /// asked for before the one that identified the connection.
     pub(crate) async fn is_of(
         &self,
         connection: &Connection,
@@ -134,8 +134,8 @@ impl Door {
         Err(Closed::Revoked)
     }
 
-    /// Asks who `asker` is and which of `groups` it may join, and has `enter` put the answers to
-    /// use; asks again where they are out of date by then.
+    /// Asks who `asker` is and which of `groups` it may join. `enter` uses the answers. If they are
+    /// out of date by then, they are asked for again.
     pub(crate) async fn admit<T, E: From<Closed>>(
         &self,
         mut asker: Asker<'_>,
@@ -148,7 +148,7 @@ impl Door {
             let (user, held, new) = match &mut asker {
                 Asker::Visitor(parts, permit) => {
                     visitor = self.identify(parts).await.map_err(Closed::from)?;
-                    // Before the policy is asked, so that no user has more questions under way
+                    // The policy is asked after this, so a user has no more questions under way
                     // than connections.
                     permit.is_for(visitor.as_ref()).map_err(Closed::from)?;
                     (visitor.as_ref(), Vec::new(), groups.to_vec())
@@ -166,7 +166,7 @@ impl Door {
             let (allowed, denied) = self.sort_out(user, new).await?;
             denied.iter().for_each(|group| log::denied(user, group));
             let verdict = Verdict { asked, held, allowed, denied };
-            // Nothing is awaited from here on: the answers stand and are used, or are not.
+            // Nothing is awaited from here on, so the answers cannot become outdated in between.
             match enter(user, &verdict) {
                 Ok(entered) => return Ok(entered),
                 Err(Unfit::Refused(error)) => return Err(error),
@@ -176,7 +176,7 @@ impl Door {
         Err(Closed::Revoked.into())
     }
 
-    /// The groups that the policy lets this user join, and the others.
+    /// The groups that the policy lets this user join, and the groups that it denies.
     async fn sort_out(
         &self,
         user: Option<&UserId>,
@@ -190,7 +190,7 @@ impl Door {
         Ok((allowed, denied))
     }
 
-    /// The signed-in user of a request. That there is no usable answer is logged.
+    /// The signed-in user of a request. An answer that cannot be used is logged.
     pub(crate) async fn identify(&self, parts: &Parts) -> Result<Option<UserId>, IdentityError> {
         let timeout = self.hub.limits.policy_timeout;
         let answer = ask(timeout, || self.identity.resolve(parts)).await;
@@ -211,8 +211,8 @@ impl Door {
         answer.inspect_err(|error| self.hub.counters().failed.policy(user, group, *error))
     }
 
-    /// Whether the policy lets this user send to a group; asks again where rights have been
-    /// revoked meanwhile.
+    /// Whether the policy lets this user send to a group. It is asked again if rights have been
+    /// revoked in the meantime.
     pub(crate) async fn may_send(
         &self,
         user: Option<&UserId>,
@@ -229,7 +229,7 @@ impl Door {
                 return Ok(answer);
             }
         }
-        // Revoked as fast as it is granted.
+        // Rights were revoked each time.
         Ok(false)
     }
 }

@@ -1,7 +1,7 @@
-//! Which requests come in. A browser sends its cookies along whatever page asks, so a stream
-//! that somebody else's page opens would act as the visitor.
+//! Which requests are let in. A browser sends its cookies with the requests of every page, so a
+//! stream that another page opens would be the visitor's.
 //!
-//! What a browser says of the page that asks:
+//! What a browser says about the page that sends a request:
 //!
 //! | request | `Sec-Fetch-Site` | `Origin` | `Referer` |
 //! |---|---|---|---|
@@ -11,8 +11,8 @@
 //! | by another page's `<img>` | over TLS and on localhost | – | unless the page forbids it |
 //! | WebSocket | not by every browser | yes | – |
 //!
-//! The browser's client has a `Referer` sent whatever the page forbids, so that over plain
-//! HTTP its `GET` of the stream is judged by the same origin as its `POST` of `control`.
+//! The browser's client makes the browser send a `Referer` even if the page forbids it. Over plain
+//! HTTP its `GET` of the stream is then judged by the same origin as its `POST` of `control`.
 
 use std::collections::HashSet;
 
@@ -24,38 +24,39 @@ use http::{
 
 use crate::journal::Strangers;
 
-/// The kind of an event stream.
+/// The media type of an event stream.
 const EVENTS: &str = "text/event-stream";
 
-/// Says which requests come in: what pages they may be from, and to which hosts they may go.
+/// Decides which requests are let in, by the page that they come from and the host that they go
+/// to.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     /// The origins that may connect besides the server's own.
     origins: HashSet<Origin>,
-    /// The hosts that the server goes by; any where there is none.
+    /// The hosts of the server. If the list is empty, every host is accepted.
     hosts: Vec<Authority>,
     strangers: Strangers,
 }
 
-/// Why a request does not come in.
+/// Why a request is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Foreign {
-    /// A page of another origin has made it.
+    /// It comes from a page of another origin.
     Origin,
-    /// The server does not go by the host that it asks for.
+    /// It goes to a host that is not the server's.
     Host,
 }
 
-/// Why a text is no origin that can be allowed.
+/// Why a text is not an origin that can be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OriginFault {
-    /// A `*` stands for nothing.
+    /// It has a `*`, which no page's origin has.
     Wildcard,
     Form,
 }
 
 impl Gate {
-    /// Lets pages of an origin in: `scheme://host[:port]`.
+    /// Lets pages of an origin in. An origin is `scheme://host[:port]`.
     pub(crate) fn allow_origin(&mut self, text: &str) -> Result<(), OriginFault> {
         if text.contains('*') {
             return Err(OriginFault::Wildcard);
@@ -64,11 +65,11 @@ impl Gate {
         Ok(())
     }
 
-    /// Adds a host that the server goes by: `host[:port]`, without a port for any port. Says
-    /// whether it can be one.
+    /// Adds a host of the server: `host[:port]`, or `host` for every port. Returns whether the text
+    /// is a host.
     pub(crate) fn allow_host(&mut self, text: &str) -> bool {
         let host = text.parse::<Authority>().ok();
-        // An authority that is not digits behind its last colon has no port.
+        // `Authority` takes a port that is not a number, and then says that there is none.
         let host = host.filter(|host| !host.as_str().contains(['@', '*']) && has_sound_port(host));
         host.map(|host| self.hosts.push(host)).is_some()
     }
@@ -82,12 +83,12 @@ impl Gate {
         Origin::of(origin).is_some_and(|origin| self.origins.contains(&origin))
     }
 
-    /// Whether the request comes in, by its own words and its browser's.
+    /// Whether the request is let in, by what its headers say.
     ///
-    /// `Sec-Fetch-Site` is the browser's own judgement, which no page can write and no proxy
-    /// needs to understand. Where there is none the page's origin is compared with the host
-    /// that the request asks for. What says nothing of a page is another program, or a picture
-    /// in a page over plain HTTP, which [`wants_events`] keeps from opening a stream.
+    /// `Sec-Fetch-Site` is the browser's own judgement. No page can write it, and no proxy needs to
+    /// understand it. Without it the page's origin is compared with the host of the request. A
+    /// request that says nothing about a page comes from another program, or from a picture in a
+    /// page over plain HTTP, which [`wants_events`] keeps from opening a stream.
     pub(crate) fn admit(&self, parts: &Parts) -> Result<(), Foreign> {
         let Parts { headers, uri, .. } = parts;
         let host = host(headers, uri);
@@ -132,11 +133,11 @@ impl Gate {
     }
 }
 
-/// Whether it is a script that asks for an event stream, or a person by the address bar. A
-/// picture's, a style sheet's or a frame's address can be written by anybody who may post
-/// one, and would show whoever looks at it.
+/// Whether a script asks for an event stream, or a person by the address bar. Anybody who may post a
+/// picture, a style sheet or a frame can write its address, and a stream at that address would show
+/// everybody who looks at it as present.
 ///
-/// Every `EventSource` sends the `Accept`; a `fetch` without it shows in `Sec-Fetch-Dest`.
+/// Every `EventSource` sends the `Accept`. A `fetch` without it is seen by `Sec-Fetch-Dest`.
 pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
     let mut accepted = headers.get_all(header::ACCEPT).iter();
     let says_so = accepted.any(|value| {
@@ -151,7 +152,7 @@ pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
     says_so || matches!(destination, Some(b"empty" | b"document"))
 }
 
-/// Whether a parameter in `Accept` says that this kind is not wanted: `q=0`.
+/// Whether a parameter in `Accept` refuses the media type: `q=0`.
 fn is_refusal(parameter: &str) -> bool {
     let is_none = |value: &str| value.starts_with('0') && value.chars().all(|c| "0.".contains(c));
     parameter.split_once('=').is_some_and(|(name, value)| {
@@ -159,13 +160,13 @@ fn is_refusal(parameter: &str) -> bool {
     })
 }
 
-/// The host that a request asks for. HTTP/2 has the authority in the place of `Host`.
+/// The host that a request goes to. HTTP/2 has the authority instead of `Host`.
 fn host(headers: &HeaderMap, uri: &Uri) -> Option<Authority> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     host.or_else(|| uri.authority().map(Authority::as_str))?.parse().ok()
 }
 
-/// The origin of the page that a request refers to, as far as it is one.
+/// The origin of the page in `Referer`. `Some(None)` is a `Referer` without a usable origin.
 fn referer(headers: &HeaderMap) -> Option<Option<Origin>> {
     let referer = headers.get(header::REFERER).filter(|referer| !referer.is_empty())?;
     let page = referer.to_str().ok().and_then(|page| page.parse::<Uri>().ok());
@@ -183,7 +184,7 @@ fn has_sound_port(host: &Authority) -> bool {
 struct Origin {
     scheme: Scheme,
     host: String,
-    /// The scheme's own where none is written.
+    /// The scheme's own port if none is written.
     port: Option<u16>,
 }
 
@@ -194,7 +195,7 @@ impl Origin {
 
     fn parse(text: &str) -> Option<Self> {
         let uri = text.parse::<Uri>().ok()?;
-        // An origin has no path; `Uri` gives it the root one.
+        // An origin has no path, but `Uri` gives it `/`.
         let bare = !text.ends_with('/') && uri.path_and_query().is_none_or(|path| path == "/");
         Self::of_page(uri).filter(|_| bare)
     }
@@ -209,8 +210,8 @@ impl Origin {
         })
     }
 
-    /// Whether the page came from this server. The scheme cannot be compared, since TLS may
-    /// end before this server; it says which port is left out.
+    /// Whether the page came from this server. The scheme is not compared, because TLS may end in
+    /// front of this server. It only says which port is left out.
     fn is_of(&self, server: &Authority) -> bool {
         server.host().eq_ignore_ascii_case(&self.host)
             && server.port_u16().or_else(|| default_port(&self.scheme)) == self.port

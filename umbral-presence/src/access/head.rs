@@ -1,17 +1,17 @@
-//! How long the head of a request may be, and what is kept of it, so that its identity can be
-//! asked for again.
+//! How long the head of a request may be, and what is kept of it for asking the identity resolver
+//! again.
 
 use axum::extract::OriginalUri;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header, request::Parts};
 
-/// The headers of a request that are kept, and how many bytes of them at most.
+/// Which headers of a request are kept, and how many bytes of them at most.
 #[derive(Debug)]
 pub(super) struct Keeps {
     names: Vec<HeaderName>,
     most: usize,
 }
 
-/// More of a head than may be held for a stream.
+/// A head that is too long to be held for as long as a stream is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TooLong {
     #[error("the request's line and headers have {bytes} bytes; a stream may have {most}")]
@@ -23,10 +23,10 @@ pub(crate) enum TooLong {
     Kept { bytes: usize, most: usize },
 }
 
-/// Refuses a head that is too long. What it was read into stays with the stream, whatever is
-/// kept of it here.
+/// Refuses a head that is too long. The HTTP server's buffer of the head stays with the stream,
+/// even if nothing is kept here.
 pub(crate) fn check_head(parts: &Parts, most: usize) -> Result<(), TooLong> {
-    // As it is written: a colon, a space and the end of the line.
+    // In the request a header also has a colon, a space and the end of the line.
     let header = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
     let line = parts.uri.path().len() + parts.uri.query().unwrap_or_default().len();
     let bytes = line + parts.headers.iter().map(header).sum::<usize>();
@@ -34,7 +34,7 @@ pub(crate) fn check_head(parts: &Parts, most: usize) -> Result<(), TooLong> {
 }
 
 impl Keeps {
-    /// Keeps what says who asks, and the headers that the application names.
+    /// Keeps the headers that say who the user is, and those that the application names.
     pub(super) fn new(named: Vec<HeaderName>, most: usize) -> Self {
         let mut names = named;
         names.extend([header::COOKIE, header::AUTHORIZATION, header::HOST]);
@@ -48,8 +48,8 @@ impl Keeps {
         self.names.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(", ")
     }
 
-    /// The kept part of a head. It is a copy: the pieces of a head are slices of what was read
-    /// from the socket, and each of them keeps all of that in memory.
+    /// A copy of the kept part of a head. A piece of the head itself is a slice of the buffer that
+    /// the socket was read into, and would keep all of that buffer in memory.
     pub(super) fn of(&self, parts: &Parts) -> Result<Parts, TooLong> {
         let uri = without_query(&parts.uri);
         let values = || self.names.iter().flat_map(|name| values(&parts.headers, name));
@@ -84,7 +84,7 @@ fn copy(value: &HeaderValue) -> HeaderValue {
     copy
 }
 
-/// The query names groups, and says nothing of who asks.
+/// The query names groups, and does not say who the user is.
 fn without_query(uri: &Uri) -> Uri {
     let text = uri.to_string();
     let end = text.find('?').unwrap_or(text.len());

@@ -1,4 +1,4 @@
-//! Who may come in, and where: asking the application, at first and again.
+//! Who may connect and which groups a user may join. The application is asked at first, and again.
 
 mod door;
 mod gate;

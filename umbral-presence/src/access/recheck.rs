@@ -1,13 +1,13 @@
-//! Asking again, while connections are open, who their users are and what they may see.
+//! Asks again, while connections are open, who their users are and which groups they may be in.
 //!
 //! ```text
 //! a connection opens ─▶ its party waits for a random part of the interval ─▶ is asked about
 //!                            ▲                                                    │
-//!                            └──── an interval after it was due, while it is there ┘
+//!                            └── one interval after it was due, while it is there ┘
 //! ```
 //!
-//! A party is a user with all connections, or one anonymous visitor. Nobody's questions wait for
-//! another party's answers, unless [`AT_ONCE`] parties are being asked about.
+//! A party is a user with all connections, or one anonymous visitor. The questions about a party
+//! wait for no other party's answers, unless [`AT_ONCE`] parties are being asked about.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -39,27 +39,26 @@ use crate::{
     name::{ConnectionId, GroupName, UserId},
 };
 
-/// How many parties are asked about at once, at most.
+/// At most so many parties are asked about at once.
 const AT_ONCE: usize = 256;
 
-/// How many questions about one party are under way at once, at most.
+/// At most so many questions about one party are under way at once.
 const OF_ONE_PARTY: usize = 8;
 
-/// How many questions about one group are under way at once, at most.
+/// At most so many questions about one group are under way at once.
 const OF_ONE_GROUP: usize = 64;
 
-/// How often those who are gone are forgotten.
+/// The pause between two searches for parties that are gone.
 const FORGET: Duration = Duration::from_secs(60);
 
-/// Nothing is asked again less often.
+/// The longest interval.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// A part of the interval by which a question may be late before it is said in the log, and how
-/// late it may be however short the interval is.
+/// A question that is late is logged if it is late by more than this part of the interval and by
+/// more than this time.
 const TOLERANCE: (u32, Duration) = (10, Duration::from_millis(100));
 
-/// The interval at which everything is asked again, what is kept for that, and the way to the
-/// task that does it.
+/// The rule of `recheck_every`, if there is one, and the way to the task that follows it.
 #[derive(Debug, Default)]
 pub(crate) struct Recheck {
     rule: Option<Rule>,
@@ -69,15 +68,15 @@ pub(crate) struct Recheck {
 #[derive(Debug)]
 struct Rule {
     every: Duration,
-    /// `None` where there is no identity to ask for.
+    /// `None` if there is no identity resolver.
     keeps: Option<Keeps>,
 }
 
-/// Whom questions are about that are asked together.
+/// The questions about one party are asked together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Party {
     User(UserId),
-    /// An anonymous one.
+    /// An anonymous visitor with one connection.
     Visitor(ConnectionId),
 }
 
@@ -95,8 +94,8 @@ impl Party {
 }
 
 impl Recheck {
-    /// Asks again once in `every`; for the identity it keeps these headers, of at most so many
-    /// bytes.
+    /// Asks again once in `interval`. Of a request it keeps these headers for the identity
+    /// resolver, and at most so many bytes.
     pub(crate) fn every(interval: Duration, headers: Option<(Vec<HeaderName>, usize)>) -> Self {
         let keeps = headers.map(|(names, most)| Keeps::new(names, most));
         if let Some(keeps) = &keeps {
@@ -110,20 +109,20 @@ impl Recheck {
         Self { rule: Some(rule), task: Mutex::default() }
     }
 
-    /// What is to be kept of the head of a request.
+    /// The part of a request's head that is kept.
     pub(crate) fn kept(&self, parts: &Parts) -> Result<Option<Request>, TooLong> {
         let keeps = self.rule.as_ref().and_then(|rule| rule.keeps.as_ref());
         let kept = keeps.map(|keeps| keeps.of(parts)).transpose()?;
         Ok(kept.map(|parts| Request(Arc::new(parts))))
     }
 
-    /// Has a connection asked about from now on.
+    /// Adds the party of a connection to those that are asked about.
     pub(crate) fn watch(&self, door: &Arc<Door>, connection: &Connection) {
         let Some(rule) = &self.rule else {
             return;
         };
         let mut task = self.task.lock();
-        // An application is built before its runtime may run, and may outlive it.
+        // The application may have been built before its runtime was started, and may outlive it.
         if task.as_ref().is_none_or(mpsc::UnboundedSender::is_closed)
             && let Ok(runtime) = Handle::try_current()
         {
@@ -132,23 +131,23 @@ impl Recheck {
             *task = Some(sender);
         }
         if let Some(task) = &*task {
-            // It ends with its runtime only, and then its connections have ended too.
+            // The task ends only with its runtime, and then its connections have ended too.
             let _ = task.send(Party::of(connection));
         }
     }
 }
 
-/// The parties that are asked about, of which some wait and the others are being asked about.
+/// All parties. A party waits in `due`, or is being asked about.
 #[derive(Default)]
 struct Parties {
     due: DelayQueue<Party>,
-    /// Where each stands in the queue, unless it is being asked about.
+    /// The place of each party in the queue, or `None` while it is being asked about.
     places: HashMap<Party, Option<Key>>,
 }
 
 impl Parties {
-    /// Takes one in that is not there, at a random time, so that those who come together are not
-    /// asked about together.
+    /// Adds a party that is not there yet. Its time is random, so that parties that come together
+    /// are not asked about together.
     fn arrive(&mut self, party: Party, every: Duration) {
         if let Entry::Vacant(place) = self.places.entry(party) {
             let key = self.due.insert(place.key().clone(), part_of(every));
@@ -156,7 +155,7 @@ impl Parties {
         }
     }
 
-    /// The next one that is to be asked about, and since when it is.
+    /// The next party that is due, and since when.
     async fn next(&mut self) -> Option<(Party, Instant)> {
         let expired = self.due.next().await?;
         let deadline = expired.deadline();
@@ -165,14 +164,14 @@ impl Parties {
         Some((party, deadline))
     }
 
-    /// Has one that has been asked about wait once more.
+    /// Puts a party that has been asked about back into the queue.
     fn again(&mut self, party: Party, at: Instant) {
         let key = self.due.insert_at(party.clone(), at);
         self.places.insert(party, Some(key));
     }
 
-    /// Forgets those who wait and are gone: with a long interval there may be far more of them
-    /// than there are connections.
+    /// Forgets the parties that wait and are gone. If the interval is long, there may be far more of
+    /// them than connections.
     fn forget(&mut self, is_there: impl Fn(&Party) -> bool) {
         let due = &mut self.due;
         self.places.retain(|party, key| {
@@ -187,7 +186,7 @@ impl Parties {
     }
 }
 
-/// Ends when the application is gone, and the sending half with it.
+/// The task. It ends when the application is gone, and the sending half with it.
 async fn run(mut arrivals: mpsc::UnboundedReceiver<Party>, door: Weak<Door>, every: Duration) {
     let (mut parties, mut asking) = (Parties::default(), JoinSet::new());
     let mut forgetting = interval(FORGET);
@@ -218,7 +217,7 @@ async fn run(mut arrivals: mpsc::UnboundedReceiver<Party>, door: Weak<Door>, eve
                     );
                 }
                 let door = door.clone();
-                // Tasks of their own, so that an application that computes holds up nobody either.
+                // In a task of its own, so that code that computes for long delays no other party.
                 asking.spawn(async move {
                     let _ = AssertUnwindSafe(recheck(&door, &party)).catch_unwind().await;
                     (party, deadline)
@@ -226,8 +225,8 @@ async fn run(mut arrivals: mpsc::UnboundedReceiver<Party>, door: Weak<Door>, eve
             }
             Some(asked) = asking.join_next(), if !asking.is_empty() => {
                 let (party, deadline) = asked.expect("nothing aborts it, and a panic is caught");
-                // Looked at here, so that whoever comes meanwhile is either seen now or arrives
-                // later.
+                // Checked in this task: a party that comes back in the meantime is either seen
+                // now, or arrives after this.
                 if door.upgrade().is_some_and(|door| party.is_in(&door.hub)) {
                     parties.again(party, (deadline + every).max(Instant::now()));
                 } else {
@@ -238,8 +237,8 @@ async fn run(mut arrivals: mpsc::UnboundedReceiver<Party>, door: Weak<Door>, eve
     }
 }
 
-/// Asks about one party. Where there is no answer everything stays as it is, until the next time:
-/// an outage of a database is not to send everybody away.
+/// Asks about one party. Without an answer everything stays as it is until the next time, because an
+/// outage of a database must not send everybody away.
 async fn recheck(door: &Weak<Door>, party: &Party) {
     let Some(door) = door.upgrade() else {
         return;
@@ -263,7 +262,7 @@ async fn recheck(door: &Weak<Door>, party: &Party) {
     }
 }
 
-/// What becomes of a user in a group about which there is no answer.
+/// What becomes of a user in a group if there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum IfUnanswered {
     Keep,
@@ -271,7 +270,7 @@ enum IfUnanswered {
 }
 
 impl IfUnanswered {
-    /// `None` where nothing is to be changed.
+    /// Whether the user stays, or `None` if nothing changes.
     fn settle(self, answer: Result<bool, Unanswered>) -> Option<bool> {
         match (answer, self) {
             (Ok(allowed), _) => Some(allowed),
@@ -282,15 +281,15 @@ impl IfUnanswered {
 }
 
 impl Door {
-    /// Asks the policy again about every group of a user. Where it says no, or nothing, the user
-    /// leaves.
+    /// Asks the policy again about every group of a user. The user leaves a group if it says no or
+    /// gives no answer.
     pub(crate) async fn recheck_user(&self, user: &UserId) {
         self.hub.revocations.revoke(Subject::User(user));
         self.recheck_groups(user, IfUnanswered::Ban).await;
     }
 
-    /// Asks the policy again about everybody in a group. Those of whom it says no, or nothing,
-    /// leave.
+    /// Asks the policy again about everybody in a group. A user leaves if it says no or gives no
+    /// answer.
     pub(crate) async fn recheck_group(&self, name: &GroupName) {
         let hub = &self.hub;
         hub.revocations.revoke(Subject::Group(name));
@@ -314,7 +313,7 @@ impl Door {
         let names = self.hub.reach_of(user).into_iter();
         let questions = names.map(|name| self.question(Some(user), name));
         let questions = stream::iter(questions).buffer_unordered(OF_ONE_PARTY);
-        // Those that come together are told together.
+        // Denials that come together are told together.
         let mut answers = questions.ready_chunks(OF_ONE_PARTY);
         while let Some(answers) = answers.next().await {
             let mut denied = Vec::new();
@@ -338,7 +337,7 @@ impl Door {
             match answer {
                 Ok(true) => connection.is_allowed(&name, asked),
                 Ok(false) => self.hub.ban_visitors(&name, asked, || vec![connection.clone()]),
-                // It has been logged.
+                // That there is no answer has been logged.
                 Err(_) => {}
             }
         }
@@ -354,7 +353,7 @@ impl Door {
         (name, asked, answer)
     }
 
-    /// Ends a connection whose request is its user's no longer.
+    /// Ends a connection if its request comes from another user now, or from nobody.
     async fn recheck_identity(&self, connection: Arc<Connection>) {
         let Some(request) = &connection.request else {
             return;
@@ -381,7 +380,7 @@ mod tests {
         parties.forget(|party| *party == visitor(7));
         assert_eq!((parties.due.len(), parties.places.len()), (1, 1));
         assert!(parties.due.capacity() < 100 && parties.places.capacity() < 100);
-        // One that is being asked about waits for that.
+        // A party that is being asked about is not forgotten.
         let (party, _) = parties.next().await.expect("one that waits");
         assert_eq!(party, visitor(7));
         parties.arrive(visitor(7), hour);
