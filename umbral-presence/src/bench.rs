@@ -6,10 +6,9 @@ use futures_util::FutureExt;
 
 use crate::{
     frame::{Dialect, Transport},
-    hub::{Hub, Opening, Verdict},
+    hub::{Hub, Opening, Session, Verdict},
     limits::Limits,
     name::{GroupName, UserId},
-    session::Session,
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
 };
 

@@ -83,7 +83,6 @@ mod plugin;
 mod presence;
 mod realtime;
 mod roster;
-mod session;
 mod snapshot;
 mod spec;
 mod store;

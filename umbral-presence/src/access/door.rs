@@ -16,9 +16,8 @@ use super::{identity::IdentityResolver, policy::AnyPolicy};
 use crate::{
     ask::{Unanswered, ask},
     connection::log,
-    hub::{Connection, Full, Hub, NotOpened, Outdated, Permit, Turn, Verdict},
+    hub::{Connection, Full, Hub, NotOpened, Outdated, Permit, Session, Turn, Verdict},
     name::{GroupName, UserId},
-    session::Session,
 };
 
 /// How often the application is asked about one request if its answers are always out of date.

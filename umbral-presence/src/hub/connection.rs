@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Instant};
 use http::request::Parts;
 
 use super::{
-    Moment,
+    revocations::Moment,
     subscriptions::{Subscription, Subscriptions},
     users::User,
 };

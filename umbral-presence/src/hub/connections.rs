@@ -1,44 +1,26 @@
-//! Connections coming and going.
+//! The connections: each is in the map while it is open.
 
 use std::{
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    task::Waker,
     time::{Duration, Instant},
 };
 
 use dashmap::DashMap;
-use serde::Serialize;
 
-use super::{Connection, Hub, Opening, Outdated, Verdict, joining::without_presence};
+use super::connection::Connection;
 use crate::{
-    clock::now,
-    connection::{End, Outbox, Rate, log},
+    connection::End,
     hash::Keyed,
-    name::{ConnectionId, GroupName, Token},
+    name::{ConnectionId, Token},
     sync::Mutex,
     wakes::Wakes,
 };
 
 /// How long what is left of a connection that has been ended may wait to be written.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
-
-/// Why a connection was not opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotOpened {
-    /// What the application has said of it no longer holds: ask again.
-    Outdated,
-    /// The server is going down.
-    Draining,
-}
-
-impl From<Outdated> for NotOpened {
-    fn from(_: Outdated) -> Self {
-        Self::Outdated
-    }
-}
 
 /// The connections that are open, and those that are ending.
 #[derive(Debug, Default)]
@@ -53,36 +35,36 @@ pub(super) struct Connections {
 
 impl Connections {
     /// An id that no connection has had.
-    fn next_id(&self) -> ConnectionId {
+    pub(super) fn next_id(&self) -> ConnectionId {
         ConnectionId::of(self.last.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn add(&self, connection: &Arc<Connection>) {
+    pub(super) fn add(&self, connection: &Arc<Connection>) {
         self.open.insert(connection.id(), connection.clone());
     }
 
-    fn add_token(&self, connection: &Arc<Connection>) {
+    pub(super) fn add_token(&self, connection: &Arc<Connection>) {
         if let Some(token) = connection.token {
             self.tokens.insert(token, connection.clone());
         }
     }
 
-    fn remove(&self, connection: &Connection) {
+    pub(super) fn remove(&self, connection: &Connection) {
         if let Some(token) = connection.token {
             self.tokens.remove(&token);
         }
         self.open.remove(&connection.id());
     }
 
-    fn get(&self, id: ConnectionId) -> Option<Arc<Connection>> {
+    pub(super) fn get(&self, id: ConnectionId) -> Option<Arc<Connection>> {
         self.open.get(&id).map(|entry| entry.clone())
     }
 
-    fn by_token(&self, token: Token) -> Option<Arc<Connection>> {
+    pub(super) fn by_token(&self, token: Token) -> Option<Arc<Connection>> {
         self.tokens.get(&token).map(|entry| entry.clone())
     }
 
-    fn all(&self) -> Vec<Arc<Connection>> {
+    pub(super) fn all(&self) -> Vec<Arc<Connection>> {
         self.open.iter().map(|entry| entry.clone()).collect()
     }
 
@@ -90,142 +72,15 @@ impl Connections {
     pub(super) fn len(&self) -> usize {
         self.open.len()
     }
-}
 
-impl Hub {
-    /// Registers a connection in the groups that the policy has allowed. `hello` gets those of
-    /// them that have no presence and makes the first frame. Whoever calls this owes it that it
-    /// [departs](Self::depart). Nothing is registered where the verdict no longer holds.
-    pub(crate) fn open<H: Serialize>(
-        &self,
-        opening: Opening,
-        verdict: &Verdict,
-        hello: impl FnOnce(&[GroupName]) -> Option<H>,
-    ) -> Result<Arc<Connection>, NotOpened> {
-        self.alarms.start(&self.me);
-        let user = opening.user.as_ref().map(|id| self.users.begin_stream(id));
-        let entrances = self.entrances(user.as_ref(), &verdict.allowed);
-        let now = now();
-        let connection = Arc::new(Connection::new(
-            self.connections.next_id(),
-            user,
-            opening,
-            Outbox::new(self.limits.outbox_bytes, self.counters().clone()),
-            Rate::new(self.limits.control_per_second, now),
-            now,
-        ));
-        if let Some(hello) = hello(&without_presence(&entrances)) {
-            self.tell(&connection, "@hello", &hello);
-        }
-        let (mut effects, mut unshown) = (self.effects(), Vec::new());
-        {
-            // Held until it is in its groups, so that whoever sends it away, and finds it by then,
-            // waits and finds them too.
-            let mut subscriptions = connection.subscriptions.lock();
-            subscriptions.identified = verdict.asked;
-            if let Err(outdated) = self.register(&connection, verdict) {
-                // Whoever has found it meanwhile has nothing to take it out of.
-                subscriptions.ended = true;
-                return Err(outdated.into());
-            }
-            log::opened(&connection.reader);
-            // Only now, so that a drain that begins meanwhile either finds this connection or is
-            // seen by it.
-            if self.is_draining() {
-                drop(subscriptions);
-                self.depart(&connection, true);
-                return Err(NotOpened::Draining);
-            }
-            for entrance in entrances {
-                let (asked, unshown) = (verdict.asked, &mut unshown);
-                self.join(&connection, &mut subscriptions, entrance, asked, unshown, &mut effects);
-            }
-        }
-        // A resolver that takes long holds nobody up.
-        drop(effects);
-        self.show(connection.user.as_ref(), unshown);
-        Ok(connection)
+    /// Notes that a connection which has departed has been ended.
+    pub(super) fn note_end(&self, connection: &Arc<Connection>, now: Instant) {
+        self.ending.lock().push((now, Arc::downgrade(connection)));
     }
 
-    /// Lets a connection be found, unless what was said of it no longer holds.
-    fn register(&self, connection: &Arc<Connection>, verdict: &Verdict) -> Result<(), Outdated> {
-        let check = || self.check(connection.user(), verdict);
-        let mut checked = Ok(());
-        if let Some(user) = &connection.user {
-            // Whoever sends a user away says so first and then looks for connections here.
-            let mut at = user.lock();
-            checked = check();
-            if checked.is_ok() {
-                at.connections.push(connection.clone());
-            }
-        }
-        if checked.is_ok() {
-            self.connections.add(connection);
-            // Likewise for whoever closes a group, who looks among all connections.
-            checked = check();
-        }
-        if let Err(outdated) = checked {
-            self.unregister(connection);
-            return Err(outdated);
-        }
-        self.connections.add_token(connection);
-        Ok(())
-    }
-
-    fn unregister(&self, connection: &Connection) {
-        self.connections.remove(connection);
-        if let Some(user) = &connection.user {
-            self.users.change(user, |at| at.end_stream(connection));
-        }
-    }
-
-    /// Takes a connection out of everything. With `goodbye` its user leaves at once where
-    /// it was the last connection, without it after the grace.
-    pub(crate) fn depart(&self, connection: &Arc<Connection>, goodbye: bool) {
-        // Held to the end, so that who sends the user away meanwhile finds the connection in
-        // its groups, or waits until it has left them.
-        let mut effects = self.effects();
-        let mut subscriptions = connection.subscriptions.lock();
-        if std::mem::replace(&mut subscriptions.ended, true) {
-            return;
-        }
-        for subscription in subscriptions.take_all() {
-            self.leave(&subscription, connection, goodbye, &mut effects);
-        }
-        drop(subscriptions);
-        self.unregister(connection);
-    }
-
-    /// Takes a connection out of everything at once, whatever its transport is doing, and
-    /// ends it.
-    pub(crate) fn expel(&self, connection: &Arc<Connection>, end: End) {
-        self.depart(connection, true);
-        self.end(connection, end);
-    }
-
-    /// Ends a connection that has departed, once what is queued has been written, or when that
-    /// has taken too long.
-    fn end(&self, connection: &Arc<Connection>, end: End) {
-        let mut wakes = Wakes::default();
-        wakes.add(connection.outbox().end(end));
-        self.connections.ending.lock().push((now(), Arc::downgrade(connection)));
-    }
-
-    /// Takes out the connections whose transport does not end by itself: a body is not
-    /// asked for its next frame while its socket is stuck, and so does not learn that it
-    /// has ended or that its client has fallen silent.
-    pub(super) fn sweep(&self) {
-        let mut wakes = Wakes::default();
-        let now = now();
-        self.rates.forget(now);
-        for connection in self.all_connections() {
-            if connection.is_lost(now) {
-                self.counters().lost.add(1);
-                self.depart(&connection, false);
-                wakes.add(connection.outbox().end_now(End::Lost));
-            }
-        }
-        self.connections.ending.lock().retain(|(since, connection)| {
+    /// Cuts those off that have been ended and have not gone by themselves in time.
+    pub(super) fn cut_late(&self, now: Instant, wakes: &mut Wakes) {
+        self.ending.lock().retain(|(since, connection)| {
             let late = now.duration_since(*since) > ENDS_WITHIN;
             let connection = connection.upgrade();
             if let Some(connection) = connection.as_ref().filter(|_| late) {
@@ -233,60 +88,5 @@ impl Hub {
             }
             connection.is_some() && !late
         });
-    }
-
-    /// Queues a control frame for one connection. Gives the reader where it waits, to be woken
-    /// when no lock is held.
-    pub(crate) fn queue(
-        &self,
-        connection: &Connection,
-        event: &str,
-        data: &impl Serialize,
-    ) -> Option<Waker> {
-        connection.outbox().push_control(self.encoder().control(connection.dialect(), event, data))
-    }
-
-    /// Queues a control frame for one connection and wakes its reader: while a lock is held,
-    /// [`queue`](Self::queue) it.
-    pub(crate) fn tell(&self, connection: &Connection, event: &str, data: &impl Serialize) {
-        Wakes::default().add(self.queue(connection, event, data));
-    }
-
-    /// The connection whose client was told this token.
-    pub(crate) fn by_token(&self, token: Token) -> Option<Arc<Connection>> {
-        self.connections.by_token(token)
-    }
-
-    /// The connection of this id, while it is open.
-    pub(crate) fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
-        self.connections.get(id)
-    }
-
-    /// Every connection there is.
-    pub(crate) fn all_connections(&self) -> Vec<Arc<Connection>> {
-        self.connections.all()
-    }
-
-    /// How many connections are open.
-    pub(crate) fn open_connections(&self) -> usize {
-        self.connections.len()
-    }
-
-    /// From now on no connection is opened. Gives until when those that are may go by
-    /// themselves.
-    pub(crate) fn begin_draining(&self) -> Instant {
-        *self.drain_until.get_or_init(|| now() + self.limits.drain_window)
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.drain_until.get().is_some()
-    }
-
-    /// Ends every connection, for the server is going down.
-    pub(crate) fn end_all(&self) {
-        for connection in self.all_connections() {
-            self.depart(&connection, false);
-            self.end(&connection, End::Draining);
-        }
     }
 }

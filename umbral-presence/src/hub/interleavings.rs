@@ -7,18 +7,13 @@ use serde_json::{Value, json};
 use shuttle::{check_random, future::block_on, sync::mpsc, thread};
 
 use super::{
-    Hub, Moment, NotOpened, Subject, Verdict, now,
+    Hub, Moment, NotOpened, Outgoing, Session, Subject, Verdict,
+    alarms::Due,
     testing::{self, room, user},
 };
 use crate::{
-    connection::End,
-    frame::Transport,
-    group::testing::Witness,
-    limits::Limits,
-    name::UserId,
-    session::{Outgoing, Session},
-    spec::PresenceSpec,
-    wakes::Wakes,
+    clock::now, connection::End, frame::Transport, group::testing::Witness, limits::Limits,
+    name::UserId, spec::PresenceSpec, wakes::Wakes,
 };
 
 /// How many orders each test goes through.

@@ -6,7 +6,10 @@ use serde_json::json;
 use smallvec::SmallVec;
 
 use super::{
-    Connection, Effects, Hub, Moment, Outdated,
+    connection::Connection,
+    core::Hub,
+    effects::Effects,
+    revocations::{Moment, Outdated},
     subscriptions::{Subscription, Subscriptions},
     users::User,
 };

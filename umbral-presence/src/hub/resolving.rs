@@ -3,22 +3,20 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Weak},
     time::Duration,
 };
 
-use indexmap::IndexMap;
-use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
-    task::JoinHandle,
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Hub, places::Places, users::User};
+use super::{
+    batches::{Pending, PendingUser},
+    core::Hub,
+    users::User,
+};
 use crate::{
     ask::ask,
     group::GroupCell,
@@ -34,9 +32,6 @@ use crate::{
 /// with the next one.
 const TICK: Duration = Duration::from_millis(25);
 
-/// The most users of one call.
-const MAX_BATCH: usize = 1000;
-
 /// A call that takes so long is given up. Long before, it has stopped holding up others.
 const GIVE_UP: Duration = Duration::from_secs(60);
 
@@ -44,114 +39,11 @@ const GIVE_UP: Duration = Duration::from_secs(60);
 /// a second, and each one twice that before.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// How many users share one place of [`Questions`] by chance: too many would be asked for once
-/// more than needed, which costs time and nothing else.
-const PLACES: usize = 1024;
-
-/// Numbers the questions to resolvers, and knows since when older answers are out of date.
-#[derive(Debug)]
-pub(super) struct Questions {
-    last: AtomicU64,
-    /// Which question the application has asked for last, by the users who share a place: what
-    /// was asked before it may say what was true before.
-    refreshed: Places,
-}
-
-impl Default for Questions {
-    fn default() -> Self {
-        Self { last: AtomicU64::new(0), refreshed: Places::new(PLACES) }
-    }
-}
-
-impl Questions {
-    /// Numbers a question, before it is asked.
-    fn next(&self) -> Asked {
-        Asked(self.last.fetch_add(1, Ordering::SeqCst) + 1)
-    }
-
-    /// From now on, what was asked about a user before does not count.
-    fn refresh(&self, user: &UserId) {
-        let Asked(question) = self.next();
-        self.refreshed.note(user, question);
-    }
-
-    /// Whether what was asked about a user at this time still counts.
-    pub(super) fn counts(&self, user: &UserId, asked: Asked) -> bool {
-        self.refreshed.last(user) <= asked.0
-    }
-}
-
-/// The users who wait for a batch resolver, by the address of its spec, which lives as long
-/// as the hub.
-#[derive(Debug, Default)]
-pub(super) struct Batches(Mutex<HashMap<usize, Batch>>);
-
-#[derive(Debug, Default)]
-struct Batch {
-    waiting: Users,
-    /// Calls the resolver for as long as somebody waits. It may have ended with its runtime.
-    task: Option<JoinHandle<()>>,
-    /// Users who are asked for again in vain no sooner than then.
-    again: HashMap<UserId, Instant>,
-}
-
-type Users = IndexMap<UserId, Waiting>;
-
-/// Where a user waits to be shown.
-#[derive(Debug, Default)]
-struct Waiting {
-    groups: BTreeSet<GroupName>,
-    /// How often the resolver has been asked in vain.
-    failures: u32,
-}
-
 /// A seat of a user in a group.
 type Seat = (Arc<GroupCell>, SeatId);
 
 /// What is to be shown at seats of one group.
 type Shown = (Arc<GroupCell>, Vec<(SeatId, Payload)>);
-
-impl Batches {
-    /// Adds users to those who wait, and starts a task for the spec where none runs.
-    fn add(
-        &self,
-        spec: &Arc<PresenceSpec>,
-        users: Users,
-        start: impl FnOnce() -> Option<JoinHandle<()>>,
-    ) {
-        let mut batches = self.0.lock();
-        let batch = batches.entry(Arc::as_ptr(spec).addr()).or_default();
-        for (user, Waiting { groups, failures }) in users {
-            let waiting = batch.waiting.entry(user).or_default();
-            waiting.groups.extend(groups);
-            waiting.failures = waiting.failures.max(failures);
-        }
-        if batch.task.as_ref().is_none_or(JoinHandle::is_finished) {
-            batch.task = start();
-        }
-    }
-
-    /// Leaves those out who will be asked for again anyway; the others are from now on.
-    fn put_off(&self, spec: &Arc<PresenceSpec>, users: &mut Vec<UserId>, until: Instant) {
-        let mut batches = self.0.lock();
-        let batch = batches.entry(Arc::as_ptr(spec).addr()).or_default();
-        let now = Instant::now();
-        batch.again.retain(|_, due| *due > now);
-        users.retain(|user| batch.again.insert(user.clone(), until).is_none());
-    }
-
-    /// The users of the next call; `None` where nobody waits, which ends the task.
-    fn take(&self, spec: &Arc<PresenceSpec>) -> Option<Users> {
-        let mut batches = self.0.lock();
-        let batch = batches.get_mut(&Arc::as_ptr(spec).addr())?;
-        if batch.waiting.is_empty() {
-            batch.task = None;
-            return None;
-        }
-        let rest = batch.waiting.split_off(batch.waiting.len().min(MAX_BATCH));
-        Some(std::mem::replace(&mut batch.waiting, rest))
-    }
-}
 
 impl Hub {
     /// What is shown of a user in a group, where the resolver says it at once; `None` where
@@ -189,8 +81,9 @@ impl Hub {
             return;
         };
         if let Resolver::Batch(_) = spec.resolver {
-            let waiting = Waiting { groups: BTreeSet::from([seat.0.name.clone()]), failures: 0 };
-            self.resolve_later(&spec, Users::from([(user.id.clone(), waiting)]));
+            let waiting =
+                PendingUser { groups: BTreeSet::from([seat.0.name.clone()]), failures: 0 };
+            self.resolve_later(&spec, Pending::from([(user.id.clone(), waiting)]));
         } else if let Some(answer) = self.resolve(&spec, &user.id, &seat.0.name) {
             self.show_as(seat, answer);
         }
@@ -240,7 +133,7 @@ impl Hub {
         }
     }
 
-    fn resolve_later(&self, spec: &Arc<PresenceSpec>, users: Users) {
+    fn resolve_later(&self, spec: &Arc<PresenceSpec>, users: Pending) {
         self.batches.add(spec, users, || match Handle::try_current() {
             Ok(runtime) => Some(runtime.spawn(run(self.me.clone(), spec.clone()))),
             // Whoever joins is served by a runtime, so there is one whenever it matters.
@@ -256,13 +149,13 @@ impl Hub {
     fn resolved(
         &self,
         spec: &Arc<PresenceSpec>,
-        users: Users,
+        users: Pending,
         mut payloads: HashMap<UserId, Payload>,
         asked: Asked,
     ) {
         let mut shown: HashMap<GroupName, Shown> = HashMap::new();
         let (mut missing, mut failures) = (Vec::new(), u32::MAX);
-        let mut outdated = Users::new();
+        let mut outdated = Pending::new();
         for (id, waiting) in users {
             if !self.questions.counts(&id, asked) {
                 outdated.insert(id, waiting);
@@ -337,7 +230,7 @@ async fn run(hub: Weak<Hub>, spec: Arc<PresenceSpec>) {
     }
 }
 
-async fn resolve_batch(hub: Weak<Hub>, spec: Arc<PresenceSpec>, users: Users) {
+async fn resolve_batch(hub: Weak<Hub>, spec: Arc<PresenceSpec>, users: Pending) {
     let (Resolver::Batch(resolver), Some(strong)) = (&spec.resolver, hub.upgrade()) else {
         return;
     };
@@ -361,9 +254,9 @@ async fn ask_again(
     };
     let waiting = |user: UserId| {
         let groups = hub.hidden_seats(&user, &spec);
-        (!groups.is_empty()).then_some((user, Waiting { groups, failures }))
+        (!groups.is_empty()).then_some((user, PendingUser { groups, failures }))
     };
-    let users: Users = users.into_iter().filter_map(waiting).collect();
+    let users: Pending = users.into_iter().filter_map(waiting).collect();
     if !users.is_empty() {
         hub.resolve_later(&spec, users);
     }

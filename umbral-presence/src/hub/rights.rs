@@ -3,7 +3,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    Connection, Effects, Hub, Moment, Subject,
+    connection::Connection,
+    core::Hub,
+    effects::Effects,
+    revocations::{Moment, Subject},
     users::{Grace, User, Whereabouts},
 };
 use crate::{
@@ -14,7 +17,11 @@ use crate::{
 impl Hub {
     /// Every connection of a user.
     pub(crate) fn connections_of(&self, user: &UserId) -> Vec<Arc<Connection>> {
-        self.users.get(user).map_or_else(Vec::new, |user| user.connections())
+        self.users.get(user).map_or_else(Vec::new, |user| self.connections_by_user(&user))
+    }
+
+    fn connections_by_user(&self, user: &User) -> Vec<Arc<Connection>> {
+        user.connections().into_iter().filter_map(|id| self.connections.get(id)).collect()
     }
 
     /// Whether a user is connected, or has a seat by a grace.
@@ -36,7 +43,7 @@ impl Hub {
         };
         let seats = user.seats().into_iter();
         let mut groups: HashSet<_> = seats.map(|(cell, _)| cell.name.clone()).collect();
-        for connection in user.connections() {
+        for connection in self.connections_by_user(&user) {
             groups.extend(connection.groups());
         }
         groups
@@ -73,7 +80,7 @@ impl Hub {
         let Some(user) = self.users.get(user) else {
             return;
         };
-        for connection in user.connections() {
+        for connection in self.connections_by_user(&user) {
             connection.is_allowed(name, asked);
         }
         user.lock().note_allowed(name, asked);
@@ -85,7 +92,7 @@ impl Hub {
         let Some(user) = self.users.get(user) else {
             return;
         };
-        for connection in user.connections() {
+        for connection in self.connections_by_user(&user) {
             self.expel(&connection, End::Disconnected);
         }
         let names: Vec<_> = user.seats().into_iter().map(|(cell, _)| cell.name.clone()).collect();
@@ -105,7 +112,7 @@ impl Hub {
         let Some(user) = self.users.get(user) else {
             return;
         };
-        for connection in user.connections() {
+        for connection in self.connections_by_user(&user) {
             self.deny(&connection, names);
         }
         for (name, asked) in names {

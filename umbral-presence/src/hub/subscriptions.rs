@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Moment;
+use super::revocations::Moment;
 use crate::{
     connection::FeedId,
     group::{GroupCell, SubscriberId},

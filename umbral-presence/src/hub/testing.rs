@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Hub, NotOpened, Opening, Verdict};
+use super::{Hub, NotOpened, Opening, Session, Verdict};
 use crate::{
     frame::{Dialect, Transport},
     limits::Limits,
     name::{GroupName, UserId},
-    session::Session,
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
 };
 

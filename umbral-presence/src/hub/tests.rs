@@ -6,7 +6,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::sleep;
 
 use super::{
-    Hub,
+    Hub, Outgoing, Session,
     testing::{self, group, room, user},
 };
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
     hash::counted::hashed,
     limits::Limits,
     name::GroupName,
-    session::{Outgoing, Session},
     spec::PresenceSpec,
     sync::taken,
 };

@@ -3,7 +3,7 @@
 //! | what | guarded by | who removes it |
 //! |---|---|---|
 //! | a user in the map | its shard | whoever takes the last stream or seat away |
-//! | streams, connections | the user's lock | [`Hub::unregister`](super::Hub) |
+//! | streams, connections | the user's lock | `Hub::unregister` |
 //! | a seat | the user's lock | whoever vacates it, under this lock; where a grace has ended, whoever ended it, after the group's lock |
 //! | a grace | the user's lock | likewise, and whoever joins again |
 
@@ -11,11 +11,11 @@ use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc, time::Instant};
 
 use dashmap::DashMap;
 
-use super::{Connection, Moment};
+use super::revocations::Moment;
 use crate::{
     group::GroupCell,
     hash::Keyed,
-    name::{GroupName, UserId},
+    name::{ConnectionId, GroupName, UserId},
     roster::SeatId,
     sync::{Mutex, MutexGuard},
 };
@@ -38,7 +38,7 @@ pub(super) struct Whereabouts {
     /// How many connections there are, and are about to be.
     streams: usize,
     /// Those that have been registered.
-    pub(super) connections: Vec<Arc<Connection>>,
+    pub(super) connections: Vec<ConnectionId>,
     /// Groups where the user has a seat, a grace included, sorted by name.
     seats: Vec<Held>,
     /// The graces, in the order in which they began.
@@ -123,8 +123,8 @@ impl User {
         self.at.lock()
     }
 
-    /// Every connection of the user.
-    pub(super) fn connections(&self) -> Vec<Arc<Connection>> {
+    /// Every connection of the user. One that has departed meanwhile is not to be found any more.
+    pub(super) fn connections(&self) -> Vec<ConnectionId> {
         self.lock().connections.clone()
     }
 
@@ -228,9 +228,9 @@ impl Whereabouts {
     }
 
     /// A stream that had begun is over.
-    pub(super) fn end_stream(&mut self, connection: &Connection) {
+    pub(super) fn end_stream(&mut self, connection: ConnectionId) {
         self.streams -= 1;
-        self.connections.retain(|other| other.id() != connection.id());
+        self.connections.retain(|other| *other != connection);
     }
 
     /// How many graces are counted.

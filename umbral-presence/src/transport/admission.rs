@@ -11,9 +11,8 @@ use super::{HEARTBEAT, Site, refusal::Refusal};
 use crate::{
     access::{TooLong, Unfit, check_head, wants_events},
     frame::{Dialect, Transport},
-    hub::{Opening, Request, Verdict},
+    hub::{Opening, Request, Session, Verdict},
     name::{GroupName, Token},
-    session::Session,
 };
 
 /// `?groups=a,b&v=1`

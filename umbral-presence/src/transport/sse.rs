@@ -20,7 +20,7 @@ use super::{HEARTBEAT, Site, admission::admit, refusal::Refusal};
 use crate::{
     connection::{End, Window},
     frame::Transport,
-    session::{Outgoing, Session},
+    hub::{Outgoing, Session},
 };
 
 const PING: Bytes = Bytes::from_static(b"event: ping\ndata: {}\n\n");

@@ -40,8 +40,8 @@ use crate::{
     connection::End,
     counters::Counters,
     frame::Transport,
+    hub::{Outgoing, Session},
     limits::Limits,
-    session::{Outgoing, Session},
 };
 
 /// What shows a page that the server is there, since it cannot see pings.

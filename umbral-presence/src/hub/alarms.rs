@@ -17,7 +17,6 @@ use tokio::{
 };
 use tokio_util::time::{DelayQueue, delay_queue::Key};
 
-use super::Hub;
 use crate::{clock::now, group::GroupCell};
 
 /// How often connections are looked after.
@@ -29,27 +28,36 @@ const TOGETHER: usize = 16;
 /// A wake-up that is asked for. A group that is gone by then needs none.
 type Alarm = (Instant, Weak<GroupCell>);
 
+/// What has alarms.
+pub(super) trait Due: Send + Sync + 'static {
+    /// Does what is due in a group.
+    fn wake(&self, cell: &Arc<GroupCell>);
+
+    /// Looks after the connections.
+    fn sweep(&self);
+}
+
 /// The way to the task that waits.
 #[derive(Debug, Default)]
-pub(crate) struct Alarms {
+pub(super) struct Alarms {
     task: Mutex<Option<mpsc::UnboundedSender<Alarm>>>,
 }
 
 impl Alarms {
     /// Has `group` woken at `at`, and no more at the time that was asked for before. Says
     /// whether it will be: outside of a runtime nothing can wait.
-    pub(crate) fn set(&self, at: Instant, group: &Arc<GroupCell>, hub: &Weak<Hub>) -> bool {
+    pub(super) fn set(&self, at: Instant, group: &Arc<GroupCell>, hub: &Weak<impl Due>) -> bool {
         let alarm = (at, Arc::downgrade(group));
         self.task(hub).is_some_and(|task| task.send(alarm).is_ok())
     }
 
     /// Starts the task where it does not run: a hub is made before its runtime may run, and
     /// may outlive it.
-    pub(crate) fn start(&self, hub: &Weak<Hub>) {
+    pub(super) fn start(&self, hub: &Weak<impl Due>) {
         self.task(hub);
     }
 
-    fn task(&self, hub: &Weak<Hub>) -> Option<mpsc::UnboundedSender<Alarm>> {
+    fn task(&self, hub: &Weak<impl Due>) -> Option<mpsc::UnboundedSender<Alarm>> {
         let mut task = self.task.lock();
         if let Some(running) = task.as_ref().filter(|task| !task.is_closed()) {
             return Some(running.clone());
@@ -63,20 +71,20 @@ impl Alarms {
 }
 
 /// Ends when the hub is gone, and the sending half with it.
-async fn run(mut alarms: mpsc::UnboundedReceiver<Alarm>, hub: Weak<Hub>) {
-    let mut waiting = Waiting::default();
+async fn run(mut alarms: mpsc::UnboundedReceiver<Alarm>, hub: Weak<impl Due>) {
+    let mut queue = Queue::default();
     let mut sweep = interval_at(tokio::time::Instant::now() + SWEEP, SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_sweep = now();
     loop {
         tokio::select! {
             alarm = alarms.recv() => match alarm {
-                Some((at, group)) => waiting.set(at, group),
+                Some((at, group)) => queue.set(at, group),
                 None => return,
             },
-            Some(group) = waiting.next() => {
+            Some(group) = queue.next() => {
                 let mut due = vec![group];
-                while let Some(Some(group)) = waiting.next().now_or_never() {
+                while let Some(Some(group)) = queue.next().now_or_never() {
                     due.push(group);
                 }
                 // On other workers, so that telling many groups is not one worker's task.
@@ -98,7 +106,7 @@ async fn run(mut alarms: mpsc::UnboundedReceiver<Alarm>, hub: Weak<Hub>) {
     }
 }
 
-fn wake(hub: &Weak<Hub>, groups: &[Weak<GroupCell>]) {
+fn wake(hub: &Weak<impl Due>, groups: &[Weak<GroupCell>]) {
     let Some(hub) = hub.upgrade() else {
         return;
     };
@@ -109,26 +117,26 @@ fn wake(hub: &Weak<Hub>, groups: &[Weak<GroupCell>]) {
 
 /// The groups that wait, each once however often it has asked.
 #[derive(Default)]
-struct Waiting {
-    queue: DelayQueue<Weak<GroupCell>>,
+struct Queue {
+    waiting: DelayQueue<Weak<GroupCell>>,
     /// By address: a weak reference keeps the place in memory, so that no other group can
     /// have the same.
     entries: HashMap<usize, Key>,
 }
 
-impl Waiting {
+impl Queue {
     fn set(&mut self, at: Instant, group: Weak<GroupCell>) {
         let address = group.as_ptr().addr();
         if let Some(entry) = self.entries.get(&address) {
-            self.queue.reset_at(entry, at.into());
+            self.waiting.reset_at(entry, at.into());
         } else {
-            self.entries.insert(address, self.queue.insert_at(group, at.into()));
+            self.entries.insert(address, self.waiting.insert_at(group, at.into()));
         }
     }
 
     /// The groups whose time has come; `None` while none waits.
     async fn next(&mut self) -> Option<Weak<GroupCell>> {
-        let group = self.queue.next().await?.into_inner();
+        let group = self.waiting.next().await?.into_inner();
         self.entries.remove(&group.as_ptr().addr());
         Some(group)
     }
@@ -154,19 +162,19 @@ mod tests {
     async fn a_group_waits_once_however_often_it_asks_and_is_woken_at_the_last_time() {
         let (first, second) = (group("room:1"), group("room:2"));
         let (start, second_long) = (now(), Duration::from_secs(1));
-        let mut waiting = Waiting::default();
+        let mut queue = Queue::default();
         for n in 0..1000 {
-            waiting.set(start + n * second_long, Arc::downgrade(&first));
+            queue.set(start + n * second_long, Arc::downgrade(&first));
         }
-        waiting.set(start + 2 * second_long, Arc::downgrade(&first));
-        waiting.set(start + second_long, Arc::downgrade(&second));
-        assert_eq!((waiting.queue.len(), waiting.entries.len()), (2, 2));
+        queue.set(start + 2 * second_long, Arc::downgrade(&first));
+        queue.set(start + second_long, Arc::downgrade(&second));
+        assert_eq!((queue.waiting.len(), queue.entries.len()), (2, 2));
         for (cell, at) in [(&second, 1), (&first, 2)] {
-            assert!(waiting.next().await.unwrap().ptr_eq(&Arc::downgrade(cell)));
+            assert!(queue.next().await.unwrap().ptr_eq(&Arc::downgrade(cell)));
             let late = (now() - start).saturating_sub(at * second_long);
             assert!(late < Duration::from_millis(5), "{late:?}");
         }
-        assert!(waiting.next().await.is_none() && waiting.entries.is_empty());
+        assert!(queue.next().await.is_none() && queue.entries.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -178,19 +186,19 @@ mod tests {
         let groups = (0..100).map(|n| testing::group(&format!("room:{n}")));
         let verdict = testing::allowed(&hub, groups);
         drop(testing::open(&hub, "7", Transport::Sse, &verdict).unwrap());
-        let mut waiting = Waiting::default();
+        let mut queue = Queue::default();
         while let Ok((at, group)) = alarms.try_recv() {
-            waiting.set(at, group);
+            queue.set(at, group);
         }
-        assert_eq!(waiting.queue.len(), 100);
+        assert_eq!(queue.waiting.len(), 100);
         sleep(Duration::from_secs(1)).await;
         hub.disconnect(&user("7"));
         while let Ok((at, group)) = alarms.try_recv() {
-            waiting.set(at, group);
+            queue.set(at, group);
         }
-        while let Ok(Some(group)) = timeout(Duration::from_secs(1), waiting.next()).await {
+        while let Ok(Some(group)) = timeout(Duration::from_secs(1), queue.next()).await {
             assert!(group.upgrade().is_none());
         }
-        assert_eq!((waiting.queue.len(), waiting.entries.len()), (0, 0));
+        assert_eq!((queue.waiting.len(), queue.entries.len()), (0, 0));
     }
 }

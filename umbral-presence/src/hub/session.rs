@@ -11,11 +11,18 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::json;
 
+use super::{
+    admission::Permit,
+    connection::{Connection, Opening},
+    core::Hub,
+    joining::Verdict,
+    opening::NotOpened,
+    revocations::Outdated,
+};
 use crate::{
     clock::now,
     connection::{End, Next, log},
     frame::Frames,
-    hub::{Connection, Hub, NotOpened, Opening, Outdated, Permit, Verdict},
     name::{GroupName, UserId},
     snapshot::{Piece, Pieces},
 };

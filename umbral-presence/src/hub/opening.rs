@@ -1,0 +1,220 @@
+//! Connections coming and going.
+
+use std::{sync::Arc, task::Waker, time::Instant};
+
+use serde::Serialize;
+
+use super::{
+    connection::{Connection, Opening},
+    core::Hub,
+    joining::{Verdict, without_presence},
+    revocations::Outdated,
+};
+use crate::{
+    clock::now,
+    connection::{End, Outbox, Rate, log},
+    name::{ConnectionId, GroupName, Token},
+    wakes::Wakes,
+};
+
+/// Why a connection was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotOpened {
+    /// What the application has said of it no longer holds: ask again.
+    Outdated,
+    /// The server is going down.
+    Draining,
+}
+
+impl From<Outdated> for NotOpened {
+    fn from(_: Outdated) -> Self {
+        Self::Outdated
+    }
+}
+
+impl Hub {
+    /// Registers a connection in the groups that the policy has allowed. `hello` gets those of
+    /// them that have no presence and makes the first frame. Whoever calls this owes it that it
+    /// [departs](Self::depart). Nothing is registered where the verdict no longer holds.
+    pub(crate) fn open<H: Serialize>(
+        &self,
+        opening: Opening,
+        verdict: &Verdict,
+        hello: impl FnOnce(&[GroupName]) -> Option<H>,
+    ) -> Result<Arc<Connection>, NotOpened> {
+        self.alarms.start(&self.me);
+        let user = opening.user.as_ref().map(|id| self.users.begin_stream(id));
+        let entrances = self.entrances(user.as_ref(), &verdict.allowed);
+        let now = now();
+        let connection = Arc::new(Connection::new(
+            self.connections.next_id(),
+            user,
+            opening,
+            Outbox::new(self.limits.outbox_bytes, self.counters().clone()),
+            Rate::new(self.limits.control_per_second, now),
+            now,
+        ));
+        if let Some(hello) = hello(&without_presence(&entrances)) {
+            self.tell(&connection, "@hello", &hello);
+        }
+        let (mut effects, mut unshown) = (self.effects(), Vec::new());
+        {
+            // Held until it is in its groups, so that whoever sends it away, and finds it by then,
+            // waits and finds them too.
+            let mut subscriptions = connection.subscriptions.lock();
+            subscriptions.identified = verdict.asked;
+            if let Err(outdated) = self.register(&connection, verdict) {
+                // Whoever has found it meanwhile has nothing to take it out of.
+                subscriptions.ended = true;
+                return Err(outdated.into());
+            }
+            log::opened(&connection.reader);
+            // Only now, so that a drain that begins meanwhile either finds this connection or is
+            // seen by it.
+            if self.is_draining() {
+                drop(subscriptions);
+                self.depart(&connection, true);
+                return Err(NotOpened::Draining);
+            }
+            for entrance in entrances {
+                let (asked, unshown) = (verdict.asked, &mut unshown);
+                self.join(&connection, &mut subscriptions, entrance, asked, unshown, &mut effects);
+            }
+        }
+        // A resolver that takes long holds nobody up.
+        drop(effects);
+        self.show(connection.user.as_ref(), unshown);
+        Ok(connection)
+    }
+
+    /// Lets a connection be found, unless what was said of it no longer holds.
+    ///
+    /// It is in the map before the revocations are looked at. Whoever revokes something says so
+    /// first and then looks for connections: in the map, or for those of a user, whose ids are
+    /// under the user's lock. So either that finds this connection, or this sees the revocation.
+    fn register(&self, connection: &Arc<Connection>, verdict: &Verdict) -> Result<(), Outdated> {
+        self.connections.add(connection);
+        let mut user = connection.user.as_ref().map(|user| user.lock());
+        let checked = self.check(connection.user(), verdict);
+        if let (Some(at), Ok(())) = (&mut user, checked) {
+            at.connections.push(connection.id());
+        }
+        drop(user);
+        match checked {
+            Ok(()) => self.connections.add_token(connection),
+            Err(Outdated) => self.unregister(connection),
+        }
+        checked
+    }
+
+    fn unregister(&self, connection: &Connection) {
+        self.connections.remove(connection);
+        if let Some(user) = &connection.user {
+            self.users.change(user, |at| at.end_stream(connection.id()));
+        }
+    }
+
+    /// Takes a connection out of everything. With `goodbye` its user leaves at once where
+    /// it was the last connection, without it after the grace.
+    pub(crate) fn depart(&self, connection: &Arc<Connection>, goodbye: bool) {
+        // Held to the end, so that who sends the user away meanwhile finds the connection in
+        // its groups, or waits until it has left them.
+        let mut effects = self.effects();
+        let mut subscriptions = connection.subscriptions.lock();
+        if std::mem::replace(&mut subscriptions.ended, true) {
+            return;
+        }
+        for subscription in subscriptions.take_all() {
+            self.leave(&subscription, connection, goodbye, &mut effects);
+        }
+        drop(subscriptions);
+        self.unregister(connection);
+    }
+
+    /// Takes a connection out of everything at once, whatever its transport is doing, and
+    /// ends it.
+    pub(crate) fn expel(&self, connection: &Arc<Connection>, end: End) {
+        self.depart(connection, true);
+        self.end(connection, end);
+    }
+
+    /// Ends a connection that has departed, once what is queued has been written, or when that
+    /// has taken too long.
+    fn end(&self, connection: &Arc<Connection>, end: End) {
+        let mut wakes = Wakes::default();
+        wakes.add(connection.outbox().end(end));
+        self.connections.note_end(connection, now());
+    }
+
+    /// Takes out the connections whose transport does not end by itself: a body is not
+    /// asked for its next frame while its socket is stuck, and so does not learn that it
+    /// has ended or that its client has fallen silent.
+    pub(super) fn end_lost(&self) {
+        let mut wakes = Wakes::default();
+        let now = now();
+        self.rates.forget(now);
+        for connection in self.all_connections() {
+            if connection.is_lost(now) {
+                self.counters().lost.add(1);
+                self.depart(&connection, false);
+                wakes.add(connection.outbox().end_now(End::Lost));
+            }
+        }
+        self.connections.cut_late(now, &mut wakes);
+    }
+
+    /// Queues a control frame for one connection. Gives the reader where it waits, to be woken
+    /// when no lock is held.
+    pub(crate) fn queue(
+        &self,
+        connection: &Connection,
+        event: &str,
+        data: &impl Serialize,
+    ) -> Option<Waker> {
+        connection.outbox().push_control(self.encoder().control(connection.dialect(), event, data))
+    }
+
+    /// Queues a control frame for one connection and wakes its reader: while a lock is held,
+    /// [`queue`](Self::queue) it.
+    pub(crate) fn tell(&self, connection: &Connection, event: &str, data: &impl Serialize) {
+        Wakes::default().add(self.queue(connection, event, data));
+    }
+
+    /// The connection whose client was told this token.
+    pub(crate) fn by_token(&self, token: Token) -> Option<Arc<Connection>> {
+        self.connections.by_token(token)
+    }
+
+    /// The connection of this id, while it is open.
+    pub(crate) fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
+        self.connections.get(id)
+    }
+
+    /// Every connection there is.
+    pub(crate) fn all_connections(&self) -> Vec<Arc<Connection>> {
+        self.connections.all()
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// From now on no connection is opened. Gives until when those that are may go by
+    /// themselves.
+    pub(crate) fn begin_draining(&self) -> Instant {
+        *self.drain_until.get_or_init(|| now() + self.limits.drain_window)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain_until.get().is_some()
+    }
+
+    /// Ends every connection, for the server is going down.
+    pub(crate) fn end_all(&self) {
+        for connection in self.all_connections() {
+            self.depart(&connection, false);
+            self.end(&connection, End::Draining);
+        }
+    }
+}
