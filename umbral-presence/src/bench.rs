@@ -5,11 +5,11 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::{
-    frame::{Dialect, Transport},
     hub::{Hub, Opening, Session, Verdict},
     limits::Limits,
     name::{GroupName, UserId},
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
+    wire::{Dialect, Transport},
 };
 
 /// One room without a server around it.

@@ -68,7 +68,6 @@ mod clock;
 mod connection;
 mod counters;
 mod error;
-mod frame;
 mod group;
 mod handle;
 mod hash;
@@ -76,20 +75,17 @@ mod hub;
 mod invisible;
 mod journal;
 mod limits;
-mod message;
 mod name;
 mod open_files;
 mod plugin;
-mod presence;
 mod realtime;
 mod roster;
-mod snapshot;
 mod spec;
 mod store;
 mod sync;
-mod target;
 mod transport;
 mod wakes;
+mod wire;
 
 #[doc = include_str!("attribute.md")]
 pub use umbral_presence_macros::presence;
@@ -99,15 +95,13 @@ pub use self::{
     counters::Counts,
     error::{BuildError, SendError},
     group::Transition,
-    handle::Watch,
+    handle::{MessageContext, MessageHandler, Presence, Target, Watch},
     limits::Limits,
-    message::{MessageContext, MessageHandler},
     name::{
         Group, GroupName, InvalidGroupName, InvalidUserId, MAX_GROUP_NAME_BYTES, MAX_USER_ID_BYTES,
         UserId,
     },
     plugin::RealtimePlugin,
-    presence::Presence,
     realtime::{Health, Realtime},
     roster::Member,
     spec::{
@@ -116,6 +110,5 @@ pub use self::{
         pattern::Pattern,
         resolver::ResolveContext,
     },
-    target::Target,
     transport::socket::notice_dead_peers,
 };

@@ -10,9 +10,9 @@ use crate::{
         PublicGroupsOnly, Recheck,
     },
     error::{BuildError, BuildProblem},
+    handle::{AnyHandler, MessageHandler},
     hub::Hub,
     limits::Limits,
-    message::{AnyHandler, MessageHandler},
     open_files,
     realtime::Realtime,
     spec::{

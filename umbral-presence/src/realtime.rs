@@ -9,12 +9,11 @@ use tokio::runtime::Handle;
 use crate::{
     chance::part_of,
     counters::Counts,
-    frame::Encoder,
+    handle::{Presence, Target},
     name::{Group, InvalidGroupName, UserId},
-    presence::Presence,
-    target::Target,
     transport::{self, Site},
     wakes::Wakes,
+    wire::Encoder,
 };
 
 /// The handle of presence and messages, built by

@@ -5,9 +5,9 @@ use tracing::debug;
 
 use super::reader::Reader;
 use crate::{
-    frame::Transport,
     journal::Who,
     name::{GroupName, UserId},
+    wire::Transport,
 };
 
 pub(crate) fn opened(reader: &Reader) {

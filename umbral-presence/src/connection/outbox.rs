@@ -11,7 +11,10 @@ use indexmap::IndexSet;
 use smallvec::SmallVec;
 
 use crate::{
-    counters::Counters, frame::Frames, limits::ENTRY_BYTES, snapshot::Snapshot, sync::Mutex,
+    counters::Counters,
+    limits::ENTRY_BYTES,
+    sync::Mutex,
+    wire::{Frames, Snapshot},
 };
 
 /// One connection's bounded queue, with one reader.

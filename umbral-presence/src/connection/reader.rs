@@ -2,8 +2,8 @@
 
 use super::outbox::Outbox;
 use crate::{
-    frame::Dialect,
     name::{ConnectionId, UserId},
+    wire::Dialect,
 };
 
 /// Whom a group tells.

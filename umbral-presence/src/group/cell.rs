@@ -5,13 +5,12 @@ use std::{fmt, sync::Arc};
 use super::{state::State, subscribers::Subscriber, watchers::WatchQueue};
 use crate::{
     connection::{Outbox, Place, Reader, Source},
-    frame::{Dialect, Encoded, Frames},
     limits::Limits,
     name::GroupName,
-    snapshot::Snapshot,
     spec::PresenceSpec,
     sync::{Mutex, MutexGuard},
     wakes::Wakes,
+    wire::{Dialect, Encoded, Frames, Snapshot},
 };
 
 /// A group and its lock, which is held for a moment only: everything under it is synchronous.

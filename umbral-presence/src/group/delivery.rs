@@ -11,7 +11,7 @@ use super::{
     subscribers::{Audience, Subscriber, Subscribers},
     teller::Teller,
 };
-use crate::{frame::Encoded, name::GroupName, roster::Change, wakes::Wakes};
+use crate::{name::GroupName, roster::Change, wakes::Wakes, wire::Encoded};
 
 /// Changes on their way to the outboxes.
 #[derive(Debug)]

@@ -15,13 +15,12 @@ use serde_json::{Value, json, value::to_raw_value};
 use super::{Delivery, GroupCell, SubscriberId, Teller, testing::Witness};
 use crate::{
     connection::{FeedId, Next, Outbox, Reader},
-    frame::{Dialect, Transport},
     limits::Limits,
     name::{ConnectionId, GroupName, UserId},
     roster::{Answer, Asked, Farewell, Member, Payload, SeatId},
-    snapshot::Pieces,
     spec::PresenceSpec,
     wakes::Wakes,
+    wire::{Dialect, Pieces, Transport},
 };
 
 const TICK: u64 = 25;

@@ -19,10 +19,10 @@ use crate::{
     limits::Limits,
     name::GroupName,
     roster::{Farewell, SeatId},
-    snapshot::Snapshot,
     spec::PresenceSpec,
     store::{Roster, Seated},
     wakes::Wakes,
+    wire::Snapshot,
 };
 
 /// The state of one group.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{counters::Counters, frame::Encoder};
+use crate::{counters::Counters, wire::Encoder};
 
 /// What telling takes.
 #[derive(Debug)]

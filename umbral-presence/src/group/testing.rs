@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     connection::Reader,
-    frame::{Frames, Transport},
+    wire::{Frames, Transport},
 };
 
 /// A roster folded from frames.

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::{
     roster::{Change, Member},
-    snapshot::Snapshot,
+    wire::Snapshot,
 };
 
 /// How many transitions wait for a watcher before they collapse into one `Sync`.

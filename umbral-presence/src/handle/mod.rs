@@ -1,5 +1,14 @@
 //! What applications hold.
 
+mod message;
+mod presence;
+mod target;
 mod watch;
 
-pub use self::watch::Watch;
+pub(crate) use self::message::AnyHandler;
+pub use self::{
+    message::{MessageContext, MessageHandler},
+    presence::Presence,
+    target::Target,
+    watch::Watch,
+};

@@ -148,10 +148,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        frame::Transport,
         hub::testing::{self, user},
         limits::Limits,
         spec::PresenceSpec,
+        wire::Transport,
     };
 
     fn group(name: &str) -> Arc<GroupCell> {

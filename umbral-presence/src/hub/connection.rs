@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     connection::{Liveness, Outbox, Rate, Reader, Window},
-    frame::Dialect,
     name::{ConnectionId, GroupName, Token, UserId},
     sync::Mutex,
+    wire::Dialect,
 };
 
 /// So many `control` calls of one connection may wait for the application's answers at once. A

@@ -19,12 +19,12 @@ use super::{
 use crate::{
     clock::now,
     counters::{Counters, Counts},
-    frame::Encoder,
     group::{GroupCell, State, Teller},
     limits::Limits,
     name::GroupName,
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
     sync::MutexGuard,
+    wire::Encoder,
 };
 
 /// A group that is gone before its alarm may wait for so long all the same.

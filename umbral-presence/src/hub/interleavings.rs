@@ -12,8 +12,8 @@ use super::{
     testing::{self, room, user},
 };
 use crate::{
-    clock::now, connection::End, frame::Transport, group::testing::Witness, limits::Limits,
-    name::UserId, spec::PresenceSpec, wakes::Wakes,
+    clock::now, connection::End, group::testing::Witness, limits::Limits, name::UserId,
+    spec::PresenceSpec, wakes::Wakes, wire::Transport,
 };
 
 /// How many orders each test goes through.

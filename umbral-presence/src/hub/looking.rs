@@ -5,12 +5,11 @@ use std::{net::IpAddr, sync::Arc};
 use super::core::Hub;
 use crate::{
     clock::now,
-    frame::{Dialect, Frames},
     group::{GroupCell, WatchQueue},
     name::{GroupName, UserId},
     roster::{Member, Present, Roll},
-    snapshot::Snapshot,
     wakes::Wakes,
+    wire::{Dialect, Frames, Snapshot},
 };
 
 impl Hub {

@@ -22,9 +22,8 @@ use super::{
 use crate::{
     clock::now,
     connection::{End, Next, log},
-    frame::Frames,
     name::{GroupName, UserId},
-    snapshot::{Piece, Pieces},
+    wire::{Frames, Piece, Pieces},
 };
 
 /// An open connection. It is registered before this exists and never without it, so every

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::{Hub, NotOpened, Opening, Session, Verdict};
 use crate::{
-    frame::{Dialect, Transport},
     limits::Limits,
     name::{GroupName, UserId},
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
+    wire::{Dialect, Transport},
 };
 
 /// A hub with these specs and limits.

@@ -10,7 +10,6 @@ use super::{
     testing::{self, group, room, user},
 };
 use crate::{
-    frame::{Frames, Transport},
     group::Transition,
     handle::Watch,
     hash::counted::hashed,
@@ -18,6 +17,7 @@ use crate::{
     name::GroupName,
     spec::PresenceSpec,
     sync::taken,
+    wire::{Frames, Transport},
 };
 
 /// Many ticks, however slow the machine is.

@@ -10,9 +10,9 @@ use serde_json::json;
 use super::{HEARTBEAT, Site, refusal::Refusal};
 use crate::{
     access::{TooLong, Unfit, check_head, wants_events},
-    frame::{Dialect, Transport},
     hub::{Opening, Request, Session, Verdict},
     name::{GroupName, Token},
+    wire::{Dialect, Transport},
 };
 
 /// `?groups=a,b&v=1`

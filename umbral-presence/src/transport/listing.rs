@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::{connection::Window, hub::Turn, snapshot::Pieces};
+use crate::{connection::Window, hub::Turn, wire::Pieces};
 
 /// A reader that takes nothing for so long is cut off.
 const TAKES_WITHIN: Duration = Duration::from_secs(30);
@@ -69,8 +69,8 @@ mod tests {
         limits::Limits,
         name::{GroupName, UserId},
         roster::{Answer, Asked, Member, Payload, Roll},
-        snapshot::Snapshot,
         spec::{matcher::Matcher, resolver::ResolveContext},
+        wire::Snapshot,
     };
     use futures_util::StreamExt;
 

@@ -27,7 +27,7 @@ use tower_service::Service;
 pub(crate) use self::address::ClientAddress;
 use crate::{
     access::{Door, Gate, Recheck},
-    message::AnyHandler,
+    handle::AnyHandler,
     name::MAX_GROUP_NAME_BYTES,
 };
 

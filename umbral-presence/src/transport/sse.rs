@@ -19,8 +19,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use super::{HEARTBEAT, Site, admission::admit, refusal::Refusal};
 use crate::{
     connection::{End, Window},
-    frame::Transport,
     hub::{Outgoing, Session},
+    wire::Transport,
 };
 
 const PING: Bytes = Bytes::from_static(b"event: ping\ndata: {}\n\n");

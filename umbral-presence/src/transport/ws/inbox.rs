@@ -11,8 +11,8 @@ use crate::{
     ask::ask,
     clock::now,
     connection::Rate,
+    handle::MessageContext,
     hub::{Connection, Verdict},
-    message::MessageContext,
     name::GroupName,
     wakes::Wakes,
 };

@@ -39,9 +39,9 @@ use super::{Site, admission::admit, refusal::Refusal};
 use crate::{
     connection::End,
     counters::Counters,
-    frame::Transport,
     hub::{Outgoing, Session},
     limits::Limits,
+    wire::Transport,
 };
 
 /// What shows a page that the server is there, since it cannot see pings.

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use crate::{
     error::SendError,
-    frame::{BROADCAST_CHANNEL, Encoded, encode_data},
     hub::Hub,
     name::{GroupName, InvalidGroupName, InvalidUserId, UserId},
     wakes::Wakes,
+    wire::{BROADCAST_CHANNEL, Encoded, encode_data},
 };
 
 /// What a frame and its entry in an outbox take besides the data, with the longest names.

@@ -2,8 +2,8 @@
 
 use std::{fmt::Display, sync::Arc};
 
+use super::watch::Watch;
 use crate::{
-    handle::Watch,
     hub::Hub,
     name::{Group, GroupName, InvalidGroupName, UserId},
     roster::Member,

@@ -5,12 +5,12 @@ use std::{future::Future, sync::Arc};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
+use super::target::Target;
 use crate::{
     access::Door,
     error::SendError,
     hub::Connection,
     name::{Group, UserId},
-    target::Target,
 };
 
 /// Takes the texts that clients send over a WebSocket, those aside by which they join and

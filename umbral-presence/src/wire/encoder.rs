@@ -1,11 +1,12 @@
-//! What goes over the wire, encoded once and shared by everybody it goes to.
+//! Writes frames.
 
-use std::{cell::OnceCell, fmt, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::frames::{Dialect, Frames, SSE_HEAD, SSE_TAIL, Transport};
 use crate::{name::GroupName, roster::Change};
 
 /// The channel of frames that concern the connection itself.
@@ -13,77 +14,6 @@ pub(crate) const CONNECTION_CHANNEL: &str = "@conn";
 
 /// The channel of frames to every connection.
 pub(crate) const BROADCAST_CHANNEL: &str = "@broadcast";
-
-/// What begins a frame of an event stream.
-pub(crate) const SSE_HEAD: &[u8] = b"event: u\ndata: ";
-
-/// What ends it.
-pub(crate) const SSE_TAIL: &[u8] = b"\n\n";
-
-/// In which form a connection gets its frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Dialect {
-    pub(crate) transport: Transport,
-    /// `v=1`: the changes of a tick as one `presence:diff`, and `@hello` first.
-    pub(crate) v1: bool,
-}
-
-impl Dialect {
-    /// Whether the client may be no more than an `EventSource`.
-    pub(crate) fn is_plain_sse(self) -> bool {
-        self.transport == Transport::Sse && !self.v1
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transport {
-    Sse,
-    WebSocket,
-}
-
-/// What is queued for a connection at once, shared by everybody it goes to. Each of its
-/// bytes is written as it is: a chunk of an event stream, or the text of one WebSocket
-/// message. An event stream always gets one chunk.
-#[derive(Clone)]
-pub(crate) struct Frames(Arc<[Bytes]>);
-
-impl Frames {
-    /// How many bytes they have together.
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.iter().map(Bytes::len).sum()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Bytes> {
-        self.0.iter()
-    }
-}
-
-/// What is sent is the users', and never reaches a log.
-impl fmt::Debug for Frames {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Frames({} bytes)", self.bytes())
-    }
-}
-
-impl From<Bytes> for Frames {
-    fn from(bytes: Bytes) -> Self {
-        Self(Arc::new([bytes]))
-    }
-}
-
-/// One thing to be sent, encoded at most once per dialect and only in those in use.
-#[derive(Debug, Default)]
-pub(crate) struct Encoded([OnceCell<Frames>; 4]);
-
-impl Encoded {
-    pub(crate) fn get(&self, dialect: Dialect, encode: impl FnOnce(Dialect) -> Frames) -> &Frames {
-        let transport = match dialect.transport {
-            Transport::Sse => 0,
-            Transport::WebSocket => 2,
-        };
-        self.0[transport + usize::from(dialect.v1)].get_or_init(|| encode(dialect))
-    }
-}
 
 /// Encodes frames.
 ///
@@ -136,7 +66,7 @@ impl Encoder {
         match dialect.transport {
             // One chunk, and so one write.
             Transport::Sse => Bytes::from(frames.collect::<Vec<_>>().concat()).into(),
-            Transport::WebSocket => Frames(frames.collect()),
+            Transport::WebSocket => frames.collect(),
         }
     }
 

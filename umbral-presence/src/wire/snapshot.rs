@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use super::frames::{Dialect, Frames, SSE_HEAD, SSE_TAIL, Transport};
 use crate::{
-    frame::{Dialect, Frames, SSE_HEAD, SSE_TAIL, Transport},
     name::GroupName,
     roster::{Member, Roll},
 };
