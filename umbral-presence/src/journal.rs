@@ -1,4 +1,4 @@
-//! What an operator is told. What could be cured is a warning that names the cure, and comes
+//! What is logged for an operator. What could be cured is a warning that names the cure, and comes
 //! seldom, whoever makes it come. What happens to a connection is told by
 //! [`connection::log`](crate::connection::log). No payload, cookie or token is in any line.
 
@@ -17,40 +17,40 @@ use crate::{
     sync::Mutex,
 };
 
-/// A limit is told of once in this time.
+/// A limit is logged once in this time.
 const ONCE_IN: Duration = Duration::from_secs(60);
 
-/// A failure of the application's code is told of once in this time, by its kind: whoever knows
+/// A failure of the application's code is logged once in this time, by its kind: whoever knows
 /// what makes it fail can have it fail as often as requests are let in.
 const FAILURE_ONCE_IN: Duration = Duration::from_secs(10);
 
-/// So many origins are told of, and so many hosts; a client can make up as many as it likes.
+/// So many origins are logged, and so many hosts; a client can make up as many as it likes.
 const MOST_STRANGERS: usize = 100;
 
-/// What is told of a header that a client has written.
+/// What is logged of a header that a client has written.
 const MOST_BYTES: usize = 200;
 
-/// What is told of seldom, by its name.
+/// What is logged seldom, by its name.
 #[derive(Debug, Default)]
 struct Seldom(Mutex<HashMap<&'static str, Times>>);
 
 #[derive(Debug)]
 struct Times {
-    told: Option<Instant>,
+    logged: Option<Instant>,
     /// How often it has happened since.
     since: u64,
 }
 
 impl Seldom {
-    /// How often it has happened, where that is to be told.
+    /// How often it has happened, where that is to be logged.
     fn count(&self, what: &'static str, once_in: Duration) -> Option<u64> {
         let now = now();
         let mut known = self.0.lock();
-        let times = known.entry(what).or_insert(Times { told: None, since: 0 });
+        let times = known.entry(what).or_insert(Times { logged: None, since: 0 });
         times.since += 1;
-        let is_due = times.told.is_none_or(|told| now.duration_since(told) >= once_in);
+        let is_due = times.logged.is_none_or(|logged| now.duration_since(logged) >= once_in);
         is_due.then(|| {
-            times.told = Some(now);
+            times.logged = Some(now);
             std::mem::take(&mut times.since)
         })
     }
@@ -61,7 +61,7 @@ impl Seldom {
 pub(crate) struct Reached(Seldom);
 
 impl Reached {
-    /// Tells that a limit has been reached, by this user where it is one's own.
+    /// Logs that a limit has been reached, by this user where it is one's own.
     pub(crate) fn note(&self, limit: &'static str, value: usize, user: Option<&UserId>) {
         if let Some(times) = self.0.count(limit, ONCE_IN) {
             let user = user.map(tracing::field::display);
@@ -115,12 +115,12 @@ pub(crate) struct Strangers {
     hosts: Few,
 }
 
-/// No more of them than are told of.
+/// No more of them than are logged.
 #[derive(Debug, Default)]
 struct Few(Mutex<HashSet<String>>);
 
 impl Few {
-    /// How many there are with this one, unless it has been told of or there are too many.
+    /// How many there are with this one, unless it has been logged or there are too many.
     fn add(&self, what: &str) -> Option<usize> {
         let mut known = self.0.lock();
         let is_new = known.len() < MOST_STRANGERS && known.insert(what.to_owned());
@@ -129,7 +129,7 @@ impl Few {
 }
 
 impl Strangers {
-    /// Tells that a page of another origin was refused, once for each origin.
+    /// Logs that a page of another origin was refused, once for each origin.
     pub(crate) fn refused(&self, origin: Option<&[u8]>, host: Option<&[u8]>) {
         let origin = shown(origin);
         let Some(count) = self.origins.add(&origin) else {
@@ -146,7 +146,7 @@ impl Strangers {
         }
     }
 
-    /// Tells that the server does not go by a host, once for each.
+    /// Logs that the server does not go by a host, once for each.
     pub(crate) fn misdirected(&self, host: Option<&[u8]>) {
         let host = shown(host);
         let Some(count) = self.hosts.add(&host) else {
@@ -159,7 +159,7 @@ impl Strangers {
     }
 }
 
-/// A header's value, as far as it is to be told.
+/// A header's value, as far as it is to be logged.
 fn shown(value: Option<&[u8]>) -> String {
     let Some(value) = value else {
         return "none".to_owned();

@@ -137,7 +137,7 @@ impl Realtime {
         let seconds = window.as_secs() + u64::from(window.subsec_nanos() > 0);
         let within = json!({ "within": seconds });
         for connection in hub.all_connections() {
-            hub.tell(&connection, "@drain", &within);
+            hub.send_control(&connection, "@drain", &within);
             if connection.dialect().is_plain_sse() {
                 let retry = Encoder::retry(part_of(window));
                 Wakes::default().add(connection.outbox().push_control(retry));

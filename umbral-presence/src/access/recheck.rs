@@ -35,7 +35,7 @@ use crate::{
     ask::Unanswered,
     chance::part_of,
     connection::End,
-    hub::{Connection, Hub, Moment, Request, Subject},
+    hub::{Connection, Hub, KeptRequest, Moment, Subject},
     name::{ConnectionId, GroupName, UserId},
 };
 
@@ -110,10 +110,10 @@ impl Recheck {
     }
 
     /// The part of a request's head that is kept.
-    pub(crate) fn kept(&self, parts: &Parts) -> Result<Option<Request>, TooLong> {
+    pub(crate) fn kept(&self, parts: &Parts) -> Result<Option<KeptRequest>, TooLong> {
         let keeps = self.rule.as_ref().and_then(|rule| rule.keeps.as_ref());
         let kept = keeps.map(|keeps| keeps.of(parts)).transpose()?;
-        Ok(kept.map(|parts| Request(Arc::new(parts))))
+        Ok(kept.map(|parts| KeptRequest(Arc::new(parts))))
     }
 
     /// Adds the party of a connection to those that are asked about.

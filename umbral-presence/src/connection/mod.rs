@@ -9,7 +9,7 @@ mod window;
 
 pub(crate) use self::{
     liveness::Liveness,
-    outbox::{End, FeedId, Next, Outbox, Place, Source},
+    outbox::{DueSnapshot, End, FeedId, Next, Outbox, Source},
     rate::Rate,
     reader::Reader,
     window::Window,

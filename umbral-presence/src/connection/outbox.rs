@@ -39,13 +39,13 @@ use crate::{
 /// of the application are dropped, and counted.
 pub(crate) struct Outbox {
     /// Locked under a group's lock; nothing is locked under it.
-    state: Mutex<State>,
+    state: Mutex<Contents>,
     limit: usize,
     counters: Arc<Counters>,
 }
 
 #[derive(Default)]
-struct State {
+struct Contents {
     queue: VecDeque<Entry>,
     /// What the entries of `queue` cost.
     cost: usize,
@@ -96,7 +96,7 @@ enum At {
 /// Where the snapshots of a feed come from: its group.
 pub(crate) trait Source: Send + Sync {
     /// The snapshot of this place, if it is still due there.
-    fn take_due(&self, outbox: &Outbox, place: &Place) -> Option<Arc<Snapshot>>;
+    fn take_due(&self, outbox: &Outbox, place: &DueSnapshot) -> Option<Arc<Snapshot>>;
 }
 
 enum Entry {
@@ -112,22 +112,22 @@ enum Entry {
 
 /// Where a group's snapshot is to be written.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct DueSnapshot {
     source: Arc<dyn Source>,
     feed: FeedId,
     number: u64,
 }
 
-impl Place {
+impl DueSnapshot {
     /// The snapshot, if it is still due.
     pub(crate) fn snapshot(&self, outbox: &Outbox) -> Option<Arc<Snapshot>> {
         self.source.take_due(outbox, self)
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for DueSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Place({:?}, {})", self.feed, self.number)
+        write!(f, "DueSnapshot({:?}, {})", self.feed, self.number)
     }
 }
 
@@ -136,7 +136,7 @@ impl fmt::Debug for Place {
 pub(crate) enum Next {
     Frames(Frames),
     /// A snapshot, if it is still due; its place has to be asked for it.
-    Snapshot(Place),
+    Snapshot(DueSnapshot),
     /// So many messages were dropped at this place.
     Missed(u64),
 }
@@ -249,7 +249,7 @@ impl Outbox {
 
     /// Under the group's lock: whether the snapshot of this place is due. Whoever asks will
     /// write the one of this version.
-    pub(crate) fn take_due(&self, place: &Place, version: u64) -> bool {
+    pub(crate) fn take_due(&self, place: &DueSnapshot, version: u64) -> bool {
         let mut state = self.state.lock();
         let Some(feed) = state.feed(place.feed) else {
             return false;
@@ -283,7 +283,7 @@ impl Outbox {
         self.queue(&mut self.state.lock(), entry)
     }
 
-    fn queue(&self, state: &mut State, entry: Entry) -> Option<Waker> {
+    fn queue(&self, state: &mut Contents, entry: Entry) -> Option<Waker> {
         if state.end.is_some() {
             return None;
         }
@@ -387,7 +387,7 @@ impl Entry {
     }
 }
 
-impl State {
+impl Contents {
     fn take(&mut self) -> Option<Next> {
         // Of the messages, those that were dropped are the oldest.
         if self.missed > 0 {
@@ -403,7 +403,7 @@ impl State {
                     let Some(source) = self.feed(feed).map(|feed| feed.source.clone()) else {
                         continue;
                     };
-                    Next::Snapshot(Place { source, feed, number })
+                    Next::Snapshot(DueSnapshot { source, feed, number })
                 }
             });
         }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::{state::State, subscribers::Subscriber, watchers::WatchQueue};
 use crate::{
-    connection::{Outbox, Place, Reader, Source},
+    connection::{DueSnapshot, Outbox, Reader, Source},
     limits::Limits,
     name::GroupName,
     spec::PresenceSpec,
@@ -67,7 +67,7 @@ impl GroupCell {
 }
 
 impl Source for GroupCell {
-    fn take_due(&self, outbox: &Outbox, place: &Place) -> Option<Arc<Snapshot>> {
+    fn take_due(&self, outbox: &Outbox, place: &DueSnapshot) -> Option<Arc<Snapshot>> {
         let mut state = self.state.lock();
         outbox.take_due(place, state.roster.view.version()).then(|| state.snapshot(&self.name))
     }

@@ -127,7 +127,7 @@ impl State {
             Farewell::Goodbye
         } else {
             let until = now + spec.grace;
-            Farewell::Lost { until: stays_until.map_or(until, |stays| stays.max(until)) }
+            Farewell::BrokenOff { until: stays_until.map_or(until, |stays| stays.max(until)) }
         };
         self.roster.leave(seat, reader.id, farewell, now)
     }

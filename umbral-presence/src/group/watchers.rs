@@ -42,14 +42,14 @@ pub(crate) struct WatchQueue {
 #[derive(Default)]
 struct Backlog {
     /// What comes before the queue.
-    first: First,
+    first: Beginning,
     queue: VecDeque<Transition>,
     reader: Option<Waker>,
 }
 
 /// What a watcher is given before the transitions that wait.
 #[derive(Default)]
-enum First {
+enum Beginning {
     /// The members of when the watching began.
     Sync(Arc<Snapshot>),
     /// The watcher has fallen behind: the members of when it asks.
@@ -68,18 +68,18 @@ impl fmt::Debug for WatchQueue {
 impl WatchQueue {
     /// Begins with these members, under the group's lock.
     pub(crate) fn begin(&self, snapshot: Arc<Snapshot>) {
-        self.backlog.lock().first = First::Sync(snapshot);
+        self.backlog.lock().first = Beginning::Sync(snapshot);
     }
 
     /// Queues changes, under the group's lock. Gives the watcher where it waits, to be woken
     /// when no lock is held.
     pub(crate) fn push(&self, changes: &[Change]) -> Option<Waker> {
         let mut backlog = self.backlog.lock();
-        if matches!(backlog.first, First::Resync) {
+        if matches!(backlog.first, Beginning::Resync) {
             // The snapshot will hold them.
         } else if backlog.queue.len() + changes.len() > CAPACITY {
             backlog.queue = VecDeque::new();
-            backlog.first = First::Resync;
+            backlog.first = Beginning::Resync;
         } else {
             backlog.queue.extend(changes.iter().map(Transition::from));
         }
@@ -88,22 +88,22 @@ impl WatchQueue {
 
     /// Under the group's lock: the watcher is given the members of now.
     pub(crate) fn resynced(&self) {
-        self.backlog.lock().first = First::Nothing;
+        self.backlog.lock().first = Beginning::Nothing;
     }
 
     /// The next transition, or `None` where the members of now come next.
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Transition>> {
         let mut backlog = self.backlog.lock();
         match std::mem::take(&mut backlog.first) {
-            First::Sync(snapshot) => {
+            Beginning::Sync(snapshot) => {
                 drop(backlog);
                 return Poll::Ready(Some(Transition::Sync(snapshot.members().clone())));
             }
-            First::Resync => {
-                backlog.first = First::Resync;
+            Beginning::Resync => {
+                backlog.first = Beginning::Resync;
                 return Poll::Ready(None);
             }
-            First::Nothing => {}
+            Beginning::Nothing => {}
         }
         if let Some(transition) = backlog.queue.pop_front() {
             return Poll::Ready(Some(transition));

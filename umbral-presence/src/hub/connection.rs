@@ -34,17 +34,17 @@ pub(crate) struct Connection {
     pub(crate) liveness: Liveness,
     calls: Mutex<Calls>,
     /// What its user was taken from, where that is to be asked for again.
-    pub(crate) request: Option<Request>,
+    pub(crate) request: Option<KeptRequest>,
 }
 
 /// The head of the request that opened a connection. It holds cookies, so it never reaches a
 /// log.
 #[derive(Clone)]
-pub(crate) struct Request(pub(crate) Arc<Parts>);
+pub(crate) struct KeptRequest(pub(crate) Arc<Parts>);
 
-impl fmt::Debug for Request {
+impl fmt::Debug for KeptRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Request(..)")
+        f.write_str("KeptRequest(..)")
     }
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Opening {
     pub(crate) user: Option<UserId>,
     pub(crate) dialect: Dialect,
     pub(crate) token: Option<Token>,
-    pub(crate) request: Option<Request>,
+    pub(crate) request: Option<KeptRequest>,
 }
 
 /// The `control` calls of one connection.

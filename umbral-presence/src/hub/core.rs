@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// A group that is gone before its alarm may wait for so long all the same.
-const SOON: Duration = Duration::from_secs(5);
+const WAITS_GONE: Duration = Duration::from_secs(5);
 
 /// What one `Realtime` knows of who is where.
 pub(crate) struct Hub {
@@ -104,7 +104,7 @@ impl Hub {
         }
         if group.is_idle() {
             group.retired = true;
-            if group.alarm.is_some_and(|alarm| alarm > now + SOON) {
+            if group.alarm.is_some_and(|alarm| alarm > now + WAITS_GONE) {
                 // What waits keeps the group's place in memory.
                 self.alarms.set(now, cell, &self.me);
             }

@@ -160,7 +160,11 @@ impl Hub {
             }
         }
         if !denied.is_empty() {
-            effects.wakes.add(self.queue(connection, "@denied", &json!({ "groups": denied })));
+            effects.wakes.add(self.queue_control(
+                connection,
+                "@denied",
+                &json!({ "groups": denied }),
+            ));
         }
     }
 

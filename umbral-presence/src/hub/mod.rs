@@ -7,7 +7,7 @@
 //! | `groups`, `connections`, `users` | one map each |
 //! | `connection`, `subscriptions` | one connection, and its groups |
 //! | `permits`, `rates` | what each user and each address holds, and how often they may do something |
-//! | `revocations`, `questions`, `places` | which answers of the application are out of date |
+//! | `revocations`, `questions`, `moments` | which answers of the application are out of date |
 //! | `batches` | users who wait for a batch resolver |
 //! | `effects`, `alarms` | what is left to do without a lock, and what is due later |
 //! | `admission`, `opening`, `joining`, `resolving`, `rights`, `looking`, `telling` | what is done with a [`Hub`], by what it is about |
@@ -25,9 +25,9 @@ mod groups;
 mod interleavings;
 mod joining;
 mod looking;
+mod moments;
 mod opening;
 mod permits;
-mod places;
 mod questions;
 mod rates;
 mod resolving;
@@ -44,7 +44,7 @@ mod users;
 
 pub(crate) use self::{
     admission::{Full, Permit, Turn},
-    connection::{Connection, Opening, Request},
+    connection::{Connection, KeptRequest, Opening},
     core::Hub,
     joining::{Replaced, Unchanged, Verdict},
     opening::NotOpened,

@@ -55,7 +55,7 @@ impl Hub {
             now,
         ));
         if let Some(hello) = hello(&without_presence(&entrances)) {
-            self.tell(&connection, "@hello", &hello);
+            self.send_control(&connection, "@hello", &hello);
         }
         let (mut effects, mut unshown) = (self.effects(), Vec::new());
         {
@@ -165,7 +165,7 @@ impl Hub {
 
     /// Queues a control frame for one connection. Gives the reader where it waits, to be woken
     /// when no lock is held.
-    pub(crate) fn queue(
+    pub(crate) fn queue_control(
         &self,
         connection: &Connection,
         event: &str,
@@ -175,9 +175,9 @@ impl Hub {
     }
 
     /// Queues a control frame for one connection and wakes its reader: while a lock is held,
-    /// [`queue`](Self::queue) it.
-    pub(crate) fn tell(&self, connection: &Connection, event: &str, data: &impl Serialize) {
-        Wakes::default().add(self.queue(connection, event, data));
+    /// [`queue_control`](Self::queue_control) it.
+    pub(crate) fn send_control(&self, connection: &Connection, event: &str, data: &impl Serialize) {
+        Wakes::default().add(self.queue_control(connection, event, data));
     }
 
     /// The connection whose client was told this token.

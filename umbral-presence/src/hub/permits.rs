@@ -14,26 +14,26 @@ pub(super) struct Permits {
     pub(super) all: Arc<Semaphore>,
     pub(super) anonymous: Arc<Semaphore>,
     /// Connections by user and by address.
-    pub(super) users: Counts<UserId>,
-    pub(super) addresses: Counts<IpAddr>,
+    pub(super) users: Tally<UserId>,
+    pub(super) addresses: Tally<IpAddr>,
     /// For requests that have no connection and open none, as many as there may be connections.
     pub(super) turns: Arc<Semaphore>,
-    pub(super) turns_of_users: Counts<UserId>,
-    pub(super) turns_of_addresses: Counts<IpAddr>,
+    pub(super) turns_of_users: Tally<UserId>,
+    pub(super) turns_of_addresses: Tally<IpAddr>,
 }
 
 /// How many each of many has; those who have none are not there.
 #[derive(Debug)]
-pub(super) struct Counts<K: Eq + Hash>(DashMap<K, usize>);
+pub(super) struct Tally<K: Eq + Hash>(DashMap<K, usize>);
 
-impl<K: Eq + Hash> Default for Counts<K> {
+impl<K: Eq + Hash> Default for Tally<K> {
     fn default() -> Self {
         Self(DashMap::new())
     }
 }
 
-impl<K: Eq + Hash> Counts<K> {
-    /// Counts one more for somebody who has less than `most`.
+impl<K: Eq + Hash> Tally<K> {
+    /// Tally one more for somebody who has less than `most`.
     pub(super) fn add(&self, who: K, most: usize) -> bool {
         let mut count = self.0.entry(who).or_default();
         let is_counted = *count < most;
@@ -41,7 +41,7 @@ impl<K: Eq + Hash> Counts<K> {
         is_counted
     }
 
-    /// Counts one less.
+    /// Tally one less.
     pub(super) fn remove(&self, who: K) {
         if let Entry::Occupied(mut count) = self.0.entry(who) {
             *count.get_mut() -= 1;
@@ -58,11 +58,11 @@ impl Permits {
         Self {
             all: semaphore(limits.connections),
             anonymous: semaphore(limits.anonymous_connections()),
-            users: Counts::default(),
-            addresses: Counts::default(),
+            users: Tally::default(),
+            addresses: Tally::default(),
             turns: semaphore(limits.connections),
-            turns_of_users: Counts::default(),
-            turns_of_addresses: Counts::default(),
+            turns_of_users: Tally::default(),
+            turns_of_addresses: Tally::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::places::Places;
+use super::moments::LastMoments;
 use crate::{name::UserId, roster::Asked};
 
 /// How many users share one place of [`Questions`] by chance: too many would be asked for once
@@ -15,12 +15,12 @@ pub(super) struct Questions {
     last: AtomicU64,
     /// Which question the application has asked for last, by the users who share a place: what
     /// was asked before it may say what was true before.
-    refreshed: Places,
+    refreshed: LastMoments,
 }
 
 impl Default for Questions {
     fn default() -> Self {
-        Self { last: AtomicU64::new(0), refreshed: Places::new(PLACES) }
+        Self { last: AtomicU64::new(0), refreshed: LastMoments::new(PLACES) }
     }
 }
 

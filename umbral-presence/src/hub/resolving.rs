@@ -40,10 +40,10 @@ const GIVE_UP: Duration = Duration::from_secs(60);
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// A seat of a user in a group.
-type Seat = (Arc<GroupCell>, SeatId);
+type SeatAt = (Arc<GroupCell>, SeatId);
 
 /// What is to be shown at seats of one group.
-type Shown = (Arc<GroupCell>, Vec<(SeatId, Payload)>);
+type Showing = (Arc<GroupCell>, Vec<(SeatId, Payload)>);
 
 impl Hub {
     /// What is shown of a user in a group, where the resolver says it at once; `None` where
@@ -76,7 +76,7 @@ impl Hub {
         }
     }
 
-    fn show_at(&self, user: &User, seat: &Seat) {
+    fn show_at(&self, user: &User, seat: &SeatAt) {
         let Some(spec) = seat.0.spec.clone() else {
             return;
         };
@@ -90,7 +90,7 @@ impl Hub {
     }
 
     /// Shows the user of a seat like this.
-    fn show_as(&self, (cell, seat): &Seat, answer: Answer) {
+    fn show_as(&self, (cell, seat): &SeatAt, answer: Answer) {
         self.change(cell, &mut self.effects(), |group| group.roster.show(*seat, answer));
     }
 
@@ -102,7 +102,7 @@ impl Hub {
         let Some(user) = self.users.get(user) else {
             return;
         };
-        let mut batches: Vec<(Arc<PresenceSpec>, Vec<Seat>)> = Vec::new();
+        let mut batches: Vec<(Arc<PresenceSpec>, Vec<SeatAt>)> = Vec::new();
         for seat in user.seats() {
             let Some(spec) = seat.0.spec.clone() else {
                 continue;
@@ -153,7 +153,7 @@ impl Hub {
         mut payloads: HashMap<UserId, Payload>,
         asked: Asked,
     ) {
-        let mut shown: HashMap<GroupName, Shown> = HashMap::new();
+        let mut shown: HashMap<GroupName, Showing> = HashMap::new();
         let (mut missing, mut failures) = (Vec::new(), u32::MAX);
         let mut outdated = Pending::new();
         for (id, waiting) in users {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::places::Places;
+use super::moments::LastMoments;
 use crate::name::{GroupName, UserId};
 
 /// How many users and groups share one place by chance: too many would have each other's
@@ -42,12 +42,12 @@ pub(crate) enum Subject<'a> {
 pub(crate) struct Revocations {
     clock: AtomicU64,
     /// The last revocation of those who share a place.
-    last: Places,
+    last: LastMoments,
 }
 
 impl Default for Revocations {
     fn default() -> Self {
-        Self { clock: AtomicU64::new(0), last: Places::new(PLACES) }
+        Self { clock: AtomicU64::new(0), last: LastMoments::new(PLACES) }
     }
 }
 

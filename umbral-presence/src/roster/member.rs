@@ -14,9 +14,9 @@ use crate::name::UserId;
 ///
 /// Serializing it gives exactly the payload. Cloning is cheap: the parts are shared.
 #[derive(Clone)]
-pub struct Member(Arc<Parts>);
+pub struct Member(Arc<Shared>);
 
-struct Parts {
+struct Shared {
     user: UserId,
     key: u64,
     payload: Payload,
@@ -56,7 +56,7 @@ impl Answer {
 impl Member {
     pub(crate) fn new(user: UserId, key: u64, answer: Answer) -> Self {
         let Answer { payload, asked } = answer;
-        Self(Arc::new(Parts { user, key, payload, asked, written: OnceLock::new() }))
+        Self(Arc::new(Shared { user, key, payload, asked, written: OnceLock::new() }))
     }
 
     /// The user's id. It is the application's to know: others see the payload only.

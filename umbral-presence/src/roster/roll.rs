@@ -22,14 +22,14 @@ const PAGE_BYTES: usize = 32 * 1024;
 /// The members at one version.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Roll {
-    pages: Arc<Vec<Entry>>,
+    pages: Arc<Vec<Leaf>>,
     len: usize,
     bytes: usize,
 }
 
 /// A page and the key of its first member, by which it is found.
 #[derive(Clone, Debug)]
-struct Entry {
+struct Leaf {
     first: u64,
     page: Arc<Page>,
 }
@@ -86,12 +86,12 @@ impl Roll {
             _ => place(pages, key),
         };
         let Some(entry) = pages.get_mut(at) else {
-            pages.push(Entry::of(Page::default().with(member)));
+            pages.push(Leaf::of(Page::default().with(member)));
             return;
         };
         let is_behind_all = entry.page.last() < key && at + 1 == pages.len();
         if is_behind_all && pages[at].page.is_full() {
-            pages.push(Entry::of(Page::default().with(member)));
+            pages.push(Leaf::of(Page::default().with(member)));
             return;
         }
         let rest = pages[at].change(|page| {
@@ -100,7 +100,7 @@ impl Roll {
             page.members.insert(at, (key, member));
             page.split()
         });
-        pages.splice(at + 1..at + 1, rest.map(Entry::of));
+        pages.splice(at + 1..at + 1, rest.map(Leaf::of));
     }
 
     /// Takes the member with this key out.
@@ -150,12 +150,12 @@ impl Roll {
             ((more, less), page.split())
         });
         self.bytes = self.bytes + more.0 - more.1;
-        pages.splice(at + 1..at + 1, rest.map(Entry::of));
+        pages.splice(at + 1..at + 1, rest.map(Leaf::of));
     }
 }
 
 /// The page where a key stands, or would.
-fn place(pages: &[Entry], key: u64) -> usize {
+fn place(pages: &[Leaf], key: u64) -> usize {
     pages.partition_point(|entry| entry.first <= key).saturating_sub(1)
 }
 
@@ -164,7 +164,7 @@ fn bytes_of(member: &Member) -> usize {
     member.payload_bytes() + 1
 }
 
-impl Entry {
+impl Leaf {
     fn of(page: Page) -> Self {
         Self { first: page.first(), page: Arc::new(page) }
     }

@@ -20,7 +20,7 @@ pub(crate) enum Farewell {
     /// It said so: its user leaves at once.
     Goodbye,
     /// It broke off: its user stays until then, for it may be a reload.
-    Lost { until: Instant },
+    BrokenOff { until: Instant },
 }
 
 /// The seats of one group.
@@ -96,7 +96,7 @@ impl Seats {
         let seat = self.seats.get_mut(id)?;
         let at = seat.connections.iter().position(|&other| other == connection)?;
         seat.connections.swap_remove(at);
-        if let Farewell::Lost { until } = farewell
+        if let Farewell::BrokenOff { until } = farewell
             && until > now
             && seat.grace.is_none_or(|grace| grace < until)
         {

@@ -64,8 +64,8 @@ pub type BatchFuture = BoxFuture<'static, HashMap<UserId, Value>>;
 
 impl Declaration {
     /// Where the attribute stands.
-    pub(crate) fn place(&self) -> Place {
-        Place { file: self.file, line: self.line, column: self.column }
+    pub(crate) fn place(&self) -> SourcePlace {
+        SourcePlace { file: self.file, line: self.line, column: self.column }
     }
 }
 
@@ -96,13 +96,13 @@ pub fn declared() -> Vec<&'static Declaration> {
 
 /// A place in the source of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct SourcePlace {
     file: &'static str,
     line: u32,
     column: u32,
 }
 
-impl Place {
+impl SourcePlace {
     /// The place of the caller that is marked with `#[track_caller]`.
     #[track_caller]
     pub(crate) fn caller() -> Self {
@@ -111,7 +111,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourcePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }

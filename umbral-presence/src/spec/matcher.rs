@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{MAX_GRACE, Matching, Origin, PresenceSpec, pattern::Pattern, problem::SpecProblem};
+use super::{
+    MAX_GRACE, Matching, PresenceSpec, SpecSource, pattern::Pattern, problem::SpecProblem,
+};
 use crate::{
     invisible::Shown,
     name::{GroupName, MAX_GROUP_NAME_BYTES, bad_character},
@@ -44,8 +46,8 @@ impl Matcher {
         // Predicates are asked in this order: the declared ones by module path and line, then
         // the builder's in the order of the calls, which a stable sort keeps.
         specs.sort_by_key(|spec| match spec.origin {
-            Origin::Declared(d) => (0, d.module_path, d.line, d.column),
-            Origin::Builder(_) => (1, "", 0, 0),
+            SpecSource::Attribute(d) => (0, d.module_path, d.line, d.column),
+            SpecSource::Builder(_) => (1, "", 0, 0),
         });
         let mut matcher = Self::default();
         let mut problems = Vec::new();

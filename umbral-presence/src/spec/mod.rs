@@ -13,7 +13,7 @@ use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 use serde_json::Value;
 
 use self::{
-    declared::{Declaration, DeclaredMatcher, DeclaredResolver, Place},
+    declared::{Declaration, DeclaredMatcher, DeclaredResolver, SourcePlace},
     pattern::Pattern,
     resolver::{ResolveContext, Resolver},
 };
@@ -47,7 +47,7 @@ pub struct PresenceSpec {
     pub(crate) matching: Matching,
     pub(crate) resolver: Resolver,
     pub(crate) grace: Duration,
-    pub(crate) origin: Origin,
+    pub(crate) origin: SpecSource,
 }
 
 /// Which groups a spec is for.
@@ -61,9 +61,9 @@ pub(crate) enum Matching {
 
 /// Where a spec was declared. Messages name the place, and predicates are sorted by it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Origin {
-    Declared(&'static Declaration),
-    Builder(Place),
+pub(crate) enum SpecSource {
+    Attribute(&'static Declaration),
+    Builder(SourcePlace),
 }
 
 impl PresenceSpec {
@@ -141,7 +141,7 @@ impl PresenceSpec {
             matching,
             resolver: Resolver::IdOnly,
             grace: DEFAULT_GRACE,
-            origin: Origin::Builder(Place::caller()),
+            origin: SpecSource::Builder(SourcePlace::caller()),
         }
     }
 
@@ -161,22 +161,24 @@ impl PresenceSpec {
                 DeclaredResolver::Batch(resolver) => Resolver::batch(resolver),
             },
             grace: declaration.grace.unwrap_or(DEFAULT_GRACE),
-            origin: Origin::Declared(declaration),
+            origin: SpecSource::Attribute(declaration),
         }
     }
 
     /// Whether `part`, which stands in a name for the field at `i`, is a value of that field.
     fn accepts(&self, i: usize, part: &str) -> bool {
         match self.origin {
-            Origin::Declared(declaration) => declaration.fields.get(i).is_none_or(|is| is(part)),
-            Origin::Builder(_) => true,
+            SpecSource::Attribute(declaration) => {
+                declaration.fields.get(i).is_none_or(|is| is(part))
+            }
+            SpecSource::Builder(_) => true,
         }
     }
 
-    pub(crate) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> SourcePlace {
         match self.origin {
-            Origin::Declared(declaration) => declaration.place(),
-            Origin::Builder(place) => place,
+            SpecSource::Attribute(declaration) => declaration.place(),
+            SpecSource::Builder(place) => place,
         }
     }
 }

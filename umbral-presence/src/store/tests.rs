@@ -125,7 +125,7 @@ fn a_lost_connection_keeps_its_user_until_the_grace_is_over() {
     let until = now + Duration::from_secs(3);
     room.enter(1, "7", "a");
     told(&mut room);
-    assert!(!room.leave(1, "7", Farewell::Lost { until }, now));
+    assert!(!room.leave(1, "7", Farewell::BrokenOff { until }, now));
     assert_eq!(room.roster.deadline(), Some(until));
     assert_eq!(room.expire(until - Duration::from_millis(1)), []);
     assert_eq!(room.expire(until), [user("7")]);
@@ -138,7 +138,7 @@ fn a_return_within_the_grace_is_silent_and_ends_it() {
     let until = now + Duration::from_secs(3);
     room.enter(1, "7", "a");
     told(&mut room);
-    room.leave(1, "7", Farewell::Lost { until }, now);
+    room.leave(1, "7", Farewell::BrokenOff { until }, now);
     room.enter(2, "7", "b");
     assert_eq!(room.roster.deadline(), None);
     assert_eq!(room.expire(until), []);
@@ -152,7 +152,7 @@ fn a_goodbye_of_another_tab_does_not_cut_the_grace_of_a_lost_one_short() {
     let until = now + Duration::from_secs(3);
     room.enter(1, "7", "a");
     room.join(2, "7");
-    room.leave(1, "7", Farewell::Lost { until }, now);
+    room.leave(1, "7", Farewell::BrokenOff { until }, now);
     assert!(!room.goodbye(2, "7"));
     assert_eq!(room.expire(until), [user("7")]);
 }
@@ -236,10 +236,10 @@ fn an_evicted_user_goes_unless_a_connection_is_left() {
     let until = now + Duration::from_secs(3);
     room.enter(1, "7", "a");
     room.join(2, "7");
-    room.leave(1, "7", Farewell::Lost { until }, now);
+    room.leave(1, "7", Farewell::BrokenOff { until }, now);
     assert!(!room.evict("7"));
     assert_eq!(room.roster.deadline(), None);
-    room.leave(2, "7", Farewell::Lost { until }, now);
+    room.leave(2, "7", Farewell::BrokenOff { until }, now);
     assert!(room.evict("7") && room.roster.is_empty());
     assert!(!room.evict("7"));
 }
@@ -305,7 +305,7 @@ fn what_was_told_adds_up_to_the_truth() {
                     room.leave(id, user.as_str(), Farewell::Goodbye, now);
                 } else {
                     let until = now + STEP * u32::try_from(next(40)).unwrap();
-                    room.leave(id, user.as_str(), Farewell::Lost { until }, now);
+                    room.leave(id, user.as_str(), Farewell::BrokenOff { until }, now);
                     let grace = graces.entry(user).or_insert(until);
                     *grace = until.max(*grace);
                     graces.retain(|_, until| *until > now);

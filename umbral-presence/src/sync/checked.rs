@@ -14,7 +14,7 @@ const ORDER: [&str; 5] = [
     "subscriptions::Subscriptions",
     "users::Whereabouts",
     "state::State",
-    "outbox::State",
+    "outbox::Contents",
 ];
 
 thread_local! {

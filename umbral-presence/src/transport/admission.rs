@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{HEARTBEAT, Site, refusal::Refusal};
 use crate::{
     access::{TooLong, Unfit, check_head, wants_events},
-    hub::{Opening, Request, Session, Verdict},
+    hub::{KeptRequest, Opening, Session, Verdict},
     name::{GroupName, Token},
     wire::{Dialect, Transport},
 };
@@ -44,7 +44,7 @@ pub(super) fn check_origin(site: &Site, parts: &Parts) -> Result<(), Refusal> {
 
 /// What is kept of a head where identities are asked for again. Whoever asks for one then asks
 /// with this alone, so that what is asked at first and again has the same answer.
-pub(super) fn kept(site: &Site, parts: &Parts) -> Result<Option<Request>, Refusal> {
+pub(super) fn kept(site: &Site, parts: &Parts) -> Result<Option<KeptRequest>, Refusal> {
     let hub = &site.door.hub;
     let note = |_: &TooLong| {
         hub.counters().reached.note("recheck_bytes", hub.limits.recheck_bytes, None);

@@ -143,11 +143,11 @@ pub(crate) struct Piece {
 pub(crate) struct Pieces {
     snapshot: Arc<Snapshot>,
     envelope: Envelope,
-    at: At,
+    at: Position,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum At {
+enum Position {
     Head,
     Payloads(usize, usize),
     Middle,
@@ -158,7 +158,7 @@ enum At {
 
 impl Pieces {
     fn new(snapshot: Arc<Snapshot>, envelope: Envelope) -> Self {
-        Self { snapshot, envelope, at: At::Head }
+        Self { snapshot, envelope, at: Position::Head }
     }
 
     /// About how many bytes they have together.
@@ -170,39 +170,44 @@ impl Pieces {
     pub(crate) fn next(&mut self) -> Option<Piece> {
         let roll = &self.snapshot.roll;
         let bytes = match self.at {
-            At::Head => {
-                self.at = At::Payloads(0, 1);
+            Position::Head => {
+                self.at = Position::Payloads(0, 1);
                 self.envelope.head.clone()
             }
-            At::Payloads(page, byte) => {
+            Position::Payloads(page, byte) => {
                 let Some(text) = roll.page(page).map(|page| page.payloads()) else {
-                    self.at = At::Middle;
+                    self.at = Position::Middle;
                     return self.next();
                 };
                 let end = text.len().min(byte + PIECE_BYTES);
                 let is_over = end == text.len();
-                self.at = if is_over { At::Payloads(page + 1, 0) } else { At::Payloads(page, end) };
+                self.at = if is_over {
+                    Position::Payloads(page + 1, 0)
+                } else {
+                    Position::Payloads(page, end)
+                };
                 // Shared with whoever writes this page.
                 text.slice(byte..end)
             }
-            At::Middle => {
-                self.at = At::Keys(0);
+            Position::Middle => {
+                self.at = Position::Keys(0);
                 let Some(middle) = &self.envelope.middle else {
-                    self.at = At::Tail;
+                    self.at = Position::Tail;
                     return self.next();
                 };
                 middle.clone()
             }
-            At::Keys(n) => {
+            Position::Keys(n) => {
                 let (keys, next) = self.keys(n);
-                self.at = if next < roll.pages().len() { At::Keys(next) } else { At::Tail };
+                self.at =
+                    if next < roll.pages().len() { Position::Keys(next) } else { Position::Tail };
                 keys
             }
-            At::Tail => {
-                self.at = At::Over;
+            Position::Tail => {
+                self.at = Position::Over;
                 return Some(Piece { bytes: self.envelope.tail.clone(), is_last: true });
             }
-            At::Over => return None,
+            Position::Over => return None,
         };
         Some(Piece { bytes, is_last: false })
     }

@@ -19,7 +19,7 @@ fn frames(text: &str) -> Frames {
 struct Nobody;
 
 impl Source for Nobody {
-    fn take_due(&self, _: &Outbox, _: &Place) -> Option<Arc<Snapshot>> {
+    fn take_due(&self, _: &Outbox, _: &DueSnapshot) -> Option<Arc<Snapshot>> {
         None
     }
 }
@@ -51,7 +51,7 @@ async fn next(outbox: &Outbox) -> Result<String, End> {
 }
 
 /// The place of the snapshot that is next.
-fn place(outbox: &Outbox) -> Place {
+fn place(outbox: &Outbox) -> DueSnapshot {
     match poll_fn(|cx| outbox.poll_next(cx)).now_or_never() {
         Some(Ok(Next::Snapshot(place))) => place,
         other => panic!("{other:?}"),

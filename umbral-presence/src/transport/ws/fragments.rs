@@ -20,14 +20,14 @@ const MOST: usize = 8 * 1024;
 /// frames, and no other text.
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
-    pieces: VecDeque<Piece>,
+    pieces: VecDeque<Fragment>,
     /// A part of the first text has been handed out.
     begun: bool,
 }
 
 /// A piece of a text.
 #[derive(Debug)]
-struct Piece {
+struct Fragment {
     bytes: Bytes,
     /// The text ends with it.
     is_last: bool,
@@ -36,7 +36,7 @@ struct Piece {
 impl Fragments {
     /// Adds a piece of a text behind what there is.
     pub(super) fn push(&mut self, bytes: Bytes, is_last: bool) {
-        self.pieces.push_back(Piece { bytes, is_last });
+        self.pieces.push_back(Fragment { bytes, is_last });
     }
 
     /// Whether another text may be put in here, and goes out at once.

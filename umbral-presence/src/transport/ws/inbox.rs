@@ -66,7 +66,7 @@ impl Inbox {
             let (hub, refusal) = (&self.site.door.hub, Refusal::too_fast(most));
             let user = self.connection.user();
             hub.counters().reached.note("messages_per_second", most as usize, user);
-            return hub.tell(&self.connection, "@refused", &refusal.body());
+            return hub.send_control(&self.connection, "@refused", &refusal.body());
         }
         self.bytes += text.len();
         self.waiting.push_back(text.into());
@@ -121,7 +121,7 @@ async fn operate(site: &Site, connection: &Arc<Connection>, operation: &Operatio
         (Verb::Join, Ok(names)) => join(site, connection, &names).await,
         (Verb::Leave, Ok(names)) => {
             let left = hub.unsubscribe(connection, &names);
-            hub.tell(connection, "@left", &json!({ "groups": left }));
+            hub.send_control(connection, "@left", &json!({ "groups": left }));
             Ok(())
         }
         (Verb::Sync, Ok(names)) => {
@@ -130,7 +130,7 @@ async fn operate(site: &Site, connection: &Arc<Connection>, operation: &Operatio
         }
     };
     if let Err(refusal) = done {
-        hub.tell(connection, "@refused", &refusal.body());
+        hub.send_control(connection, "@refused", &refusal.body());
     }
 }
 
@@ -156,11 +156,11 @@ async fn join(
                 if !no_presence.is_empty() {
                     joined["no_presence"] = json!(no_presence);
                 }
-                wakes.add(hub.queue(connection, "@joined", &joined));
+                wakes.add(hub.queue_control(connection, "@joined", &joined));
             }
             if !denied.is_empty() {
                 let denied = json!({ "groups": denied });
-                wakes.add(hub.queue(connection, "@denied", &denied));
+                wakes.add(hub.queue_control(connection, "@denied", &denied));
             }
         };
         hub.subscribe(connection, verdict, tell).map_err(Unfit::<Refusal>::from)

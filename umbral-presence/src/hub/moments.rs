@@ -10,12 +10,12 @@ use crate::hash::Keyed;
 
 /// The places, each with the last moment of those who share it.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct LastMoments {
     last: Box<[AtomicU64]>,
     hasher: Keyed,
 }
 
-impl Places {
+impl LastMoments {
     /// So many places. Too few would have what is true of one taken for true of others.
     pub(super) fn new(count: usize) -> Self {
         let last = (0..count).map(|_| AtomicU64::new(0)).collect();
