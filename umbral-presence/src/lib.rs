@@ -71,6 +71,8 @@ mod error;
 mod group;
 mod handle;
 mod hash;
+#[cfg(all(test, not(feature = "__shuttle")))]
+mod house;
 mod hub;
 mod invisible;
 mod journal;

@@ -7,7 +7,10 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::{HEARTBEAT, Site, refusal::Refusal};
+use super::{
+    refusal::Refusal,
+    site::{HEARTBEAT, Site},
+};
 use crate::{
     access::{TooLong, Unfit, check_head, wants_events},
     hub::{KeptRequest, Opening, Session, Verdict},

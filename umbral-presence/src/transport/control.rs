@@ -13,10 +13,10 @@ use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::{
-    Site,
     admission::{check_origin, group_names, kept},
     names::Names,
     refusal::Refusal,
+    site::Site,
 };
 use crate::{
     access::{Asker, Unfit},

@@ -11,10 +11,10 @@ use http::{StatusCode, header, request::Parts};
 use serde::Deserialize;
 
 use super::{
-    Site,
     admission::{check_origin, group_names, kept, query},
     listing::Listing,
     refusal::Refusal,
+    site::Site,
 };
 use crate::access::{Asker, Unfit};
 

@@ -9,11 +9,12 @@ mod listing;
 mod members;
 mod names;
 mod refusal;
+mod site;
 pub(crate) mod socket;
 mod sse;
 mod ws;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -24,15 +25,8 @@ use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_service::Service;
 
-pub(crate) use self::address::ClientAddress;
-use crate::{
-    access::{Door, Gate, Recheck},
-    handle::AnyHandler,
-    name::MAX_GROUP_NAME_BYTES,
-};
-
-/// How often a stream shows that it is alive, when it has nothing else to say.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub(crate) use self::{address::ClientAddress, site::Site};
+use crate::name::MAX_GROUP_NAME_BYTES;
 
 /// What a name in the body of a `control` call takes, in bytes: more than one of the greatest
 /// length in which each character is escaped.
@@ -40,23 +34,6 @@ const CONTROL_NAME_BYTES: usize = 6 * MAX_GROUP_NAME_BYTES + 8;
 
 /// How long a browser need not ask again whether a page of an allowed origin may call.
 const PREFLIGHT: Duration = Duration::from_secs(600);
-
-/// What is served under one base path, and by which rules.
-pub(crate) struct Site {
-    pub(crate) door: Arc<Door>,
-    pub(crate) handler: Option<Box<dyn AnyHandler>>,
-    pub(crate) gate: Gate,
-    pub(crate) recheck: Recheck,
-    pub(crate) address: ClientAddress,
-    /// The path that everything is served under.
-    pub(crate) base: String,
-}
-
-impl fmt::Debug for Site {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Site").field("base", &self.base).finish_non_exhaustive()
-    }
-}
 
 /// Everything under the site's base path, behind one route: axum copies a router for each
 /// connection, each of its routes with it, which took five kibibytes.

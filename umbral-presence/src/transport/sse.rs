@@ -16,7 +16,11 @@ use futures_core::Stream;
 use http::{header, request::Parts};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::{HEARTBEAT, Site, admission::admit, refusal::Refusal};
+use super::{
+    admission::admit,
+    refusal::Refusal,
+    site::{HEARTBEAT, Site},
+};
 use crate::{
     connection::{End, Window},
     hub::{Outgoing, Session},

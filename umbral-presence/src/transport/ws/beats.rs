@@ -4,7 +4,7 @@ use std::{pin::Pin, time::Duration};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::super::HEARTBEAT;
+use super::super::site::HEARTBEAT;
 
 /// How often the peer is asked for a sign of life.
 const PING: Duration = Duration::from_secs(11);

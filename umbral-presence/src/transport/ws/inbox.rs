@@ -5,7 +5,7 @@ use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Dura
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::{Site, admission::group_names, refusal::Refusal};
+use super::super::{admission::group_names, refusal::Refusal, site::Site};
 use crate::{
     access::{Asker, Unfit},
     ask::ask,

@@ -35,7 +35,7 @@ use self::{
     metered::Metered,
     upgrade::{Io, Upgrade},
 };
-use super::{Site, admission::admit, refusal::Refusal};
+use super::{admission::admit, refusal::Refusal, site::Site};
 use crate::{
     connection::End,
     counters::Counters,

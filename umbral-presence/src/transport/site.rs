@@ -1,0 +1,29 @@
+//! What the routes share.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::address::ClientAddress;
+use crate::{
+    access::{Door, Gate, Recheck},
+    handle::AnyHandler,
+};
+
+/// How often a stream shows that it is alive, when it has nothing else to say.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// What is served under one base path, and by which rules.
+pub(crate) struct Site {
+    pub(crate) door: Arc<Door>,
+    pub(crate) handler: Option<Box<dyn AnyHandler>>,
+    pub(crate) gate: Gate,
+    pub(crate) recheck: Recheck,
+    pub(crate) address: ClientAddress,
+    /// The path that everything is served under.
+    pub(crate) base: String,
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site").field("base", &self.base).finish_non_exhaustive()
+    }
+}
