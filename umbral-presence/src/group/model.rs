@@ -332,9 +332,10 @@ impl Real {
 
     /// What the hub does after every use of a group.
     fn settle(&mut self) {
+        let mut wakes = Wakes::default();
         let mut group = self.cell.lock_always();
         group.roster.expire(self.now);
-        let delivery = group.settle(&self.cell.name, self.now, &self.teller, &mut Wakes::default());
+        let delivery = group.settle(&self.cell.name, self.now, &self.teller, &mut wakes);
         assert!(delivery.is_none() || self.delivery.is_none(), "one at a time");
         self.delivery = self.delivery.take().or(delivery);
     }
