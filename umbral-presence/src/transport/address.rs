@@ -1,4 +1,4 @@
-//! Where requests come from, as far as that can be told.
+//! The address that a request comes from, if it can be known.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use http::request::Parts;
 
 type AddressFn = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 
-/// How the address of a client is found.
+/// The application's function that finds the address of a client, if it has one.
 #[derive(Clone, Default)]
 pub(crate) struct ClientAddress(Option<Arc<AddressFn>>);
 
@@ -20,14 +20,14 @@ impl ClientAddress {
         Self(Some(Arc::new(find)))
     }
 
-    /// Whom limits by address are for. Of an IPv6 address that is its network of 64 bits, all of
-    /// which one client has.
+    /// The address that the limits per address count. For IPv6 it is the network of 64 bits, because
+    /// one client has all addresses of it.
     pub(crate) fn of(&self, parts: &Parts) -> Option<IpAddr> {
         let address = match &self.0 {
             Some(find) => find(parts)?,
             None => {
                 let ConnectInfo(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
-                // An address of a network of one's own is a proxy's, and stands for everybody.
+                // A peer in a private network is a proxy, which stands for all clients.
                 Some(peer.ip().to_canonical()).filter(is_public)?
             }
         };
@@ -41,7 +41,7 @@ impl ClientAddress {
     }
 }
 
-/// Whether an address is one of the internet's, and of one client.
+/// Whether an address is a public one that belongs to one client.
 fn is_public(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {

@@ -1,4 +1,4 @@
-//! From a request to an open session: origin, query, and what the door says.
+//! Turns a request into an open session: it checks the origin and the query, and asks the door.
 
 use axum::extract::Query;
 use http::{Uri, request::Parts};
@@ -27,9 +27,9 @@ pub(super) struct StreamQuery {
     v: Option<String>,
 }
 
-/// Reads a query; what does not fit is named.
+/// Reads a query. The error names the key that is wrong.
 pub(super) fn query<Q: DeserializeOwned>(uri: &Uri) -> Result<Q, Refusal> {
-    // `Query` would put a replacement character in the place of what is no text.
+    // `Query` would replace bytes that are not UTF-8 by another character.
     let text = uri.query().unwrap_or_default();
     if percent_decode_str(text).decode_utf8().is_err() {
         let message = "the query is not UTF-8 behind its percent signs";
@@ -40,13 +40,13 @@ pub(super) fn query<Q: DeserializeOwned>(uri: &Uri) -> Result<Q, Refusal> {
         .map_err(|error| Refusal::bad_request("bad_query", error.body_text()))
 }
 
-/// Refuses pages of foreign origins, and requests to other hosts.
+/// Refuses pages of other origins, and requests to other hosts.
 pub(super) fn check_origin(site: &Site, parts: &Parts) -> Result<(), Refusal> {
     site.gate.admit(parts).map_err(Refusal::foreign)
 }
 
-/// What is kept of a head where identities are asked for again. Whoever asks for one then asks
-/// with this alone, so that what is asked at first and again has the same answer.
+/// The part of a head that is kept for asking the identity resolver again. The first question uses
+/// this part alone too, so that both questions have the same answer.
 pub(super) fn kept(site: &Site, parts: &Parts) -> Result<Option<KeptRequest>, Refusal> {
     let hub = &site.door.hub;
     let note = |_: &TooLong| {
@@ -55,13 +55,13 @@ pub(super) fn kept(site: &Site, parts: &Parts) -> Result<Option<KeptRequest>, Re
     Ok(site.recheck.kept(parts).inspect_err(note)?)
 }
 
-/// Refuses what is no script that wants to read a stream.
+/// Refuses a request for an event stream that does not come from a script.
 fn check_kind(parts: &Parts, transport: Transport) -> Result<(), Refusal> {
     let is_meant = transport == Transport::WebSocket || wants_events(&parts.headers);
     if is_meant { Ok(()) } else { Err(Refusal::no_event_stream()) }
 }
 
-/// Group names, each once. Of more than a connection may have none is looked at.
+/// Group names without duplicates. A list with more names than a connection may have is refused.
 pub(super) fn group_names<'a>(
     site: &Site,
     names: impl IntoIterator<Item = &'a str>,
@@ -82,7 +82,7 @@ pub(super) fn group_names<'a>(
 
 /// Opens a session in the groups that the request names.
 ///
-/// Without `v=1` one denied group refuses the whole request; with it `@hello` says so.
+/// Without `v=1` a denied group refuses the whole request. With it `@hello` names the denied groups.
 pub(super) async fn admit(
     site: &Site,
     parts: &Parts,

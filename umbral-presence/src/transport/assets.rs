@@ -1,4 +1,4 @@
-//! The browser client, served as it is written but for its comments and indentation.
+//! Serves the browser's client, without comments and indentation.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -14,15 +14,15 @@ use http::{HeaderMap, StatusCode, header, request::Parts};
 
 use super::comments::without_comments;
 
-/// Where `client.js` is told the hash of the scripts that it loads. An old worker outlives
-/// a deployment for as long as a tab of it is open, so their URLs carry the hash.
+/// The place in `client.js` for the hash of the scripts that it loads. Their URLs carry the hash,
+/// because an old worker survives a deployment for as long as one of its tabs is open.
 const HASH: &str = "__HASH__";
 
-/// Where `client.mjs` is told its own address. It is put in here, since the package that is published
-/// goes through build tools, and what these make of `import.meta` is a path of the machine that builds.
+/// The place in `client.mjs` for its own address. The published package does not have it: a build
+/// tool would make a path on its own machine of `import.meta`.
 const ADDRESS: &str = "\"__ADDRESS__\"";
 
-/// What `client.js` loads: the worker always, the others where they are needed.
+/// The scripts that `client.js` loads: the worker always, the others if they are needed.
 static LOADED: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
     [
         ("worker.js", without_comments(include_str!("../../client/worker.js"))),
@@ -35,7 +35,7 @@ static LOADED: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
 static LOADED_HASH: LazyLock<String> =
     LazyLock::new(|| hash(&LOADED.iter().map(|(_, text)| text.as_str()).collect::<String>()));
 
-/// What a page loads.
+/// The scripts that a page loads.
 static LOADING: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
     [
         (
@@ -62,7 +62,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(at: impl Fn(&str) -> Stri
 fn script(parts: &Parts, text: &'static str) -> Response {
     let hash = hash(text);
     let etag = format!("\"{hash}\"");
-    // Asked for by its hash it will never be another one; else the cache asks each time.
+    // A URL with the hash always has the same text. Without it the cache asks each time.
     let version = parts.uri.query().and_then(|query| query.strip_prefix("v="));
     let by_hash = version.is_some_and(|version| version == hash || version == *LOADED_HASH);
     let cache = if by_hash { "public, max-age=31536000, immutable" } else { "no-cache" };
@@ -71,8 +71,8 @@ fn script(parts: &Parts, text: &'static str) -> Response {
         (header::CACHE_CONTROL, cache.to_owned()),
         (header::CONTENT_TYPE, "text/javascript; charset=utf-8".to_owned()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        // They are no secret, and a page of another origin, or in a sandbox that has none, may
-        // not import them otherwise. Who may connect is asked where one connects.
+        // Scripts are no secret. Without this header a page of another origin, or of a sandbox
+        // without one, may not import them. Whether a page may connect is checked elsewhere.
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*".to_owned()),
     ];
     if is_held(&parts.headers, &etag) {
@@ -82,7 +82,7 @@ fn script(parts: &Parts, text: &'static str) -> Response {
     }
 }
 
-/// Whether the cache that asks has this very version.
+/// Whether the cache that asks has this version.
 fn is_held(headers: &HeaderMap, etag: &str) -> bool {
     headers
         .get_all(header::IF_NONE_MATCH)
@@ -93,7 +93,7 @@ fn is_held(headers: &HeaderMap, etag: &str) -> bool {
         .any(|tag| tag == etag || tag == "*")
 }
 
-/// Tells one version of a script from another; not against an adversary.
+/// Tells versions of a script apart. It does not protect against an adversary.
 fn hash(text: &str) -> String {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);

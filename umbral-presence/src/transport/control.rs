@@ -1,5 +1,5 @@
-//! `POST {base}/control`: changes the groups of a live event stream, and shows that its
-//! client is there.
+//! `POST {base}/control`: changes the groups of an open event stream, and proves that its client is
+//! alive.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,27 +26,27 @@ use crate::{
     name::{GroupName, Token},
 };
 
-/// The full set of groups, so that the call can be repeated; `n` grows, so that a late one
-/// does not undo a newer one. Other keys are ignored, so that a newer client may send more.
+/// The body of a call. `groups` is the full set, so that a call can be repeated. `n` grows, so that a
+/// late call does not undo a newer one. Other keys are ignored, because a newer client may send more.
 #[derive(Debug, Deserialize)]
 struct Wanted {
     conn: String,
     n: u64,
-    /// Read once the token is known to be good.
+    /// It is read only after the token has been found to be valid.
     groups: Box<RawValue>,
-    /// Those of them whose snapshot is wanted once more.
+    /// The groups among them whose snapshot the client wants again.
     sync: Option<Box<RawValue>>,
 }
 
-/// How long the body may take to arrive.
+/// The time in which the body must arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
-/// What has come of it. `n` is the newest call's, which may be a later one.
+/// The answer. `n` is the number of the newest call, which may be later than this one.
 #[derive(Debug, Serialize)]
 pub(super) struct Changed {
     n: u64,
     joined: Vec<GroupName>,
-    /// Those of `joined` that have no presence.
+    /// The groups of `joined` that have no presence.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     no_presence: Vec<GroupName>,
     left: Vec<GroupName>,
@@ -75,7 +75,7 @@ pub(super) async fn replace(
     };
     let groups = names(&site, &wanted.groups)?;
     let sync = wanted.sync.map_or(Ok(Vec::new()), |sync| names(&site, &sync))?;
-    // Before it is asked who calls: where that gets no answer the client is there all the same.
+    // The client is alive even if the identity resolver gives no answer.
     connection.liveness.prove(now());
     let kept = kept(&site, &parts)?;
     let head = kept.as_ref().map_or(&parts, |kept| &kept.0);
@@ -118,7 +118,7 @@ fn unreadable(rejection: &JsonRejection) -> Refusal {
         StatusCode::PAYLOAD_TOO_LARGE => "too_large",
         _ => "bad_json",
     };
-    // A value of the wrong type is a bad request like any other.
+    // axum answers `422` for a value of the wrong type. It is a bad request like any other here.
     let status = match rejection.status() {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         status => status,

@@ -1,4 +1,4 @@
-//! The body of `GET members`: the pieces of a snapshot, made as the socket takes them.
+//! The body of `GET members`: the pieces of a snapshot. Each is made when the socket takes it.
 
 use std::{
     future::Future,
@@ -14,11 +14,11 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{connection::Window, hub::Turn, wire::Pieces};
 
-/// A reader that takes nothing for so long is cut off.
+/// A reader that takes nothing for this time is cut off.
 const TAKES_WITHIN: Duration = Duration::from_secs(30);
 
-/// So is one that takes less in a second, all in all: a little now and then would hold a turn
-/// for as long as a large group lasts.
+/// A reader that takes less than this in a second, on average, is cut off too. Otherwise a reader
+/// that takes a little now and then would hold its turn for very long.
 const PACE: usize = 16 * 1024;
 
 /// An answer that is being written.
@@ -26,12 +26,12 @@ pub(super) struct Listing {
     pieces: Pieces,
     window: Arc<Window>,
     deadline: Pin<Box<Sleep>>,
-    /// All of it is to be taken by then.
+    /// The reader must have taken everything by then.
     end: Instant,
     _turn: Turn,
 }
 
-/// The reader takes nothing, or next to nothing.
+/// The reader is too slow.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer was not read in time")]
 pub(super) struct Stuck;
@@ -90,8 +90,7 @@ mod tests {
         Listing::new(snapshot.listing(), turn)
     }
 
-    /// How long it takes a reader that pauses so long before each chunk, and whether it gets
-    /// all.
+    /// The time of a reader that pauses before each chunk, and whether it gets everything.
     async fn read(pause: Duration) -> (Duration, bool) {
         let (start, mut listing, mut taken) = (Instant::now(), listing(), Vec::new());
         loop {
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_takes_it_by_drops_is_cut_off() {
+    async fn a_reader_that_takes_it_by_drops_is_cut_off() {
         let (took, is_whole) = read(Duration::from_secs(1)).await;
         assert!(is_whole, "{took:?}");
         let (took, is_whole) = read(Duration::from_secs(29)).await;

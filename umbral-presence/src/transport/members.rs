@@ -1,4 +1,4 @@
-//! `GET {base}/members?group=g`: who is present now, for first paint and for scripts.
+//! `GET {base}/members?group=g`: the members of a group now, for first paint and for scripts.
 
 use std::sync::Arc;
 

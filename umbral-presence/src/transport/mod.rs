@@ -1,4 +1,4 @@
-//! How groups reach browsers: the only modules that know HTTP.
+//! The routes. These are the only modules that know HTTP.
 
 mod address;
 mod admission;
@@ -28,15 +28,15 @@ use tower_service::Service;
 pub(crate) use self::{address::ClientAddress, site::Site};
 use crate::name::MAX_GROUP_NAME_BYTES;
 
-/// What a name in the body of a `control` call takes, in bytes: more than one of the greatest
-/// length in which each character is escaped.
+/// The most bytes of a name in the body of a `control` call. It is enough for the longest name,
+/// even if each character is escaped.
 const CONTROL_NAME_BYTES: usize = 6 * MAX_GROUP_NAME_BYTES + 8;
 
-/// How long a browser need not ask again whether a page of an allowed origin may call.
+/// For how long a browser remembers that a page of an allowed origin may call.
 const PREFLIGHT: Duration = Duration::from_secs(600);
 
-/// Everything under the site's base path, behind one route: axum copies a router for each
-/// connection, each of its routes with it, which took five kibibytes.
+/// Everything under the site's base path, behind one route. axum copies a router for each
+/// connection, and a copy of all routes takes five kibibytes.
 pub(crate) fn router(site: Arc<Site>) -> Router {
     let path = format!("{}/{{*path}}", site.base);
     let routes = routes(site);
@@ -55,7 +55,7 @@ fn routes(site: Arc<Site>) -> Router {
     let names = site.door.hub.limits.groups_per_connection.saturating_mul(2).saturating_add(1);
     let control = DefaultBodyLimit::max(names.saturating_mul(CONTROL_NAME_BYTES));
     let cors = site.gate.allows_origins().then(|| cors(site.clone()));
-    // HTTP/2 asks by `CONNECT`.
+    // Over HTTP/2 a WebSocket is asked for with `CONNECT`.
     let websocket = MethodFilter::GET.or(MethodFilter::CONNECT);
     let router = Router::new()
         .route(&at("sse"), get(sse::open).head(no_method))
@@ -70,12 +70,12 @@ fn routes(site: Arc<Site>) -> Router {
     }
 }
 
-/// A stream that ends at once would show its user for nothing.
+/// Refuses `HEAD`. Its stream would end at once, after it had shown its user as present.
 async fn no_method() -> StatusCode {
     StatusCode::METHOD_NOT_ALLOWED
 }
 
-/// Lets pages of the allowed origins read the answers, with the cookies of this server.
+/// Lets pages of the allowed origins send this server's cookies and read its answers.
 fn cors(site: Arc<Site>) -> CorsLayer {
     let is_allowed = move |origin: &HeaderValue, _: &Parts| site.gate.names(origin);
     CorsLayer::new()

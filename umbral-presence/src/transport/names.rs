@@ -1,4 +1,4 @@
-//! A list of names in JSON, of which no more is kept than can be right.
+//! Reads a list of names in JSON, and keeps no more of them than are allowed.
 
 use std::{borrow::Cow, fmt, slice};
 
@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 pub(super) struct Names<'a>(Vec<Cow<'a, str>>);
 
 impl<'a> Names<'a> {
-    /// Reads a list: `most` of its names and one more where there is one, which shows that there
-    /// are too many.
+    /// Reads `most` names of a list, and one more if there is one. That one shows that there are too
+    /// many.
     pub(super) fn read(list: &'a RawValue, most: usize) -> Result<Self, serde_json::Error> {
         First(most.saturating_add(1))
             .deserialize(&mut serde_json::Deserializer::from_str(list.get()))
@@ -25,7 +25,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// So many names.
+/// Reads so many names, and skips the others.
 struct First(usize);
 
 impl<'de> DeserializeSeed<'de> for First {
@@ -56,7 +56,7 @@ impl<'de> Visitor<'de> for First {
     }
 }
 
-/// A text, borrowed where nothing in it is escaped.
+/// A text. It is borrowed if nothing in it is escaped.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_texts_is_none() {
+    fn what_is_not_a_list_of_texts_is_refused() {
         for bad in ["7", "null", "\"a\"", "{}", "[7]", "[[\"a\"]]", "[\"\\ud800\"]"] {
             assert!(read(bad, 2).is_err(), "{bad}");
         }

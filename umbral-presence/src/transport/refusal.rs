@@ -1,4 +1,4 @@
-//! Refused requests: a status, and a JSON body that says why.
+//! Refusals: a status, and a JSON body that says why.
 
 use axum::{
     Json,
@@ -14,8 +14,8 @@ use crate::{
     name::GroupName,
 };
 
-/// Why a request is refused. The body is `{"error": {"code", "message"}}`, with `limit`
-/// where there is one to keep to.
+/// Why a request is refused. The body is `{"error": {"code", "message"}}`, and has `limit` if the
+/// request is over one.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -24,7 +24,7 @@ pub(super) struct Refusal {
     /// Seconds after which the same request may succeed.
     retry_after: Option<u16>,
     limit: Option<usize>,
-    /// Whether the connection is of no more use.
+    /// Whether the HTTP connection is closed after the answer.
     closes: bool,
 }
 
@@ -40,7 +40,7 @@ impl Refusal {
         }
     }
 
-    /// What the client is told.
+    /// The JSON body.
     pub(super) fn body(&self) -> Value {
         let mut error = json!({ "code": self.code, "message": self.message });
         if let Some(limit) = self.limit {
@@ -81,14 +81,14 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, code, message)
     }
 
-    /// Nothing says that an event stream is wanted.
+    /// The request does not say that it wants an event stream.
     pub(super) fn no_event_stream() -> Self {
         let message =
             "this is an event stream; ask for it with the header `Accept: text/event-stream`";
         Self::new(StatusCode::NOT_ACCEPTABLE, "no_event_stream", message)
     }
 
-    /// The identity resolver gave no usable answer; it has been logged.
+    /// The identity resolver gave no usable answer. That has been logged.
     fn identity(error: &IdentityError) -> Self {
         match error {
             IdentityError::Unanswered(Unanswered::TimedOut) => Self::busy("identity"),
@@ -98,7 +98,7 @@ impl Refusal {
         }
     }
 
-    /// The policy gave no answer; it has been logged.
+    /// The policy gave no answer. That has been logged.
     fn policy(error: Unanswered) -> Self {
         match error {
             Unanswered::TimedOut => Self::busy("policy"),
@@ -113,7 +113,7 @@ impl Refusal {
         Self { limit: usize::try_from(per_second).ok(), ..refusal.retry_after(1) }
     }
 
-    /// Who asks is sent away as fast as the answers come.
+    /// Rights were revoked while each of the answers was on its way.
     fn revoked() -> Self {
         Self::busy("revoked")
     }
@@ -123,7 +123,7 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(1)
     }
 
-    /// Says nothing about what went wrong inside; that is in the log.
+    /// The client is not told what went wrong inside. The log says it.
     pub(super) fn failed(code: &'static str) -> Self {
         let message = "the server could not decide; the cause is in its log";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, message)
@@ -146,7 +146,7 @@ impl From<TooLong> for Refusal {
         let (TooLong::Head { most, .. } | TooLong::Kept { most, .. }) = error;
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         let refusal = Self::new(status, "long_head", error.to_string());
-        // The connection holds what the head was read into.
+        // The connection would keep the buffer that the head was read into.
         Self { limit: Some(most), closes: true, ..refusal }
     }
 }
@@ -189,11 +189,11 @@ impl From<Full> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        // What is wrong may be in the words of the client, which may be anything.
+        // The message is left out of the log, because it may repeat any text of the client.
         tracing::debug!(status = self.status.as_u16(), code = self.code, "refused");
         let mut response = (self.status, Json(self.body())).into_response();
         let headers = response.headers_mut();
-        // A refusal is of this moment and of this visitor.
+        // A refusal is for this moment and this visitor only.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.closes {
             // HTTP/2 has no such header, and hyper leaves it out there.

@@ -1,25 +1,25 @@
-//! Settings of the sockets that an application accepts.
+//! The settings of the sockets that an application accepts.
 
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-/// A peer that acknowledges nothing for so long is gone.
+/// A peer that acknowledges nothing for this time is gone.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
-/// An idle peer is asked for a sign of life after this time, and so often again.
+/// An idle peer is asked for a sign of life after this time.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// So many unanswered questions end the connection.
+/// This number of unanswered questions ends the connection.
 const QUESTIONS: u32 = 3;
 
-/// Has the operating system notice peers that are gone without a word, such as a phone that
-/// has lost its network, within about 45 seconds.
+/// Makes the operating system notice a peer that has vanished, such as a phone that has lost its
+/// network, within about 45 seconds.
 ///
-/// Streams with `v=1` and every WebSocket are watched over all the same; this is for plain event
-/// streams, and for sockets on which nothing has been asked for yet. Use it where nothing
-/// stands between the browsers and this server; behind a proxy it is the proxy's to do.
+/// Use it if there is no proxy between the browsers and this server. Behind a proxy the proxy must
+/// do the same. It is for plain event streams, and for sockets on which nothing has been asked for
+/// yet. The library itself watches streams with `v=1` and every WebSocket.
 ///
 /// ```no_run
 /// use axum::serve::ListenerExt;
@@ -30,9 +30,9 @@ const QUESTIONS: u32 = 3;
 /// # }
 /// ```
 ///
-/// It sets `SO_KEEPALIVE` with its intervals everywhere, and on Linux `TCP_USER_TIMEOUT`,
-/// without which data that nobody acknowledges keeps a socket open for a quarter of an hour.
-/// What a system does not take is logged and left as it was.
+/// It sets `SO_KEEPALIVE` with its intervals, and on Linux `TCP_USER_TIMEOUT`. Without that one, data
+/// that nobody acknowledges keeps a socket open for a quarter of an hour. A setting that the system
+/// refuses is logged and left as it was.
 pub fn notice_dead_peers(stream: &mut TcpStream) {
     let socket = SockRef::from(&*stream);
     let keepalive =

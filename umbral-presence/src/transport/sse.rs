@@ -1,4 +1,4 @@
-//! `GET {base}/sse`: an event stream per connection.
+//! `GET {base}/sse`: a connection over an event stream.
 
 use std::{
     pin::Pin,
@@ -36,7 +36,7 @@ pub(super) async fn open(State(site): State<Arc<Site>>, parts: Parts) -> Result<
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-cache, no-transform"),
-        // Asks nginx not to hold the stream back.
+        // Asks nginx not to buffer the stream.
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     let connection = session.connection();
@@ -46,22 +46,21 @@ pub(super) async fn open(State(site): State<Arc<Site>>, parts: Parts) -> Result<
     Ok((headers, Body::from_stream(stream)).into_response())
 }
 
-/// The body. Dropping it, which is what happens when the client is gone, is the goodbye.
+/// The body of the answer. hyper drops it when the client is gone, and the drop ends the session.
 struct EventStream {
     session: Session,
     heartbeat: Interval,
     window: Arc<Window>,
-    /// The number of the next event's `id:`, which a plain stream has. It is counted here, so
-    /// that it tells nothing of what others are sent.
+    /// The `id:` of the next event of a plain stream. It is counted per connection, so that it tells
+    /// nothing about what others are sent.
     number: Option<u64>,
-    /// The last piece of a frame has not come yet.
+    /// Whether a frame has begun whose last piece has not come yet.
     is_inside: bool,
-    /// What comes behind its number.
+    /// The bytes that follow an `id:` that has been sent.
     behind: Option<Bytes>,
 }
 
-/// The stream is to be cut, though what was under way has not been written: hyper then
-/// closes the socket.
+/// The stream is cut off before everything has been written. hyper then closes the socket.
 #[derive(Debug, thiserror::Error)]
 #[error("the stream has been ended")]
 struct Cut;
@@ -70,7 +69,7 @@ impl Stream for EventStream {
     type Item = Result<Bytes, Cut>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // A stream that has no room, or is in the middle of a large frame, may be cut.
+        // A stream may be cut off if it has no room or is in the middle of a large frame.
         let has_room = self.window.has_room(cx.waker());
         if (!has_room || self.is_inside) && self.session.poll_cut(cx).is_ready() {
             return self.end();
@@ -87,7 +86,7 @@ impl Stream for EventStream {
 }
 
 impl EventStream {
-    /// Whatever is under way is written first, unless the stream is to be cut.
+    /// Ends the stream after what is under way has been written, or cuts it off.
     fn end(&self) -> Poll<Option<Result<Bytes, Cut>>> {
         let is_cut = self.session.is_cut() && self.window.progress().is_some();
         Poll::Ready(is_cut.then_some(Err(Cut)))
@@ -99,7 +98,7 @@ impl EventStream {
         }
         let (bytes, is_last) = match self.session.poll_next(cx) {
             Poll::Ready(Ok(Outgoing::Frames(frames))) => {
-                // An event stream gets its frames as one chunk.
+                // The frames of an event stream are one chunk.
                 (frames.iter().next().cloned().unwrap_or_default(), true)
             }
             Poll::Ready(Ok(Outgoing::Piece(piece))) => (piece.bytes, piece.is_last),

@@ -1,4 +1,4 @@
-//! What happens on a WebSocket because time has passed.
+//! The times at which a WebSocket is pinged, kept alive, or found to be lost.
 
 use std::{pin::Pin, time::Duration};
 
@@ -6,33 +6,33 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::super::site::HEARTBEAT;
 
-/// How often the peer is asked for a sign of life.
+/// The interval between two pings.
 const PING: Duration = Duration::from_secs(11);
 
-/// How long its answer may take.
+/// The time in which the peer must answer a ping.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// A peer of which nothing is heard for so long is gone: with a grace of 3 s its user leaves
-/// within 25 s.
+/// A peer that is silent for this time is gone. With a grace of 3 s its user leaves within 25 s.
 const SILENCE: Duration = PING.saturating_add(ANSWER);
 
-/// What it has said may be here and not read yet, where this process stood still.
+/// If this process stood still, what the peer sent may have arrived and not been read. It is read
+/// within this time.
 const LAST_CALL: Duration = Duration::from_millis(100);
 
-/// What is to be done because time has passed.
+/// What is due.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Beat {
     Ping,
     Text,
-    /// Nothing was heard of the peer for too long.
+    /// The peer has been silent for too long.
     Silence,
 }
 
-/// When the next ones are due, with one timer for all of them.
+/// When each beat is due. One timer serves all of them.
 pub(super) struct Beats {
     timer: Pin<Box<Sleep>>,
     ping: Instant,
-    /// For a client that is a page.
+    /// When the next heartbeat of a page is due. Another client gets none.
     text: Option<Instant>,
     lost_at: Instant,
 }
@@ -44,17 +44,17 @@ impl Beats {
         Self { timer: Box::pin(sleep_until(ping)), ping, text, lost_at: now + SILENCE }
     }
 
-    /// When the peer is lost, unless something is heard of it.
+    /// When the peer counts as lost if it stays silent.
     pub(super) fn lost_at(&self) -> Instant {
         self.lost_at
     }
 
-    /// Something was heard of the peer.
+    /// The peer has sent something.
     pub(super) fn heard(&mut self) {
         self.lost_at = Instant::now() + SILENCE;
     }
 
-    /// What is due next, and when.
+    /// The next beat, and when it is due.
     fn due(&self) -> (Instant, Beat) {
         let text = self.text.map(|text| (text, Beat::Text));
         let rest = [(self.ping, Beat::Ping), (self.lost_at, Beat::Silence)];
@@ -62,7 +62,7 @@ impl Beats {
         all.min_by_key(|(at, _)| *at).unwrap_or((self.ping, Beat::Ping))
     }
 
-    /// Nothing is lost where the future is dropped.
+    /// Waits for the next beat. No beat is lost if the future is dropped.
     pub(super) async fn next(&mut self) -> Beat {
         loop {
             self.timer.as_mut().await;
@@ -80,7 +80,7 @@ impl Beats {
             if is_due {
                 return beat;
             }
-            // Something has been heard since the timer was set.
+            // The peer has sent something since the timer was set.
         }
     }
 }

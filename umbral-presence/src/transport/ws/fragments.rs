@@ -1,5 +1,5 @@
-//! Texts on their way out, in fragments: a WebSocket's write buffer has the size of the largest
-//! frame that is on its way.
+//! Cuts texts into fragments. A WebSocket's write buffer grows to the size of the largest frame, so
+//! frames are kept small.
 
 use std::collections::VecDeque;
 
@@ -12,16 +12,16 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-/// The longest frame that is written. With what may wait in front of it the buffer stays under
-/// 16 KiB, and takes one call to the system.
+/// The longest frame. With what may wait in front of it the buffer stays under 16 KiB, and is
+/// written by one call to the system.
 const MOST: usize = 8 * 1024;
 
-/// What is to be written, in order. Between two fragments of a text there may be control
-/// frames, and no other text.
+/// The texts that wait to be written, in order. Control frames may come between two fragments of a
+/// text, and another text may not.
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
     pieces: VecDeque<Fragment>,
-    /// A part of the first text has been handed out.
+    /// Whether a part of the first text has been handed out.
     begun: bool,
 }
 
@@ -29,22 +29,22 @@ pub(super) struct Fragments {
 #[derive(Debug)]
 struct Fragment {
     bytes: Bytes,
-    /// The text ends with it.
+    /// Whether the text ends with this piece.
     is_last: bool,
 }
 
 impl Fragments {
-    /// Adds a piece of a text behind what there is.
+    /// Adds a piece of a text at the end.
     pub(super) fn push(&mut self, bytes: Bytes, is_last: bool) {
         self.pieces.push_back(Fragment { bytes, is_last });
     }
 
-    /// Whether another text may be put in here, and goes out at once.
+    /// Whether nothing waits, so that another text would be written at once.
     pub(super) fn is_idle(&self) -> bool {
         self.pieces.is_empty() && !self.begun
     }
 
-    /// What to write next.
+    /// The next fragment.
     pub(super) fn next(&mut self) -> Option<Message> {
         let piece = self.pieces.front_mut()?;
         let bytes = piece.bytes.split_to(piece.bytes.len().min(MOST));
@@ -67,7 +67,7 @@ impl Fragments {
 mod tests {
     use super::*;
 
-    /// The kind, the length and whether it is the last one, of each fragment; and all bytes.
+    /// Of each fragment the kind, the length and whether it is the last one. And the bytes of all.
     fn all(fragments: &mut Fragments) -> (Vec<(Data, usize, bool)>, Vec<u8>) {
         let (mut heads, mut bytes) = (Vec::new(), Vec::new());
         while let Some(Message::Frame(frame)) = fragments.next() {

@@ -1,4 +1,4 @@
-//! What a client sends over a WebSocket.
+//! The texts that a client sends over a WebSocket.
 
 use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     wakes::Wakes,
 };
 
-/// What a client asks for; other texts are the application's.
+/// A text for this library. All other texts are for the application.
 #[derive(Debug, Deserialize)]
 struct Operation {
     op: Verb,
@@ -29,20 +29,21 @@ struct Operation {
 enum Verb {
     Join,
     Leave,
-    /// The snapshots once more.
+    /// Asks for the snapshots again.
     Sync,
 }
 
-/// The texts of one client: handled one after the other, while the next ones are read, so
-/// that a goodbye and signs of life are seen however long that takes. So many may wait as
-/// may come in a second, and as many bytes as one of them may have.
+/// The texts of one client. They are handled one after the other. Meanwhile the connection is read,
+/// so that a goodbye or a sign of life is seen even if a text takes long.
+///
+/// As many texts may wait as may come in a second, and as many bytes as one text may have.
 pub(super) struct Inbox {
     site: Arc<Site>,
     connection: Arc<Connection>,
     rate: Rate,
-    /// Copies: a part of the read buffer would keep the whole of it.
+    /// Copies of the texts, because a part of the read buffer would keep all of it.
     waiting: VecDeque<Box<str>>,
-    /// The bytes of those that wait.
+    /// The bytes of the texts that wait.
     bytes: usize,
     handling: Option<Handling>,
 }
@@ -55,13 +56,13 @@ impl Inbox {
         Self { site, connection, rate, waiting: VecDeque::new(), bytes: 0, handling: None }
     }
 
-    /// Takes a text in, or says that it is one too many.
+    /// Takes a text, or tells the client that it is one too many.
     pub(super) fn take(&mut self, text: &str) {
         let limits = &self.site.door.hub.limits;
         let most = limits.messages_per_second;
         let waits = self.waiting.len() < usize::try_from(most).unwrap_or(usize::MAX)
             && self.bytes + text.len() <= limits.message_bytes;
-        // Refused and not put off: what waits would be the client's to fill.
+        // It is refused and not delayed: otherwise a client could fill the memory.
         if !self.rate.admits(now()) || !waits {
             let (hub, refusal) = (&self.site.door.hub, Refusal::too_fast(most));
             let user = self.connection.user();
@@ -77,7 +78,7 @@ impl Inbox {
         self.handling.is_some()
     }
 
-    /// Handles the next text. Nothing is lost where the future is dropped.
+    /// Handles the next text. No text is lost if the future is dropped.
     pub(super) async fn handle(&mut self) {
         if let Some(handling) = &mut self.handling {
             handling.await;
@@ -140,7 +141,7 @@ async fn join(
     names: &[GroupName],
 ) -> Result<(), Refusal> {
     let hub = &site.door.hub;
-    // The operations of a connection come one after the other, so that it has no more by then.
+    // A connection's operations run one after the other, so it has no more groups by then.
     let most = hub.limits.groups_per_connection;
     let (_, new) = connection.split(names);
     if connection.group_count() + new.len() > most {

@@ -1,6 +1,6 @@
-//! A WebSocket that gives its buffers back. They grow with what passes through them, and there
-//! is no way to make them smaller: so a fresh WebSocket takes its place over the same
-//! connection, when nothing is under way in either direction.
+//! A WebSocket that gives its buffers back. They grow with what passes through them, and cannot be
+//! made smaller. So a fresh WebSocket replaces the old one over the same connection, at a moment
+//! when nothing is under way in either direction.
 
 use std::{
     pin::Pin,
@@ -19,31 +19,31 @@ use tokio_tungstenite::{
 
 use super::metered::Metered;
 
-/// What is longer leaves buffers that are not worth keeping.
+/// A longer message leaves buffers that are too large to be kept.
 const LONG: usize = 2 * 1024;
 
 /// The server's side of a WebSocket.
 #[derive(Debug)]
 pub(super) struct Lean<IO> {
-    /// Absent only while another one takes its place.
+    /// `None` only while a fresh one replaces it.
     socket: Option<WebSocketStream<Metered<IO>>>,
-    /// Something long has passed through it.
+    /// Whether a long message has passed through it.
     has_grown: bool,
 }
 
-const ALWAYS_THERE: &str = "one WebSocket is put in the place of the other at once";
+const ALWAYS_THERE: &str = "a fresh WebSocket replaces the old one at once";
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Lean<IO> {
     pub(super) fn new(io: Metered<IO>, config: WebSocketConfig) -> Self {
         Self { socket: Some(open(io, config)), has_grown: false }
     }
 
-    /// Tells the peer why this is the end, and reads what it sends until it ends as well.
+    /// Tells the peer why the connection ends, and reads until the peer ends it too.
     pub(super) async fn end(&mut self, frame: Option<CloseFrame>) {
-        // As it is: a fresh one would not know that it has been closed.
+        // No fresh WebSocket from here on: it would not know that a close frame has been sent.
         let socket = self.get();
         if let Some(frame) = frame {
-            // Whether the peer takes it makes no difference any more.
+            // The connection ends even if the peer does not take the frame.
             let _ = socket.send(Message::Close(Some(frame))).await;
         }
         while let Some(Ok(_)) = socket.next().await {}
@@ -53,8 +53,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Lean<IO> {
         self.socket.as_mut().expect(ALWAYS_THERE)
     }
 
-    /// Puts a fresh WebSocket in the place of one that has read all there is. Gives whether it
-    /// did.
+    /// Replaces a WebSocket that has grown and has read everything. Returns whether it was replaced.
     fn poll_renew(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
         if !self.has_grown || !self.get().get_ref().is_between_messages() {
             return Poll::Ready(Ok(false));
@@ -88,9 +87,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Stream for Lean<IO> {
                     }
                     return Poll::Ready(message);
                 }
-                // All that was read has been handed out.
+                // Everything that was read has been handed out.
                 Poll::Pending => match ready!(self.poll_renew(cx)) {
-                    // The fresh one is to wake whoever waits.
+                    // The fresh one is polled once, so that it wakes this task.
                     Ok(true) => {}
                     Ok(false) => return Poll::Pending,
                     Err(error) => return Poll::Ready(Some(Err(error))),
@@ -140,7 +139,7 @@ mod tests {
         Lean::new(Metered::new(io, usize::MAX), WebSocketConfig::default().read_buffer_size(1024))
     }
 
-    /// What a client may send, in the frames that it sends it in.
+    /// A message that a client may send, in its frames.
     fn message() -> impl Strategy<Value = Vec<Message>> {
         let length = prop_oneof![0..10_usize, 0..3000_usize, 60_000..70_000_usize];
         (length, 0..4_usize, "[a-z]{1}").prop_map(|(length, kind, letter)| {
@@ -163,7 +162,7 @@ mod tests {
         })
     }
 
-    /// What arrives of it.
+    /// The messages that arrive.
     fn arrives(sent: &[Message]) -> Vec<Message> {
         let mut text = Vec::new();
         let mut arrived = Vec::new();

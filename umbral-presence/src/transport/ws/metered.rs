@@ -1,4 +1,4 @@
-//! How fast a client is read.
+//! Limits how fast a client is read.
 
 use std::{
     io,
@@ -15,27 +15,26 @@ use tokio::{
 use super::reading::Reading;
 use crate::limits::FRAME_COST;
 
-/// What a read costs at least: the work for it is mostly the same whether it gives much or
-/// little.
+/// What a read costs at least. The work for a short read is mostly the same as for a long one.
 const LEAST: usize = 256;
 
-/// How much may be used up ahead of its time.
+/// A client may use up the rate of this time in advance.
 const AHEAD: Duration = Duration::from_secs(1);
 
-/// A client that has used up everything is not read for so long at least, so that little work
-/// is done many times.
+/// A client that has used up everything is not read for at least this time. Shorter pauses would mean
+/// many reads of a few bytes.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// A connection that is read at a limited rate. What comes faster waits in the network, and so
-/// with its sender: nothing is lost, and nothing is kept.
+/// A connection that is read at a limited rate. What comes faster waits in the network and with its
+/// sender, so that nothing is lost and nothing takes memory here.
 #[derive(Debug)]
 pub(super) struct Metered<IO> {
     io: IO,
     per_second: usize,
     reading: Reading,
-    /// When everything that was read so far has been worked off.
+    /// When the rate covers everything that has been read.
     due: Instant,
-    /// Present while the client is not read.
+    /// The pause during which the client is not read.
     pause: Option<Pin<Box<Sleep>>>,
 }
 
@@ -50,7 +49,7 @@ impl<IO> Metered<IO> {
         }
     }
 
-    /// Whether what has been read ends where a message does.
+    /// Whether everything that has been read ends with a whole message.
     pub(super) fn is_between_messages(&self) -> bool {
         self.reading.is_between_messages()
     }
@@ -118,7 +117,7 @@ mod tests {
 
     const RATE: usize = 100 * 1024;
 
-    /// How much of a flood of these bytes, in chunks, is read within ten seconds.
+    /// The number of bytes that are read within ten seconds of a flood of these bytes, in chunks.
     async fn in_ten_seconds(bytes: &[u8], chunk: usize) -> usize {
         let (mut theirs, ours) = duplex(chunk);
         let mut ours = Metered::new(ours, RATE);
@@ -134,9 +133,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn bytes_reads_and_frames_of_a_flood_are_all_limited() {
-        // Ten seconds' worth, what may be used ahead, and the frames of one read.
+        // The rate of ten seconds, what may be used in advance, and the frames of one read.
         let is_ten_seconds = |bytes: usize| (9 * RATE..=14 * RATE).contains(&bytes);
-        // The payload of a frame that is longer than all of it.
+        // The payload of one frame that is longer than the flood.
         let long = [0x82, 0xFF, 0, 0, 0, 0x82, 0, 0, 0, 0, 0, 0, 0, 0];
         let read = in_ten_seconds(&long, 64 * 1024).await;
         assert!(is_ten_seconds(read), "{read}");
@@ -151,7 +150,7 @@ mod tests {
     async fn what_is_slower_than_the_rate_never_waits() {
         let (mut theirs, ours) = duplex(64 * 1024);
         let mut ours = Metered::new(ours, RATE);
-        // A binary that is this long with its header.
+        // A binary message that has this length with its header.
         let length = u16::try_from(RATE / 2 - 8).unwrap().to_be_bytes();
         let mut message = [&[0x82, 0xFE], &length[..], &vec![0; RATE / 2 - 4]].concat();
         for _ in 0..100 {

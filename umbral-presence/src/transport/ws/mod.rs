@@ -1,4 +1,4 @@
-//! `GET {base}/ws`: a WebSocket per connection.
+//! `GET {base}/ws`: a connection over a WebSocket.
 
 mod beats;
 mod fragments;
@@ -44,19 +44,19 @@ use crate::{
     wire::Transport,
 };
 
-/// What shows a page that the server is there, since it cannot see pings.
+/// The heartbeat for pages, because a page cannot see pings.
 const SIGN_OF_LIFE: &[u8] = br#"{"channel":"@conn","event":"@ping","data":{}}"#;
 
-/// So many bytes are written before the peer is listened to again.
+/// At most about this many bytes are written before the peer is read again.
 const BATCH: usize = 16 * 1024;
 
-/// How long the peer may take to close from its side.
+/// The time in which the peer must close its side.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
-/// An idle connection holds its read buffer; frames from clients are small.
+/// An idle connection holds its read buffer. Frames from clients are small.
 const READ_BUFFER: usize = 1024;
 
-/// So much is gathered before it is written; a connection keeps the memory.
+/// This many bytes are gathered before they are written. A connection keeps the memory.
 const WRITE_BUFFER: usize = 4 * 1024;
 
 type Socket = Lean<Io>;
@@ -67,7 +67,7 @@ pub(super) async fn open(
 ) -> Result<Response, Refusal> {
     let upgrade = Upgrade::of(&mut parts).await?;
     let session = admit(&site, &parts, Transport::WebSocket).await?;
-    // The closure owns the session: an upgrade that fails drops both.
+    // The closure owns the session, so an upgrade that fails drops both.
     Ok(upgrade.then(move |io| serve(io, session, site)))
 }
 
@@ -82,10 +82,10 @@ fn config(limits: &Limits) -> WebSocketConfig {
 async fn serve(io: Io, mut session: Session, site: Arc<Site>) {
     let limits = &site.door.hub.limits;
     let io = Metered::new(io, limits.inbound_bytes_per_second);
-    // A future keeps what it is given beside what it makes of it: here a pointer.
+    // Boxed, because a future holds an argument twice: as it was given and as it is used.
     let mut socket = Box::new(Lean::new(io, config(limits)));
     let end = run(&mut socket, &mut session, &site).await;
-    // The goodbye comes first: others need not wait for the peer's answer.
+    // The session ends first, so that others need not wait for the peer's answer.
     drop(session);
     let frame = end.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
     let _ = timeout(CLOSE_WITHIN, socket.end(frame)).await;
@@ -103,7 +103,7 @@ fn closing(end: End) -> Closing {
     }
 }
 
-/// What to tell a peer that sends what cannot be read; `None` where it is only gone.
+/// What to tell a peer that has sent something that cannot be read. `None` if it is only gone.
 fn complaint(error: &Error) -> Option<Closing> {
     match error {
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
@@ -114,7 +114,7 @@ fn complaint(error: &Error) -> Option<Closing> {
     }
 }
 
-/// Serves the connection until one side ends it; gives why this side does.
+/// Serves the connection until one side ends it. Returns why this side does, if it does.
 async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Option<Closing> {
     let mut beats = Beats::new(session.connection().dialect().v1);
     let mut last_call = false;
@@ -126,13 +126,13 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
         tokio::select! {
             message = next(&mut fragments, session) => match message {
                 Ok(message) => {
-                    // A write that is stuck does not outlast a silent peer.
+                    // A write that is stuck ends when the peer counts as lost.
                     {
-                        // Pinned here: a future that is passed on takes its place twice.
+                        // Pinned here, because a future that is passed on takes memory twice.
                         let batch = pin!(write_batch(socket, &mut fragments, session, message));
                         within(counters, session, beats.lost_at(), batch).await?;
                     }
-                    // Who has always something to read is heard all the same.
+                    // The peer is read even if there is always something to write to it.
                     heard = socket.next().now_or_never();
                 }
                 Err(end) => return Some(closing(end)),
@@ -144,7 +144,7 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
                     let ping = pin!(socket.send(Message::Ping(Bytes::new())));
                     within(counters, session, beats.lost_at(), ping).await?;
                 }
-                // Whoever is written to needs none.
+                // A page that is being written to needs no heartbeat.
                 Beat::Text if fragments.is_idle() => {
                     fragments.push(Bytes::from_static(SIGN_OF_LIFE), true);
                 }
@@ -170,7 +170,7 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
     }
 }
 
-/// Takes in what the peer has said, which may be its last word.
+/// Takes a message of the peer, or its end.
 fn hear(
     message: Option<Result<Message, Error>>,
     session: &mut Session,
@@ -179,8 +179,8 @@ fn hear(
     match message {
         Some(Ok(Message::Text(text))) => inbox.take(&text),
         Some(Ok(Message::Close(frame))) => {
-            // 1000 is a goodbye, and so is a `close()` without a code; a reload or a closed
-            // tab sends 1001.
+            // 1000 is a goodbye, and so is a `close()` without a code. A reload or a closed tab
+            // sends 1001.
             if frame.is_none_or(|frame| frame.code == CloseCode::Normal) {
                 session.say_goodbye();
             }
@@ -193,8 +193,7 @@ fn hear(
     ControlFlow::Continue(())
 }
 
-/// The next fragment, or why the connection is to end. Nothing is lost where the future is
-/// dropped.
+/// The next fragment, or why the connection ends. No fragment is lost if the future is dropped.
 async fn next(fragments: &mut Fragments, session: &Session) -> Result<Message, End> {
     loop {
         if let Some(message) = fragments.next() {
@@ -209,7 +208,7 @@ async fn next(fragments: &mut Fragments, session: &Session) -> Result<Message, E
     }
 }
 
-/// Writes a fragment and what waits behind it with one flush.
+/// Writes a fragment, and the ones that wait behind it, with one flush.
 async fn write_batch(
     socket: &mut Socket,
     fragments: &mut Fragments,
@@ -226,8 +225,8 @@ async fn write_batch(
     SinkExt::flush(socket).await
 }
 
-/// Waits for a write; `None` where the peer is gone, takes nothing until then, or is to be cut
-/// off whatever it does.
+/// Waits for a write. `None` if the peer is gone, if it takes nothing before `until`, or if the
+/// session is cut off.
 async fn within(
     counters: &Counters,
     session: &Session,
@@ -235,7 +234,7 @@ async fn within(
     writing: impl Future<Output = Result<(), Error>>,
 ) -> Option<()> {
     tokio::select! {
-        // The writing asks for what comes next as well, and whoever asked last is woken.
+        // The writing asks the session for more too, and the session wakes the one that asked last.
         biased;
         written = timeout_at(until, writing) => match written {
             Ok(written) => written.ok(),

@@ -1,4 +1,4 @@
-//! Where a reader is in the frames of its peer.
+//! Follows the frames of a peer while they are read.
 
 use std::io::Cursor;
 
@@ -7,23 +7,23 @@ use tokio_tungstenite::tungstenite::protocol::frame::{FrameHeader, coding::OpCod
 /// The longest header of a frame.
 const HEAD: usize = 14;
 
-/// What has been read so far ends here.
+/// The place in a frame at which the bytes that were read end.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
-    /// The beginning of a header.
+    /// The beginning of a header that is not whole yet.
     head: [u8; HEAD],
-    /// How long that is.
+    /// The length of this beginning.
     length: usize,
-    /// What is to come of the frame's payload.
+    /// The bytes of the frame's payload that are still to come.
     rest: u64,
-    /// A message has begun, of which there are further fragments.
+    /// Whether a message has begun that has more fragments.
     is_within: bool,
-    /// What was read is no frame; the protocol's own reader says so.
+    /// Whether the bytes were not a frame. tungstenite's reader reports that.
     is_broken: bool,
 }
 
 impl Reading {
-    /// Goes on by what has been read. Gives how many frames have begun in it.
+    /// Goes on by these bytes. Returns how many frames begin in them.
     pub(super) fn go_on(&mut self, mut bytes: &[u8]) -> usize {
         let mut frames = 0;
         while !bytes.is_empty() && !self.is_broken {
@@ -35,12 +35,12 @@ impl Reading {
         frames
     }
 
-    /// Whether the next byte begins a message, or a control frame between two.
+    /// Whether the next byte begins a message, or a control frame between two messages.
     pub(super) fn is_between_messages(&self) -> bool {
         self.length == 0 && self.rest == 0 && !self.is_within && !self.is_broken
     }
 
-    /// Takes what belongs to a header, and says whether that is whole.
+    /// Takes the bytes of a header. Returns whether the header is whole.
     fn read_head(&mut self, bytes: &mut &[u8]) -> bool {
         let (known, more) = (self.length, bytes.len().min(HEAD - self.length));
         self.head[known..known + more].copy_from_slice(&bytes[..more]);
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn behind_what_is_no_frame_nothing_is_between_messages() {
         let mut reading = Reading::default();
-        // A kind that is reserved.
+        // An opcode that is reserved.
         assert_eq!(reading.go_on(&frame(0x83, 0)), 0);
         assert_eq!(reading.go_on(&frame(0x81, 0)), 0);
         assert!(!reading.is_between_messages());

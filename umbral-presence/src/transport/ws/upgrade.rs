@@ -1,7 +1,7 @@
-//! From a request to a socket that speaks WebSocket.
+//! Turns a request into a socket that speaks WebSocket.
 //!
-//! axum checks the handshake; the socket is not axum's, which gives no access to the frames and
-//! to what is below them.
+//! axum checks the handshake. Its own socket is not used, because it gives no access to frames and to
+//! the connection below them.
 
 use std::future::Future;
 
@@ -17,21 +17,21 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::super::refusal::Refusal;
 
-/// A request for a WebSocket that may be granted.
+/// A request for a WebSocket, with a valid handshake.
 pub(super) struct Upgrade {
     pending: OnUpgrade,
-    /// The answer to the client's key; over HTTP/2 there is none.
+    /// The answer to the client's key. Over HTTP/2 there is none.
     accept: Option<HeaderValue>,
 }
 
-/// What the connection is made of once it is no longer HTTP.
+/// The connection, when it is no longer HTTP.
 pub(super) type Io = TokioIo<Upgraded>;
 
 impl Upgrade {
-    /// Takes what is needed from the head: `GET` with `Upgrade` over HTTP/1.1, the extended
-    /// `CONNECT` of RFC 8441 over HTTP/2.
+    /// Takes what is needed from the head of a request: a `GET` with `Upgrade` over HTTP/1.1, or the
+    /// extended `CONNECT` of RFC 8441 over HTTP/2.
     pub(super) async fn of(parts: &mut Parts) -> Result<Self, Refusal> {
-        // The check takes it away.
+        // axum's check takes it out of the extensions.
         let pending = parts.extensions.get::<OnUpgrade>().cloned();
         let checked = WebSocketUpgrade::from_request_parts(parts, &()).await;
         checked.map(drop).map_err(|rejection| {
@@ -47,8 +47,8 @@ impl Upgrade {
         Ok(Self { pending, accept })
     }
 
-    /// Answers the request, and serves the connection once the answer is out. Where that comes
-    /// to nothing, `serve` is dropped.
+    /// Answers the request, and serves the connection when the answer has been sent. If the upgrade
+    /// fails, `serve` is dropped.
     pub(super) fn then<F>(self, serve: impl FnOnce(Io) -> F + Send + 'static) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
@@ -85,7 +85,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let mut parts = request.body(()).unwrap().into_parts().0;
-        // One that never comes.
+        // An upgrade that never comes.
         parts.extensions.insert(hyper::upgrade::on(http::Request::new(())));
         parts
     }
@@ -116,7 +116,7 @@ mod tests {
 
     #[tokio::test]
     async fn over_http_2_the_answer_is_a_bare_success() {
-        // A proxy that speaks HTTP/1.1 to the client may leave the key.
+        // A proxy that speaks HTTP/1.1 to the client may pass the key on.
         for headers in [&HEAD[2..3], &HEAD[2..]] {
             let mut parts = parts("CONNECT", Version::HTTP_2, headers);
             parts.extensions.insert(hyper::ext::Protocol::from_static("websocket"));
