@@ -118,6 +118,9 @@ fn names_are_taken_and_refused_as_by_the_runtime_and_the_client() {
     }
     assert_eq!(vectors["most_bytes"], MAX_NAME_BYTES);
     assert_eq!(vectors["most_grace_seconds"], MAX_GRACE.as_secs());
+    let most = MAX_GRACE.as_secs() / 60;
+    let found = problems(&format!("exact = \"a\", grace = \"{}m\"", most + 1), "struct A;");
+    assert!(found[0].ends_with(&format!("at most `\"{most}m\"`")), "{found:?}");
 }
 
 #[test]

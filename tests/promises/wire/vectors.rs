@@ -65,6 +65,22 @@ fn names_are_taken_and_refused_as_by_the_attribute_and_the_client() {
     assert_eq!(rules.most_grace_seconds, MAX_GRACE.as_secs());
 }
 
+/// Texts that cannot be made from the constants.
+#[test]
+fn texts_name_the_bounds_that_hold() {
+    let Names { most_bytes, most_grace_seconds, .. } = names();
+    let client = include_str!("../../../umbral-presence/client/client.js");
+    assert!(client.contains(&format!("1 to {most_bytes} bytes")));
+    let grace = format!("at most `\"{}m\"`", most_grace_seconds / 60);
+    for text in [
+        include_str!("../../../README.md"),
+        include_str!("../../../umbral-presence/src/attribute.md"),
+        include_str!("../../../umbral-presence-macros/src/lib.rs"),
+    ] {
+        assert!(text.contains(&grace), "{grace}");
+    }
+}
+
 #[test]
 fn characters_are_taken_and_refused_as_by_the_attribute_and_the_client() {
     let Names { refused, but_in_ids, .. } = names();
