@@ -13,12 +13,12 @@ test("the package holds all that it exports and loads, and nothing of the worksh
   assert.deepEqual([name, version], ["umbral-presence", description.version]);
   const exported = Object.values(description.exports).flatMap((entry) => (entry.at ? entry : Object.values(entry)));
   const named = exported.map((path) => path.replace("./", ""));
-  const scripts = ["client.js", "worker.js", "leader.js", "ws.js"];
+  const scripts = ["client.js", "worker.js", "leader.js", "ws.js", "compare.js", "iterate.js", "debug.js"];
   for (const file of [...named, ...scripts]) assert.ok(files.includes(file), `${file} is packed`);
   assert.deepEqual(files.filter((file) => /jsconfig|test|node_modules/.test(file)), []);
   // What it loads is named by it where no server has put a hash.
   const script = await readFile(new URL("client.js", client), "utf8");
-  assert.equal(/isServed \? HASH : "(.*)"/.exec(script)[1], version, "the version in client.js");
+  assert.equal(/const VERSION = "(.*)"/.exec(script)[1], version, "the version in client.js");
   const cargo = await readFile(new URL("../../Cargo.toml", import.meta.url), "utf8");
   assert.equal(version, /^version = "(.*)"$/m.exec(cargo)[1], "the crate's version");
 });

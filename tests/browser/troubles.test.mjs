@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
+import "../../umbral-presence/client/debug.js";
 import { World, hello } from "./world.mjs";
 
 const ROOM = "room:1";
@@ -44,7 +45,7 @@ test("a page without the server's words says what was answered", async () => {
   const tab = world.tab([ROOM]);
   await world.pass(SECOND);
   assert.equal(tab.page().error.code, "403");
-  assert.match(tab.page().error.message, /^control: .*403/);
+  assert.match(tab.page().error.message, /^control: no readable answer/);
 });
 
 const FAILURES = {
@@ -91,6 +92,24 @@ test("the new stream is open before the old one is closed", async () => {
   await world.pass(3 * SECOND);
   assert.deepEqual(order, ["hello, and the old one is open"]);
   assert.deepEqual(world.streams.map(({ isOver }) => isOver), [true, false]);
+});
+
+test("a group that is wanted while a stream is opened is asked for when it is live, and a stream that knows all asks no more", async () => {
+  let nth = 0;
+  play({ stream: () => ({ frames: [[nth++ ? 5 * SECOND : 1, conn("@hello", hello())], ...beats(9)] }) });
+  const tab = world.tab([ROOM]);
+  await world.pass(SECOND);
+  assert.equal(asked("control").length, 1);
+  world.streams[0].end();
+  await world.pass(3 * SECOND);
+  assert.equal(asked("sse").length, 2);
+  tab.say({ t: "want", groups: [ROOM, "room:2"] });
+  await world.pass(5 * SECOND);
+  assert.deepEqual(asked("control").slice(1).map(({ groups }) => groups), [[ROOM, "room:2"]]);
+  world.streams[1].end();
+  await world.pass(9 * SECOND);
+  assert.deepEqual(asked("sse")[2].groups, [ROOM, "room:2"]);
+  assert.equal(asked("control").length, 2);
 });
 
 test("a call that fails once tells those who wait for it, and nobody else", async () => {
@@ -254,9 +273,9 @@ test("a group without presence is live, and there is nobody", async () => {
   await world.pass(60 * SECOND);
   for (const group of ["plain:1", "plain:2"]) {
     const { room, members } = rooms(tab, group).at(-1);
-    assert.deepEqual([room, members], [{ status: "live", error: null, presence: false }, null]);
+    assert.deepEqual([room.status, room.error.code, members], ["live", "no_presence", null]);
   }
-  assert.deepEqual(rooms(tab, ROOM).at(-1).room, { status: "live", error: null, presence: true });
+  assert.deepEqual(rooms(tab, ROOM).at(-1).room, { status: "live", error: null });
 });
 
 test("over a WebSocket, a group without presence is told as well", async () => {
@@ -266,7 +285,8 @@ test("over a WebSocket, a group without presence is told as well", async () => {
   await world.pass(SECOND);
   tab.say({ t: "want", groups: [ROOM, "plain:2"] });
   await world.pass(SECOND);
-  assert.deepEqual(rooms(tab, "plain:2").at(-1).room, { status: "live", error: null, presence: false });
+  const { status, error } = rooms(tab, "plain:2").at(-1).room;
+  assert.deepEqual([status, error.code], ["live", "no_presence"]);
 });
 
 test("over a WebSocket, a tab hears nothing before a handshake has told who its cookies say it is", async () => {

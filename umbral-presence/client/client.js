@@ -1,78 +1,61 @@
-// `umbral.realtime`. The reasons for what is done here are in internal.d.ts.
+// `umbral.realtime` in a page. What the server knows comes from the hub (worker.js), which all tabs
+// of a browser share; its messages, and the fields of what is kept here, are listed in internal.d.ts.
+//
+//   subscription (presence) ── room ── page ── port ── hub
+//
+// Markup may cover what the window and the document have by elements of the same names, so what is
+// looked for there is taken from their prototypes.
 (() => {
-  // An element named `umbral` is no property of the window's own.
-  const before = Object.hasOwn(globalThis, "umbral") ? globalThis.umbral : null;
-  if (before?.realtime) return;
+  /** @type {any} */
+  const before = Object.hasOwn(globalThis, "umbral") && globalThis.umbral;
+  if (before.realtime) return;
 
-  // The server puts the hash of what is loaded here. In a package there is none, and there the
-  // script's address says nothing of the server's.
-  const HASH = "__HASH__";
-  const isServed = HASH[0] !== "_";
-  const VERSION = isServed ? HASH : "0.1.0";
+  // The server puts the hash of the scripts that are loaded here. In the npm package it is the version,
+  // and there a script's address says nothing of the server's.
+  const VERSION = "0.1.0";
+  const isServed = VERSION[1] !== ".";
 
-  /** So many messages wait for a hub at most. */
-  const MOST_UNSENT = 100;
-
-  // A property of the document itself, and not an element of that name, which would cover it.
-  /** @param {string} name */
+  /** A property of the document itself. @param {string} name */
   const ofDocument = (name) => globalThis.document && Reflect.get(Document.prototype, name, document);
 
-  /** Without the user and password of whoever looks at the page. @type {(url: string | URL, from?: URL) => URL} */
-  const bare = (url, from) => Object.assign(new URL(url, from), { username: "", password: "" });
+  /** A URL without the user and password of whoever looks at the page, which `fetch` refuses.
+   * @param {URL} url */
+  const bare = ({ origin, pathname }) => origin + pathname;
 
   /** The server's URL, with a slash at its end. @type {(base: string) => string} */
   const place = (base) => {
-    const url = new URL(`${base}`.replace(/\/?$/, "/"), bare(globalThis.location?.href ?? "http://server"));
-    // An empty query or fragment is one, too: what follows would be part of it.
-    if (!base || !/^https?:\/\/[^/@]+\/[^?#]*$/.test(url.href))
-      throw new TypeError(`umbral.realtime: base is a path or URL without user, query and hash, not ${bare(url)}`);
-    return url.href;
+    const url = new URL(`${base}`.replace(/\/?$/, "/"), globalThis.location?.href ?? "http://server");
+    if (!base || /[?#]|\/\/[^/]*@/.test(base) || !/^http/.test(url.href))
+      throw new TypeError(`umbral.realtime: base is a path or URL without user, query and hash, not ${`${base}`.replace(/\/\/[^/]*@/, "//")}`);
+    return bare(url);
   };
 
-  // Once while it lasts.
-  /** @type {(about: {said?: string | null}, error: import("./client.mjs").Failure | null, group?: string) => void} */
+  /** Writes an error to the console, once while it lasts.
+   * @type {(about: {said?: string | null}, error: import("./client.mjs").Failure | null, group?: string) => void} */
   const report = (about, error, group = "") => {
     const text = error && `${group}${error.message} (${error.code})`;
     if (text && text !== about.said) console.warn("umbral.realtime:", text);
     about.said = text;
   };
 
-  /** Pairs the entries of two rosters by a name; gives those of each that are left.
-   * @type {(old: Entry[], now: Entry[], nameOf: (entry: Entry) => unknown) => [Entry[], Entry[]]} */
-  const unpaired = (old, now, nameOf) => {
-    /** @type {Map<unknown, Entry[]>} */
-    const named = new Map();
-    for (const each of old) named.get(nameOf(each))?.push(each) ?? named.set(nameOf(each), [each]);
-    const rest = now.filter((each) => !named.get(nameOf(each))?.pop());
-    return [[...named.values()].flat(), rest];
-  };
+  /** What is known of a room before the hub's first word. */
+  const UNKNOWN = { status: /** @type {const} */ ("connecting"), error: null, members: null, list: null, shown: null };
 
   /** @type {CreateRoom} */
   const createRoom = (group) => ({
-    status: "connecting",
-    error: null,
-    presence: true,
-    members: null,
-    list: null,
-    shown: null,
+    ...UNKNOWN,
     watches: new Set(),
     listeners: new Set(),
 
-    // Two members may be shown alike, so it is counted who has come and gone. Keys tell them
-    // apart, but those of another roster are others: then the id does, or all that is shown.
-    sync(entries, roster) {
-      const { members } = this;
-      const isSame = roster === this.roster;
-      Object.assign(this, { members: new Map(entries), roster, list: null, shown: null });
-      if (members) {
-        /** @type {(entry: Entry) => unknown} */
-        const nameOf = ([key, each]) => (isSame ? key : JSON.stringify(each?.id ?? each));
-        const [gone, come] = unpaired([...members], entries, (entry) => JSON.stringify([nameOf(entry), entry[1]]));
-        const [left, joined] = unpaired(gone, come, nameOf);
-        const isNew = new Set(joined);
-        for (const [, member] of left) this.emit("leave", member);
-        for (const entry of come) this.emit(isNew.has(entry) ? "join" : "update", entry[1]);
-      }
+    // Before a second snapshot, handlers are told who has come and gone since the first. Only then is
+    // the comparison needed, so it is loaded then. Where it cannot be, the snapshot is all that is told.
+    async sync(entries, rosterId) {
+      const script = this.members && (await page.load("compare").catch(reportError));
+      // Another user may have signed in meanwhile.
+      if (page.deaf) return;
+      const changes = script?.compare(this, entries, rosterId) ?? [];
+      Object.assign(this, { members: new Map(entries), rosterId, list: null, shown: null });
+      for (const [event, member] of changes) this.emit(event, member);
       for (const watch of this.watches) watch.start();
     },
 
@@ -92,28 +75,30 @@
       for (const watch of this.watches) if (watch.synced) watch.emit(event, member);
     },
 
-    failure() {
-      if (this.presence || !this.watches.size) return this.error;
-      return { code: "no_presence", message: "the server declares no presence for this group" };
-    },
-
+    // A group without presence is no error for those who only listen to the application's events.
     tell() {
       this.shown = null;
-      report(this, this.failure(), `${group}: `);
+      report(this, this.status === "denied" || this.watches.size ? this.error : null, `${group}: `);
       for (const watch of this.watches) watch.tell();
     },
 
     forget() {
-      Object.assign(this, { status: "connecting", error: null, presence: true, members: null, list: null });
+      Object.assign(this, UNKNOWN);
       for (const watch of this.watches) watch.synced = false;
     },
 
+    // Made when it is looked at, since many changes may come at once. While the page is not live, no
+    // room is, unless it is denied.
     snapshot() {
       const members = (this.list ??= Object.freeze([...(this.members?.values() ?? [])]));
-      const { me } = page;
-      const status = this.status === "denied" || page.status === "live" ? this.status : page.status;
-      const error = this.error ?? page.error ?? this.failure();
-      return (this.shown ??= Object.freeze({ members, count: members.length, me, status, error }));
+      const { status, error } = this.status === "denied" || page.status === "live" ? this : page;
+      return (this.shown ??= Object.freeze({
+        members,
+        count: members.length,
+        me: page.me,
+        status,
+        error: error ?? page.error ?? this.error,
+      }));
     },
   });
 
@@ -121,19 +106,19 @@
 
   /** @type {Page} */
   const page = {
-    base: isServed ? script?.src && bare(".", script.src).href : "/realtime/",
-    hub: "worker",
-    debug: false,
+    base: isServed ? script?.src && bare(new URL(".", script.src)) : "/realtime/",
+    hubScript: "worker",
     rooms: new Map(),
-    everywhere: new Set(),
+    listeners: new Set(),
     port: null,
+    turn: Promise.resolve(),
     unsent: [],
     status: "connecting",
     me: null,
     error: null,
     starts: 0,
-    tries: 0,
-    since: -Infinity,
+    tries: -1,
+    triedAt: 0,
     again: "",
     locks: null,
 
@@ -141,14 +126,16 @@
       return `${this.base}${script}.js?v=${VERSION}`;
     },
 
+    // A script of the server's, which no build tool is to look for. The hub's messages may wait for it,
+    // so there is an end to that.
     load(script) {
-      return import(/* webpackIgnore: true */ /* @vite-ignore */ this.url(script) + this.again);
+      return Promise.race([
+        import(/* webpackIgnore: true */ /* @vite-ignore */ this.url(script) + this.again),
+        new Promise((_, fail) => setTimeout(fail, 10000, `${script}.js: no answer`)),
+      ]);
     },
 
-    log(text) {
-      if (this.debug) console.debug("umbral.realtime:", text);
-    },
-
+    // A handler that throws breaks nothing else.
     call(handler, ...values) {
       try {
         handler(...values);
@@ -157,11 +144,12 @@
       }
     },
 
+    // The room of a group, which is wanted from now on. A name that the server refuses would cost
+    // every tab its groups. A room that was denied is asked for again: somebody may have let us in.
     enter(group) {
-      if (!this.base) throw new Error("umbral.realtime: call configure({ base }) first");
+      if (!this.base) throw new TypeError("umbral.realtime: call configure({ base }) first");
       if (typeof group !== "string" || !/^(?!@)[^\s,\p{Cc}\p{Cs}\p{DI}\u2800\uFFF9-\uFFFB]+$/u.test(group) || new Blob([group]).size > 200) {
-        const rule = "1 to 200 bytes without white space, invisible characters, comma or leading @";
-        throw new TypeError(`umbral.realtime: a group name is ${rule}, not ${JSON.stringify(group)}`);
+        throw new TypeError(`umbral.realtime: a group name is 1 to 200 bytes of visible characters without comma or leading @, not ${JSON.stringify(group)}`);
       }
       const room = this.rooms.get(group) ?? createRoom(group);
       this.rooms.set(group, room);
@@ -173,165 +161,174 @@
       return room;
     },
 
+    // Tells the hub which groups are wanted, once for all that happens in one task: a group that is
+    // left and entered in one task keeps its members.
     plan() {
       if (!this.begun) this.begin();
       if (this.planned) return;
       this.planned = true;
       queueMicrotask(() => {
         this.planned = false;
-        // A group that is left and entered in one task keeps its members.
         for (const [group, { watches, listeners }] of this.rooms)
           if (!watches.size && !listeners.size) this.rooms.delete(group);
         this.post({ t: "want", groups: [...this.rooms.keys()] });
       });
     },
 
-    // A hub is told what is wanted when there is one.
+    // While there is no hub, only what is sent to the application has to wait: `attach` tells a hub
+    // all else. A hundred messages wait at most.
     post(message) {
       if (this.port) this.port.postMessage(message);
-      else if (message.t === "send" && this.unsent.push(message) > MOST_UNSENT)
-        console.error("umbral.realtime: not connected, and not sent:", this.unsent.pop()?.text);
+      else if (message.t === "send" && this.unsent.push(message) > 100)
+        console.error("umbral.realtime: no connection, not sent:", this.unsent.pop()?.text);
     },
 
-    receive(data) {
+    // Takes a message of the hub.
+    async receive(data) {
       const { t, group, e, d, c } = data;
       const room = this.rooms.get(group ?? c);
       if (t === "event") {
-        const listeners = c[0] === "@" ? this.everywhere : room?.listeners;
-        for (const { handlers } of listeners ?? [])
+        for (const { handlers } of (c[0] === "@" ? this : room)?.listeners ?? [])
           if (typeof handlers === "function") this.call(handlers, e, d, c);
           else if (Object.hasOwn(handlers, e)) this.call(handlers[e], d, c);
-      } else if (t === "log") this.log(data.text);
+      } else if (t === "log") console.debug("umbral.realtime:", data.text);
       else if (t === "status") {
         Object.assign(this, data.page);
         report(this, this.error);
         for (const each of this.rooms.values()) {
-          if (data.reset) each.forget();
+          if (data.forget) each.forget();
           each.tell();
         }
       } else if (room) {
-        if (t === "diff") room.change(data.changes);
+        if (data.changes) room.change(data.changes);
         else {
-          if (data.room.status === "denied" || data.room.presence === false) room.forget();
+          if (data.room.error) room.forget();
           Object.assign(room, data.room);
-          if (data.members) room.sync(data.members, data.roster);
+          if (data.members) await room.sync(data.members, data.rosterId);
         }
         room.tell();
       }
     },
 
+    // Looks for a hub once this is a page that somebody looks at: one that is prerendered may never
+    // be. On a server, where there is no page, nothing is ever known.
     begin() {
       this.base = place(this.base ?? "");
       this.begun = true;
-      // Outside of a page, that is on a server, nothing is ever known.
       if (!globalThis.document) return;
-      this.listen();
-      // A page that is prerendered may never be looked at.
-      if (ofDocument("prerendering")) addEventListener.call(document, "prerenderingchange", () => this.start());
-      else this.start();
-    },
-
-    async start() {
-      const nth = ++this.starts;
-      const isOver = () => nth !== this.starts;
-      const url = this.url(this.hub);
-      const name = `umbral-presence ${url}`;
-      const fallBack = async () => {
-        this.alone = true;
-        try {
-          const { join } = await this.load("leader");
-          const port = await join(this.base, url + this.again, name, this.locks);
-          if (!isOver()) this.attach(port);
-        } catch (error) {
-          this.again = `#${nth}`;
-          this.receive({ t: "status", page: { error: { code: "script", message: `${error}` } } });
-          this.restart(nth);
-        }
-      };
-      if (this.status === "live") this.receive({ t: "status", page: { status: "reconnecting" } });
-      const isLed = await this.isLed(`${name}-leader`);
-      if (isOver()) return;
-      this.log(`locks: ${!!this.locks}, leader: ${isLed}`);
-      if (!this.locks || isLed || this.alone) return fallBack();
-      try {
-        const worker = new SharedWorker(url, { type: "module", name, extendedLifetime: true });
-        const { port } = worker;
-        const refused = () => {
-          if (this.port || isOver()) return;
-          this.log("no worker");
-          // It may come yet, and is not to serve this page then.
-          port.postMessage({ t: "vanish" });
-          port.close();
-          fallBack();
-        };
-        worker.onerror = refused;
-        // In two steps, since a page that was busy may hear of the time before it hears of the worker.
-        setTimeout(setTimeout, 2000, refused, 1000);
-        // The first word of a worker says that it runs.
-        port.onmessage = () => isOver() || this.attach(port);
-      } catch {
-        fallBack();
-      }
-    },
-
-    restart(nth) {
-      const now = performance.now();
-      this.tries = now - this.since < 40000 ? this.tries + 1 : 0;
-      this.since = now;
-      setTimeout(() => nth === this.starts && this.start(), Math.min(30000, 100 * 2 ** this.tries));
-    },
-
-    async isLed(lock) {
-      this.locks = null;
-      try {
-        const { locks } = navigator;
-        const isLed = await locks.request(lock, { mode: "shared", ifAvailable: true }, (held) => !held);
-        this.locks = locks;
-        return isLed;
-      } catch {
-        // There are none, or this page may not use them.
-      }
-    },
-
-    attach(port) {
-      this.leave?.();
-      const { debug, locks } = this;
-      const name = `umbral-presence-tab ${this.base} ${Math.random()}`;
-      const lock = locks && name;
-      const hello = () => port.postMessage({ t: "attach", lock, debug, groups: [...this.rooms.keys()] });
-      port.onmessage = ({ data }) => {
-        if (data.t === "ready") this.use(port, data.lock);
-        else if (!this.deaf) this.receive(data);
-      };
-      if (!locks) return hello();
-      locks.request(name, () => (hello(), new Promise((done) => (this.leave = done))));
-    },
-
-    use(port, lock) {
-      if (this.port) return (this.deaf = false);
-      this.port = port;
-      if (this.deaf) this.post({ t: "identity" });
-      for (const message of this.unsent.splice(0)) this.post(message);
-      this.plan();
-      if (this.deaf) this.attach(port);
-      this.locks?.request(lock, { mode: "shared" }, () => {
-        if (this.port !== port) return;
-        this.port = null;
-        this.restart(this.starts);
-      });
-    },
-
-    listen() {
+      // A page in the back/forward cache would keep its lock, so it goes as if it were closed, and
+      // begins anew when it is back.
       addEventListener("pagehide", () => {
-        this.port?.postMessage({ t: "vanish" });
+        this.post({ t: "vanish" });
         this.port = null;
         this.starts++;
-        this.leave?.();
+        this.release?.();
       });
       addEventListener("pageshow", (event) => event.persisted && this.start());
       const wake = () => setTimeout(() => this.post({ t: "retry" }), 500 * Math.random());
       addEventListener("online", wake);
       addEventListener.call(document, "visibilitychange", () => ofDocument("hidden") || wake());
+      addEventListener.call(document, "prerenderingchange", () => this.start());
+      if (!ofDocument("prerendering")) this.start();
+    },
+
+    // Looks for a hub, and again where there was one before: a worker, or the leader among the tabs.
+    async start() {
+      const nth = ++this.starts;
+      const url = this.url(this.hubScript);
+      const name = `umbral-presence ${url}`;
+      if (this.status === "live") this.receive({ t: "status", page: { status: "reconnecting" } });
+      // A browser that blocks cookies has locks and refuses every request, and so does a sandboxed
+      // frame. Where another tab leads, this one follows it, though there may be a worker here. The
+      // request is shared, so that two tabs that ask at once do not see each other.
+      let isLed = false;
+      this.locks = null;
+      try {
+        const { locks } = navigator;
+        isLed = await locks.request(`${name}-leader`, { mode: "shared", ifAvailable: true }, (held) => !held);
+        this.locks = locks;
+      } catch {
+        // There are no locks, or this page may not use them.
+      }
+      if (nth !== this.starts) return;
+      try {
+        /** @type {Port | undefined} */
+        let port;
+        if (this.locks && !isLed && !this.noWorker) port = await this.startWorker(url, name);
+        if (!port) {
+          this.noWorker = true;
+          port = await /** @type {{join: (...values: any[]) => Promise<Port>}} */ (await this.load("leader")).join(this.base, url + this.again, name, this.locks);
+        }
+        if (nth === this.starts) this.attach(port);
+      } catch (error) {
+        // A browser may keep the failure of a script under its name.
+        this.again = `#${nth}`;
+        this.receive({ t: "status", page: { error: { code: "script", message: `${error}` } } });
+        this.restart(nth);
+      }
+    },
+
+    // A worker's port, once its first word has shown that it runs. A policy that refuses workers
+    // shows by an event of the worker, and not by an exception.
+    async startWorker(url, name) {
+      try {
+        const worker = new SharedWorker(url, { type: "module", name, extendedLifetime: true });
+        const { port } = worker;
+        const isThere = await new Promise((done) => {
+          port.onmessage = () => done(true);
+          worker.onerror = () => done(false);
+          // In two steps, since a page that was busy may hear of the time before it hears of the
+          // worker.
+          setTimeout(setTimeout, 2000, done, 1000);
+        });
+        if (isThere) return port;
+        // It may come yet, and is not to serve this page then.
+        port.postMessage({ t: "vanish" });
+        port.close();
+      } catch {
+        // There are no workers here.
+      }
+    },
+
+    // Looks for a hub once more in a while, unless somebody else does first. A hub that dies at
+    // once, and a script that cannot be loaded, are tried at a falling pace.
+    restart(nth) {
+      const now = performance.now();
+      this.tries = now - this.triedAt < 40000 ? this.tries + 1 : 0;
+      this.triedAt = now;
+      setTimeout(() => nth === this.starts && this.start(), Math.min(30000, 100 * 2 ** this.tries));
+    },
+
+    // Says to a hub that this tab is there, and holds a lock for as long as it is. The hub waits for
+    // the lock, and so notices a tab that is closed or has crashed. The hub's messages are taken one
+    // after the other. While the page is deaf, which ends with `ready`, they may be for another user.
+    attach(port) {
+      this.release?.();
+      const name = `umbral-presence-tab ${this.base} ${Math.random()}`;
+      /** @param {Lock | null} [lock] */
+      const hello = (lock) => port.postMessage({ t: "attach", lock: lock?.name, debug: this.debug, groups: [...this.rooms.keys()] });
+      port.onmessage = ({ data }) => {
+        this.turn = this.turn
+          .then(() => (data.t === "ready" ? this.use(port, data.lock) : this.deaf || this.receive(data)))
+          .catch(reportError);
+      };
+      if (!this.locks) return hello();
+      this.locks.request(name, (lock) => (hello(lock), new Promise((done) => (this.release = done))));
+    },
+
+    // The hub has answered `attach`, or `identity` if there is a port already. When the hub dies, its
+    // lock is free and another hub is looked for.
+    use(port, lock) {
+      this.plan();
+      if (this.port) return (this.deaf = false);
+      this.port = port;
+      if (this.deaf) this.post({ t: "identity" });
+      for (const message of this.unsent.splice(0)) this.post(message);
+      this.locks?.request(lock, { mode: "shared" }, () => {
+        if (this.port !== port) return;
+        this.port = null;
+        this.restart(this.starts);
+      });
     },
   };
 
@@ -339,26 +336,32 @@
   const realtime = {
     presence(group, handlers = {}) {
       const room = page.enter(group);
+      /** @type {Set<Handler>} */
+      const on = new Set([(event, value) => handlers[event]?.(value)]);
+      /** @param {Handler} handler */
+      const add = (handler) => {
+        on.add(handler);
+        return () => on.delete(handler);
+      };
+      /** @type {Handler} */
+      const emit = (event, value) => {
+        for (const handler of on) page.call(handler, event, value);
+      };
+      /** What its handlers know of the status. */
+      let { status } = room.snapshot();
+      /** What is shown once it is closed. @type {import("./client.mjs").Snapshot<any> | undefined} */
+      let last;
       /** @type {Watch} */
       const watch = {
-        on: new Set([(event, value) => handlers[event]?.(value)]),
         synced: false,
-        status: room.snapshot().status,
-        emit(event, value) {
-          for (const handler of this.on) page.call(handler, event, value);
-        },
-        add(handler) {
-          this.on.add(handler);
-          return () => this.on.delete(handler);
-        },
+        emit,
         start() {
           this.synced = true;
-          this.emit("sync", self.members);
+          emit("sync", self.members);
         },
         tell() {
-          const { status } = self;
-          if (status !== this.status) this.emit("status", (this.status = status));
-          this.emit("change");
+          if (status !== self.status) emit("status", (status = self.status));
+          emit("change");
         },
       };
 
@@ -379,22 +382,21 @@
         get error() {
           return self.snapshot().error;
         },
-        snapshot: () => watch.last ?? room.snapshot(),
-        on: (event, handler) => watch.add((name, value) => name === event && handler(value)),
+        snapshot: () => last ?? room.snapshot(),
+        on: (event, handler) => add((name, value) => name === event && handler(value)),
         subscribe(changed) {
           page.call(changed, self.snapshot());
-          return watch.add((name) => name === "change" && changed(self.snapshot()));
+          return add((name) => name === "change" && changed(self.snapshot()));
         },
         unsubscribe() {
-          watch.last = Object.freeze({ ...room.snapshot(), status: "closed" });
+          last = Object.freeze({ ...room.snapshot(), status: "closed" });
           room.watches.delete(watch);
           watch.tell();
-          watch.on.clear();
+          on.clear();
           page.plan();
         },
         async *[Symbol.asyncIterator]() {
-          const { iterate } = await page.load("iterate");
-          yield* iterate(self, watch.synced);
+          yield* (await page.load("iterate")).iterate(self, watch.synced);
         },
       };
       const { dispose, asyncDispose } = Symbol;
@@ -402,7 +404,7 @@
 
       room.watches.add(watch);
       queueMicrotask(() => {
-        if (!room.presence) room.tell();
+        if (room.error) room.tell();
         if (!room.members || watch.synced) return;
         watch.start();
         watch.tell();
@@ -412,7 +414,7 @@
 
     subscribe(groups, handlers) {
       const listener = { handlers };
-      const sets = [page.everywhere, ...[groups].flat().map((group) => page.enter(group).listeners)];
+      const sets = [page.listeners, ...[groups].flat().map((group) => page.enter(group).listeners)];
       for (const set of sets) set.add(listener);
       return {
         unsubscribe() {
@@ -423,7 +425,7 @@
     },
 
     send(group, event, data) {
-      if (page.hub !== "ws") throw new Error('umbral.realtime: send() needs configure({ transport: "ws" })');
+      if (page.hubScript !== "ws") throw new TypeError('umbral.realtime: send() needs configure({ transport: "ws" })');
       page.plan();
       page.post({ t: "send", text: JSON.stringify({ group, event, data }) });
     },
@@ -433,18 +435,15 @@
       page.deaf = true;
       // What one user has written is not sent as another's.
       page.unsent = [];
-      if (!page.port) return;
       page.post({ t: "identity" });
-      page.attach(page.port);
     },
 
-    configure({ base, transport = "sse", debug = false, ...others }) {
-      const unknown = Object.keys(others);
-      if (unknown.length) throw new TypeError(`umbral.realtime: configure() takes base, transport, debug and no ${unknown}`);
-      const hub = { sse: "worker", ws: "ws" }[transport];
-      if (!hub || page.begun) throw new Error('umbral.realtime: configure() comes first; transport is "sse" or "ws"');
+    configure({ base, transport = "sse", debug, ...others }) {
+      const hubScript = { sse: "worker", ws: "ws" }[transport];
+      const wrong = page.begun ? "too late" : hubScript ? `${Object.keys(others)}` : JSON.stringify(transport);
+      if (wrong) throw new TypeError(`umbral.realtime: configure({ base, transport: "sse" or "ws", debug }) comes first: ${wrong}`);
       if (base !== undefined) page.base = place(base);
-      Object.assign(page, { hub, debug: !!debug });
+      Object.assign(page, { hubScript, debug });
     },
 
     get configured() {

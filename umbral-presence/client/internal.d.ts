@@ -1,5 +1,6 @@
-// The types of the scripts. What is done, and why, stands in the scripts: their comments are not
-// sent to browsers. What a user of the client sees is in client.d.mts.
+// The fields of what crosses the wire and the ports, and of what is kept on either side, each with a
+// line. What is done with them, and why, stands in the scripts: their comments are not sent to browsers.
+// What a user of the client sees is in client.d.mts.
 //
 //   page (client.js) ── port ── hub (worker.js) ── stream ── server
 
@@ -11,19 +12,21 @@ declare global {
     extendedLifetime?: boolean;
   }
 
-  // Wire ------------------------------------------------------------------------------------
+  // The wire --------------------------------------------------------------------------------
 
   /** A frame of the event stream, or of a WebSocket, where the first three have longer names. */
   interface Frame {
-    /** A group, `@user:{id}`, `@broadcast` or `@conn`. */
+    /** The channel: a group, `@user:{id}`, `@broadcast` or `@conn`. */
     c: string;
-    /** An event of the application's, `presence:*`, or one of the connection's: `@hello`,
+    /** The event: one of the application's, `presence:*`, or one of the connection's: `@hello`,
      * `@denied {groups}`, `@lagged {missed}`, `@drain {within}`; over a WebSocket `@joined {groups,
      * no_presence}`, `@left {groups}`, `@refused {error}` and `@ping` as well. */
     e: string;
+    /** The event's data. */
     d: any;
+    /** The roster's version after it. */
     v: number;
-    /** The keys of a snapshot's members, or of the one who has come, gone or changed. */
+    /** The keys of a snapshot's members, or the key of the member who has come, gone or changed. */
     k: any;
   }
 
@@ -31,58 +34,107 @@ declare global {
   interface Hello extends Settled {
     /** Names the connection in calls. */
     conn: string;
+    /** Who has opened the stream. */
     me: string | null;
-    /** A stream says something every so many seconds. */
+    /** The server says something every so many seconds. */
     heartbeat: number;
   }
 
-  /** What the server has decided of the groups that it was asked for: with `@hello`, or in answer
-   * to a call. */
+  /** What the server has settled about the groups that it was asked for: in `@hello`, or in answer to a
+   * call. */
   interface Settled {
+    /** Groups that this user is not let into. */
     denied: string[];
     /** Groups without a declaration, whose members nobody is told. */
     no_presence?: string[];
   }
 
-  /** Somebody has come, gone, or is shown in another way. */
-  type Change = [event: "join" | "leave" | "update", key: number, member?: any];
-
-  /** The answer to a request: no status where there was none, and how long to wait, in
-   * milliseconds. */
+  /** The answer to a request. */
   interface Reply {
+    /** None where there was no answer. */
     status?: number;
     body?: any;
+    /** How long the server wants this side to wait, in milliseconds. */
     wait?: number;
     /** Instead of all that, where a stream has said hello. */
     live?: true;
   }
 
-  // Hub -------------------------------------------------------------------------------------
+  // The port --------------------------------------------------------------------------------
 
-  /** One group's members, folded from frames. */
-  interface Roster {
-    members: Map<number, any>;
-    /** The version; less than 0 where a snapshot must come first. */
-    v: number;
-    /** A snapshot must be asked for: none comes by itself. */
-    lost?: boolean;
-    /** What the server has said of the group. */
-    status: "wanted" | "live" | "denied";
-    error: Failure | null;
-    /** Whether the group has members at all. */
-    presence: boolean;
-    /** Another one where keys may be another roster's, that is with another stream, or where
-     * the group was left in between. */
-    id: number;
+  /** A tab's end of the way to its hub, or the hub's end. */
+  interface Port {
+    postMessage(message: any): void;
+    onmessage: ((event: any) => any) | null;
   }
+
+  /** What a tab says to its hub:
+   * - `attach`: it is there, and wants these groups;
+   * - `want`: it wants these groups from now on, and no others;
+   * - `vanish`: it is gone, or in the back/forward cache;
+   * - `identity`: somebody may have signed in or out;
+   * - `retry`: somebody looks at it, or the network is back;
+   * - `send`: something for the application, over a WebSocket. */
+  interface TabMessage {
+    t: "attach" | "want" | "vanish" | "identity" | "retry" | "send";
+    /** With `attach` and `want`. */
+    groups: string[];
+    /** With `attach`: the name of a lock that the tab holds for as long as it is there; none where locks
+     * cannot be used. */
+    lock?: string;
+    /** With `attach`: whether the tab wants to know what the hub does. */
+    debug?: boolean;
+    /** With `send`. */
+    text: string;
+  }
+
+  /** What a hub says to a tab. */
+  type HubMessage =
+    /** It runs. */
+    | { t: "here" }
+    /** It knows the tab, or what the tab has said of its identity. It holds this lock while it lives. */
+    | { t: "ready"; lock: string }
+    /** The state of the stream; `forget` where all that the tab knows was for somebody else. */
+    | { t: "status"; page: { status?: Hub["status"]; error?: Failure | null; me?: string | null }; forget?: boolean }
+    /** The state of a group, with its members if they are known, and the roster that their keys are of. */
+    | { t: "room"; group: string; room: Pick<Room, "status" | "error">; members: Entry[] | null; rosterId: number }
+    /** Members who have come, gone or changed. */
+    | { t: "diff"; group: string; changes: Change[] }
+    /** An event of the application or the connection: the frame's fields. */
+    | { t: "event"; c: string; e: string; d: any }
+    /** What the hub does (debug.js). */
+    | { t: "log"; text: string };
 
   /** A member with its key. */
   type Entry = [key: number, member: any];
 
-  type CreateRoster = () => Roster;
+  /** A member has come, gone, or is shown in another way. */
+  type Change = [event: "join" | "leave" | "update", key: number, member?: any];
+
+  // The hub ---------------------------------------------------------------------------------
+
+  /** One group's members, folded from frames. */
+  interface Roster {
+    /** By key. */
+    members: Map<number, any>;
+    /** The version; less than 0 where a snapshot must come first. */
+    v: number;
+    /** The snapshot must be asked for: none comes by itself. */
+    mustAsk?: boolean;
+    /** What the server has said of the group. */
+    status: "wanted" | "live" | "denied";
+    /** Why it is denied, or has no members. */
+    error: Failure | null;
+    /** Another one where keys may be another roster's: with another stream, or where the group was
+     * left in between. */
+    id: number;
+  }
+
   /** Takes a `presence:*` frame in; gives what it came to. */
-  type Fold = (roster: Roster, frame: Omit<Frame, "d" | "k"> & { d: any[]; k: any[] }) => "sync" | "gap" | Change[];
-  type Explain = (path: string, reply: Reply) => Failure;
+  type Fold = (
+    roster: Pick<Roster, "members" | "v">,
+    frame: Omit<Frame, "d" | "k"> & { d: any[]; k: any[] },
+  ) => "sync" | "gap" | Change[];
 
   /** A tab as its hub sees it. */
   interface Tab {
@@ -90,53 +142,39 @@ declare global {
     groups: Set<string>;
     /** Whether the identity of the stream is that of this tab's cookies. */
     confirmed: boolean;
-    /** When it came, or may have signed in, by the hub's clock. */
-    since: number;
+    /** When it came, or may have signed in, by the hub's moments; infinite once it has vanished. */
+    moment: number;
     /** What it is told once it is confirmed. */
-    held: object[];
+    waiting: object[];
     /** Whether it wants to know what the hub does. */
     debug?: boolean;
-  }
-
-  /** A tab's end of a port, or a hub's. */
-  interface Port {
-    postMessage(message: any): void;
-    onmessage: ((event: any) => any) | null;
-  }
-
-  /** What a tab says to its hub. */
-  interface Message {
-    t: "attach" | "want" | "vanish" | "identity" | "retry" | "send";
-    groups: string[];
-    /** With `attach`: held by the tab for as long as it is there; `null` where locks cannot be used. */
-    lock?: string | null;
-    /** Whether the tab's user wants to know what the hub does. */
-    debug?: boolean;
-    /** With `send`: for the application, over a WebSocket. */
-    text: string;
   }
 
   /** One connection to the server. */
   interface Stream {
     /** Those that it was opened with. */
     groups: string[];
+    /** Hears once how its opening has ended. */
+    done(reply: Reply): void;
     close(): void;
-    conn: string;
+    /** Names it in calls, once it has said hello. */
+    conn?: string;
     /** Numbers the calls. */
     n: number;
-    /** When it was asked for, by the hub's clock, and in milliseconds. */
-    at: number;
-    since: number;
+    /** When it was asked for, by the hub's moments. */
+    moment: number;
     /** After so many milliseconds without a byte it is lost. */
     silence: number;
     watchdog?: ReturnType<typeof setTimeout>;
-    /** When the server was last shown that this side lives. */
-    proved: number;
-    /** Whether a call is under way, and whether there has been something to tell since. */
+    /** Since when it counts as steady, in milliseconds. */
+    steadyAt: number;
+    /** When the server was last shown that this side lives, in milliseconds. */
+    provedAt: number;
+    /** Whether a call is under way. */
     calling?: boolean;
-    changed?: boolean;
-    /** A snapshot will be asked for; the server goes down, and this stream is left. */
+    /** A snapshot will be asked for. */
     gap?: ReturnType<typeof setTimeout>;
+    /** The server goes down, and this stream is left. */
     drained?: ReturnType<typeof setTimeout>;
   }
 
@@ -144,74 +182,73 @@ declare global {
     /** With those that have just vanished. */
     tabs: Map<Port, Tab>;
     rosters: Map<string, Roster>;
+    /** The one that is live. */
     stream: Stream | null;
     /** Whose stream it is; `undefined` before the first. */
     me: string | null | undefined;
     status: "connecting" | "live" | "reconnecting" | "denied";
-    /** Why it is not live. */
+    /** Why it is not live; or why calls fail while it is. */
     error: Failure | null;
-    /** Why calls fail while it is. */
-    trouble: Failure | null;
     /** How many groups the server allows, and its words, once there were more. */
-    full: any;
-    /** Counts what has failed, for the backoff. */
-    attempt: number;
+    tooMany: any;
+    /** Counts whatever has failed, for the length of the next pause. */
+    failures: number;
     /** Counts the calls that have failed in a row. */
-    failed: number;
-    /** How many calls in a row came too fast. */
-    fast: number;
+    failedCalls: number;
     /** Whether a call has ever succeeded. */
-    proven?: boolean;
+    isProven?: boolean;
     /** Orders what tabs ask and what is asked of the server. */
-    clock: number;
-    /** The name of the lock that is held while the hub lives, whether it is held, and what lets it go. */
+    moment: number;
+    /** The name of the lock that is held while the hub lives. */
     lock: string;
-    held?: Promise<unknown>;
+    /** Comes true once it is held. */
+    locked?: Promise<unknown>;
+    /** Lets it go. */
     release?: (value?: unknown) => void;
+    /** Whether a stream is being opened. */
     opening?: boolean;
+    /** Whether there is something to tell the server. */
+    changed?: boolean;
     /** Ends the wait before the next attempt. */
-    hurry?: () => void;
+    hurry?: (value?: any) => void;
     planned?: ReturnType<typeof setTimeout>;
+    /** Tells those who have asked for it what is done (debug.js). */
+    log?: (text: string) => void;
 
     serve(port: Port): void;
-    receive(port: Port, message: Message): void;
-    attach(port: Port, message: Message): void;
-    want(port: Port, message: Pick<Message, "groups">): void;
+    receive(port: Port, message: TabMessage): void;
+    attach(port: Port, message: TabMessage): Promise<void>;
+    want(port: Port, message: Pick<TabMessage, "groups">): void;
     vanish(port: Port): void;
-    isUnsure(): boolean;
-    identity(): void;
+    identity(port: Port): void;
     retry(): void;
 
     show(group: string, tabs?: Iterable<Tab>): void;
-    tell(channel: string, message: object, tabs?: Iterable<Tab>): void;
-    say(status: Hub["status"], error?: Failure | null, reset?: boolean): void;
-    greet(tab: Tab, reset?: boolean): void;
-    log(text: string): void;
+    tell(channel: string, message: HubMessage, tabs?: Iterable<Tab>): void;
+    say(error: Failure | null, status?: Hub["status"], forget?: boolean): void;
+    greet(tab: Tab, forget?: boolean): void;
 
     plan(): void;
     groups(): string[];
     control(): Promise<void>;
-    succeed(stream: Stream, groups: string[], at: number, body: Settled): void;
-    fail(stream: Stream, reply: Reply): Promise<boolean>;
-    post(stream: Stream, groups: string[], last?: boolean): Promise<Reply>;
-    reply(path: string, response?: Response): Promise<Reply>;
-    isFull(body: any): boolean;
-    settleAll(groups: string[], settled: Settled): void;
-    settle(group: string, status: Roster["status"], error?: Failure | null, presence?: boolean): void;
-    confirm(at: number): void;
+    succeed(stream: Stream, groups: string[], moment: number, settled: Settled): void;
+    fail(reply: Reply): Promise<void>;
+    post(stream: Stream, groups: string[]): Promise<Reply>;
+    reply(path: string, response?: Response | null): Promise<Reply>;
+    decideAll(groups: string[], settled: Settled): void;
+    decide(group: string, error: Failure | null): void;
+    confirm(moment: number): void;
 
     open(delay?: number): Promise<void>;
-    fret(error: Failure): void;
-    isDenied(reply: Reply, error: Failure): boolean;
-    delay(reply: Reply): number;
-    backoff(): number;
+    judge(path: string, reply: Reply): Failure | void;
+    delay(wait?: number): number;
     pause(ms?: number): Promise<void>;
-    connect(done: (reply: Reply) => void): Promise<void>;
-    createStream(close: () => void): Stream;
+    connect(done: Stream["done"]): Promise<void>;
+    createStream(done: Stream["done"], close: () => void): Stream;
     heard(stream: Stream, isLate?: boolean): void;
     lose(stream: Stream): void;
     drop(): void;
-    take(stream: Stream, frame: Frame, done: (reply: Reply) => void): void;
+    take(stream: Stream, frame: Frame): void;
     hello(stream: Stream, hello: Hello): void;
     reset(): void;
     goodbye(): void;
@@ -219,28 +256,28 @@ declare global {
 
   type CreateHub = (base: string) => Hub;
 
+  /** Tells a tab what its hub does from now on (debug.js). */
+  type Follow = (hub: Hub, port: Port) => void;
+
   /** A stream over a WebSocket (ws.js). */
   interface SocketStream extends Stream {
     socket: WebSocket;
     /** What the server has let this connection into. */
     joined: Set<string>;
     /** The question that is under way, and what has been answered of it. */
-    waiting: null | (Required<Settled> & { op: string; groups: Set<string>; answer(reply: Reply): void });
+    question: null | (Required<Settled> & { op: string; groups: Set<string>; answer(reply: Reply): void });
   }
 
-  // Tab -------------------------------------------------------------------------------------
+  // The page --------------------------------------------------------------------------------
+
+  /** Takes what happens to a subscription. */
+  type Handler = (event: string, value?: any) => void;
 
   /** A subscription as its room sees it. */
   interface Watch {
-    on: Set<(event: string, value: any) => void>;
     /** Whether it has had its first snapshot. */
     synced: boolean;
-    /** What its handlers know. */
-    status: string;
-    /** What is shown once it is closed. */
-    last?: Snapshot<any>;
-    emit(event: string, value?: any): void;
-    add(handler: (event: string, value: any) => void): () => void;
+    emit: Handler;
     /** The snapshot, before anything else. A room may have it from another subscription. */
     start(): void;
     /** Something has changed; told once, however much it was. */
@@ -250,29 +287,23 @@ declare global {
   /** What a tab knows of a group. */
   interface Room {
     status: "connecting" | "live" | "denied";
+    /** Why it is denied, or has no members. */
     error: Failure | null;
-    /** Whether the server declares that the group has presence. */
-    presence: boolean;
     /** What has been written to the console. */
     said?: string | null;
-    /** `null` until the first snapshot. */
+    /** By key; `null` until the first snapshot. */
     members: Map<number, any> | null;
-    /** The hub's roster that these have come from. */
-    roster?: number;
-    /** What is shown, made when it is looked at, for many changes may come at once. */
+    /** The hub's roster that they are of. */
+    rosterId?: number;
+    /** What is shown of the members, and of all. */
     list: readonly any[] | null;
     shown: Snapshot<any> | null;
     watches: Set<Watch>;
     listeners: Set<{ handlers: any }>;
-    /** A snapshot; who has come and gone since the last one is told first. Members are told apart
-     * by their keys where both snapshots are of one roster of the server, for two of them may be
-     * shown alike. Else those with the same id are the same member, or those that are shown
-     * alike where there is none, and it is counted how many there are. */
-    sync(entries: Entry[], roster: number): void;
+
+    sync(entries: Entry[], rosterId: number): Promise<void>;
     change(changes: Change[]): void;
     emit(event: string, member: any): void;
-    /** What keeps the room from being live, or from having members. */
-    failure(): Failure | null;
     tell(): void;
     /** Nothing is known until the next word of the hub. */
     forget(): void;
@@ -280,6 +311,9 @@ declare global {
   }
 
   type CreateRoom = (group: string) => Room;
+
+  /** What has happened since the snapshot that a room has (compare.js). */
+  type Compare = (room: Pick<Room, "members" | "rosterId">, entries: Entry[], newId: number) => [event: string, member: any][];
 
   /** A subscription as its user has it, without the type of its members. */
   interface Subscribed extends Snapshot<any> {
@@ -304,13 +338,16 @@ declare global {
     /** Where the server is. */
     base?: string;
     /** The script of the hub. */
-    hub: string;
+    hubScript: string;
     /** Whether what the hub does is written to the console. */
-    debug: boolean;
+    debug?: boolean;
     rooms: Map<string, Room>;
-    /** Listeners for what is for all tabs. */
-    everywhere: Set<{ handlers: any }>;
+    /** Those of what is for all tabs. */
+    listeners: Set<{ handlers: any }>;
+    /** The way to the hub, once it has answered. */
     port: Port | null;
+    /** Ends with the last message of the hub so far. */
+    turn: Promise<unknown>;
     /** Messages that wait for a hub; so many at most, and no other user's. */
     unsent: { text: string }[];
     status: Hub["status"];
@@ -320,62 +357,37 @@ declare global {
     said?: string | null;
     /** How often a hub has been looked for. */
     starts: number;
-    /** How often of late that was in vain, and when the last time, by the monotonic clock. */
+    /** How often of late that was in vain, and when the last time, in milliseconds. */
     tries: number;
-    since: number;
+    triedAt: number;
     /** Whether a hub is or will be looked for, or this is no page. */
     begun?: boolean;
-    /** What has failed to load is loaded under another name, for a browser may keep the failure. */
+    /** What has failed to load is loaded under another name. */
     again: string;
-    /** Web Locks, once they have been tried: a browser that blocks cookies has them and refuses
-     * every request, and so does a sandboxed frame. */
+    /** Web Locks, once they have been tried. */
     locks: LockManager | null;
     /** A SharedWorker cannot be used here. */
-    alone?: boolean;
+    noWorker?: boolean;
+    /** Whether the hub will be told which groups are wanted. */
     planned?: boolean;
     /** Another user may have signed in: what the hub has said before it knows is not heard. */
     deaf?: boolean;
     /** Lets go of the lock that says that this tab is there. */
-    leave?: (value?: unknown) => void;
+    release?: (value?: unknown) => void;
 
     url(script: string): string;
-    /** A script of the server's, which no build tool is to look for. */
     load(script: string): Promise<any>;
-    log(text: string): void;
-    /** A handler that throws breaks nothing else. */
     call(handler: Function, ...values: any[]): void;
-    /** The room of a group, which is wanted from now on. A name that the server would refuse
-     * would cost every tab its groups. A room that was denied is asked for again: somebody may
-     * have let us in. */
     enter(group: string): Room;
-    /** Tells the hub which groups are wanted, the changes of one task together: a group that is
-     * left and entered in one task keeps its members. */
     plan(): void;
-    /** Tells the hub. Where there is none yet only what is sent to the application waits: all
-     * else the hub is told when it is there. */
     post(message: any): void;
-    /** Takes a message of the hub. */
-    receive(message: any): void;
-    /** Looks for a hub once this is a page that somebody looks at. */
+    receive(data: any): Promise<void>;
     begin(): void;
-    /** Looks for a hub; again where there was one before. A policy that refuses workers shows by
-     * an event of the worker, and not by an exception. A worker that comes too late never hears
-     * of this tab: it is told only once it has said that it is `here`. */
     start(): Promise<void>;
-    /** Does so once more in a while, unless somebody else does first. A hub that dies at once, and
-     * a script that cannot be loaded, are tried at a falling pace. */
+    startWorker(url: string, name: string): Promise<Port | undefined>;
     restart(nth: number): void;
-    /** Tries the locks; gives whether another tab leads, which is then to be followed though there
-     * may be a worker here. Shared, so that two that ask at once do not see each other. */
-    isLed(lock: string): Promise<boolean | void>;
-    /** Says to a hub that this tab is there, and holds a lock for as long as it is: the hub
-     * waits for it, and so notices a tab that is closed or has crashed. */
     attach(port: Port): void;
-    /** The hub has answered; `lock` is held until it dies. */
     use(port: Port, lock: string): unknown;
-    /** A page in the back/forward cache would keep its lock, so it goes as if it were closed, and
-     * begins anew when it is back. */
-    listen(): void;
   }
 
   /** Reaches the leader's hub (leader.js). */

@@ -1,10 +1,17 @@
-// The hub where there is no SharedWorker: in one of the tabs, the leader, which the others
-// reach over a BroadcastChannel. Where either cannot be used every tab has a hub of its own.
-/** What a message within a page takes at most, in milliseconds. */
+// The hub where there is no SharedWorker: it runs in one of the tabs, the leader, which the others
+// reach over a BroadcastChannel. Where either is of no use, every tab has a hub of its own.
+//
+//   tab ── { from, data } ──▶ channel ──▶ leader ──▶ hub
+//   tab ◀── { to, data } ──── channel ◀── leader ◀── hub
+//
+// The tab that holds a lock leads. When it closes, crashes or freezes, the next one in the lock's
+// queue does, and says so to all.
+
+/** How long a message within a browser may take, in milliseconds. */
 const TRIAL = 3000;
 
-/** Whether what is said in one channel is heard in another one: where cookies are blocked it may
- * throw, or bring nothing. */
+/** Whether what is said in one channel is heard in another one. Where cookies are blocked a channel
+ * may throw, or bring nothing. */
 const hasChannels = await new Promise((done) => {
   try {
     const name = `umbral-presence-trial-${Math.random()}`;
@@ -22,7 +29,8 @@ const hasChannels = await new Promise((done) => {
   }
 });
 
-/** This tab's way to the leader, which ends when the page goes, be it into a cache. @type {Port | null} */
+/** This tab's way to the leader. It ends when the page goes, also into the back/forward cache.
+ * @type {Port | null} */
 let joined = null;
 
 /** @type {Join} */
@@ -30,11 +38,11 @@ export const join = async (base, script, name, locks) => {
   /** @type {{createHub: CreateHub}} */
   const { createHub } = await import(/* webpackIgnore: true */ /* @vite-ignore */ script);
   if (joined) return joined;
-  if (!locks || !hasChannels) return alone(createHub(base));
+  if (!locks || !hasChannels) return ownHub(createHub(base));
 
   const id = Math.random();
   const channel = new BroadcastChannel(name);
-  /** What no leader has answered yet, for there may be none. @type {any} */
+  /** What no leader has answered yet. The next one gets it again. @type {TabMessage | null} */
   let greeting = null;
   /** @type {Port} */
   const port = {
@@ -51,42 +59,42 @@ export const join = async (base, script, name, locks) => {
     }
     if (to === "all" && greeting) port.postMessage(greeting);
   };
-  const election = stand(() => lead(createHub(base), name), locks, `${name}-leader`);
+  const candidate = stand(() => lead(createHub(base), name), locks, `${name}-leader`);
   const left = new AbortController();
-  // A frozen page could not do its duty. An element may be named like a method of the document.
-  addEventListener.call(document, "freeze", election.leave, left);
-  addEventListener.call(document, "resume", election.enter, left);
+  // A frozen page cannot do a leader's work. An element may be named like a method of the document.
+  addEventListener.call(document, "freeze", candidate.resign, left);
+  addEventListener.call(document, "resume", candidate.enter, left);
   onLeaving(() => {
     joined = null;
     left.abort();
-    election.leave();
+    candidate.resign();
     channel.close();
   });
   return (joined = port);
 };
 
-/** Takes part in an election.
+/** Stands for election.
  * @param {() => () => void} lead takes up the work; gives what ends it
  * @param {LockManager} locks @param {string} lock */
 const stand = (lead, locks, lock) => {
-  let leave = () => {};
+  let resign = () => {};
   const enter = () => {
-    leave();
+    resign();
     const abort = new AbortController();
-    leave = () => abort.abort();
+    resign = () => abort.abort();
     const hold = () =>
       new Promise((/** @type {(value: void) => void} */ done) => {
         const end = lead();
-        leave = () => {
-          leave = () => {};
+        resign = () => {
+          resign = () => {};
           done(end());
         };
       });
-    // Who leaves before being elected hears of it by a rejection.
+    // A candidate that resigns before it is elected hears of it by a rejection.
     locks.request(lock, { signal: abort.signal }, hold).catch(() => {});
   };
   enter();
-  return { enter, leave: () => leave() };
+  return { enter, resign: () => resign() };
 };
 
 /** Serves the tabs as their leader; gives what ends it. @param {Hub} hub @param {string} name */
@@ -98,7 +106,7 @@ const lead = (hub, name) => {
     if (!from) return;
     let port = ports.get(from);
     if (!port) {
-      // Tabs that crashed have not said so.
+      // A tab that has crashed has not said so.
       for (const [id, each] of ports) if (!hub.tabs.has(each)) ports.delete(id);
       port = { onmessage: null, postMessage: (data) => channel.postMessage({ to: from, data }) };
       ports.set(from, port);
@@ -114,8 +122,8 @@ const lead = (hub, name) => {
   };
 };
 
-/** @param {Hub} hub @returns {Port} */
-const alone = (hub) => {
+/** A way to a hub that serves this tab alone. @param {Hub} hub @returns {Port} */
+const ownHub = (hub) => {
   const { port1, port2 } = new MessageChannel();
   hub.serve(port1);
   onLeaving(() => {
@@ -132,5 +140,5 @@ const quit = (hub) => {
   hub.release?.(null);
 };
 
-/** @param {() => void} leave called when the page goes */
+/** @param {() => void} leave is called when the page goes */
 const onLeaving = (leave) => addEventListener("pagehide", leave, { once: true });

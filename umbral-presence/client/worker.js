@@ -2,40 +2,23 @@
 //
 //   page (client.js) ── port ── hub ── stream ── server
 //
-// It is in a SharedWorker; in one of the tabs where there is none (leader.js); in each tab where
-// Web Locks or channels cannot be used. Over a WebSocket it is extended by ws.js. A stream is fetched
-// and not an EventSource, which hides why it was refused. Comments are not sent to browsers.
+// It runs in a SharedWorker; in one of the tabs where there is none (leader.js); in each tab where
+// Web Locks or channels cannot be used. ws.js makes it speak over a WebSocket. The stream is fetched,
+// since an EventSource hides why the server has refused.
 //
 //   connecting ──▶ live ⇄ reconnecting        denied: by 401 or 403, until a page is looked at
 //
-// All that fails, a stream or a call, counts in `attempt`, and makes the next pause longer. So
-// there are no answers, in whatever order, that have the hub ask without end.
+// Whatever fails, a stream or a call, counts in `failures` and makes the next pause longer. No
+// answers of a server, in whatever order, make the hub ask without end.
 
-/** How long the groups of a tab that is gone are kept, for it may be a reload. */
-const LINGER = 2000;
-
-/** So long after a call the next word of the server has the hub make another one, to prove that it
- * lives: the server's heartbeat wakes a hidden page, where timers sleep. */
-const PROOF = 20000;
-
-/** Half of what has failed is forgotten with a call that succeeds, once in so long, and not before
- * the stream is so old: else a server that fails between two calls, or ends each stream at once,
- * would be asked as often as it fails. */
-const SETTLED = 60000;
-
-/** So many groups fit into a URL; a call asks for the others. */
+/** A URL has room for the names of so many groups; a call asks for the others. */
 const FIRST = 10;
 
-/** Calls that follow one another begin so far apart: the server takes 20 in a second. */
-const GAP = 60;
+const DENIED = { code: "denied", message: "you are not let in" };
+const NO_PRESENCE = { code: "no_presence", message: "no presence is declared" };
 
-/** In a row: the first calls that fail are a bad moment, after so many a new stream is opened. */
-const FEW = 3;
-
-const NAMES = new Map([["+", "join"], ["-", "leave"], ["~", "update"]]);
-
-// Over plain HTTP a browser sends no `Sec-Fetch-Site`, and no `Origin` with a GET: that it is no
-// picture that asks, and whose page it is, is said by these two.
+// Over plain HTTP a browser sends no `Sec-Fetch-Site`, and no `Origin` with a GET. The header shows
+// that no picture is asking, and the referrer shows whose page it is.
 export const STREAM = {
   headers: { accept: "text/event-stream" },
   referrerPolicy: /** @type {const} */ ("origin"),
@@ -43,48 +26,30 @@ export const STREAM = {
   cache: /** @type {const} */ ("no-store"),
 };
 
-// Not the clock on the wall, which may be set.
-const now = () => performance.now();
+/** A number of the server's, within bounds; another one where it is none, or less than one.
+ * @param {any} value @param {number} most @param {number} other */
+const bounded = (value, most, other = 0) => (value >= 1 ? Math.min(value, most) : other);
 
-const random = (below = 1) => Math.random() * below;
-
-/** A number of the server, within bounds; what is none, or is smaller, is not believed.
- * @param {any} value @param {number} least @param {number} most @param {number} other */
-const clamp = (value, least, most, other) => (value >= least ? Math.min(value, most) : other);
-
-// A roster is stale until its snapshot comes.
-/** @type {CreateRoster} */
-export const createRoster = () => ({ members: new Map(), v: -1, id: random(), status: "wanted", error: null, presence: true });
-
-/** @type {Fold} */
+/** Takes a `presence:*` frame into a roster; gives what it came to. @type {Fold} */
 export const fold = (roster, { e, d, v, k }) => {
   if (e === "presence:sync") {
     if (v === roster.v) return [];
     const members = new Map(k.map((key, i) => [key, d[i]]));
-    Object.assign(roster, { members, v, lost: false, status: "live", error: null, presence: true });
+    Object.assign(roster, { members, v, mustAsk: false, status: "live", error: null });
     return "sync";
   }
   const changes = e === "presence:diff" ? d : [[e.slice(9), k, d]];
-  // What comes before the snapshot is in it; what it holds already is not new.
+  // The snapshot holds what comes before it; the roster holds what comes twice.
   const fresh = roster.v < 0 ? [] : changes.slice(Math.max(0, roster.v - v + changes.length));
   if (!fresh.length) return fresh;
   if (v - fresh.length !== roster.v) return "gap";
   roster.v = v;
   return fresh.map(([sign, key, member]) => {
-    const event = NAMES.get(sign) ?? sign;
+    const event = /** @type {any} */ ({ "+": "join", "-": "leave", "~": "update" })[sign] ?? sign;
     if (event === "leave") roster.members.delete(key);
     else roster.members.set(key, member);
     return [event, key, member];
   });
-};
-
-// Why something failed, in the server's words where it has any.
-/** @type {Explain} */
-export const explain = (path, { status, body }) => {
-  const { code, message } = body?.error ?? {};
-  if (code && message) return body.error;
-  const what = status ? `an answer ${status} that is not the server's` : "no answer, or none that this page may read";
-  return { code: `${status || "unreachable"}`, message: `${path}: ${what}` };
 };
 
 /** @type {CreateHub} */
@@ -95,49 +60,41 @@ export const createHub = (base) => ({
   me: undefined,
   status: "connecting",
   error: null,
-  trouble: null,
-  full: { limit: Infinity },
-  attempt: 0,
-  failed: 0,
-  fast: 0,
-  clock: 0,
-  lock: `umbral-presence-hub-${random()}`,
+  tooMany: { limit: Infinity },
+  failures: 0,
+  failedCalls: 0,
+  moment: 0,
+  lock: `umbral-presence-hub-${Math.random()}`,
 
   // What tabs say -----------------------------------------------------------------------------
 
   serve(port) {
-    port.onmessage = (/** @type {{data: Message}} */ { data }) => this.receive(port, data);
+    port.onmessage = (/** @type {{data: TabMessage}} */ { data }) => this.receive(port, data);
+    port.postMessage({ t: "here" });
   },
 
   receive(port, message) {
-    switch (message.t) {
-      case "attach":
-        return this.attach(port, message);
-      case "want":
-        return this.want(port, message);
-      case "vanish":
-        return this.vanish(port);
-      case "identity":
-        return this.identity();
-      case "retry":
-        return this.retry();
-    }
+    const { attach, want, vanish, identity, retry } = this;
+    /** @type {Record<string, (port: Port, message: TabMessage) => unknown>} */
+    const entrances = { attach, want, vanish, identity, retry };
+    entrances[message.t]?.call(this, port, message);
   },
 
-  // A tab is there; its lock is free when it has closed or crashed. The hub's own lock, by which
-  // tabs notice that it has died, must be held before they are told its name. The wait for it is
-  // shared, so that a leader that is frozen in the back/forward cache is in nobody's way.
+  // A tab's lock is free once the tab has closed or crashed. Tabs notice in the same way that the
+  // hub has died, so the hub holds its lock before it tells a tab its name. The wait for a tab's lock
+  // is shared, so that a leader that is frozen in the back/forward cache is in nobody's way.
   async attach(port, { lock, groups, debug }) {
-    const tab = { port, groups: new Set(), confirmed: false, since: ++this.clock, held: [], debug };
+    if (debug) import("./debug.js").then(({ follow }) => follow(this, port));
+    const tab = { port, groups: new Set(), confirmed: false, moment: ++this.moment, waiting: [], debug };
     this.tabs.set(port, tab);
-    if (lock) navigator.locks.request(lock, { mode: "shared" }, () => this.tabs.get(port) === tab && this.vanish(port));
     this.want(port, { groups });
     this.retry();
-    this.held ??= new Promise((held) => {
-      if (!lock) return held(0);
-      navigator.locks.request(this.lock, () => new Promise((release) => held((this.release = release))));
-    });
-    await this.held;
+    if (lock) {
+      navigator.locks.request(lock, { mode: "shared" }, () => this.tabs.get(port) === tab && this.vanish(port));
+      await (this.locked ??= new Promise((done) =>
+        navigator.locks.request(this.lock, () => new Promise((release) => done((this.release = release)))),
+      ));
+    }
     port.postMessage({ t: "ready", lock: this.lock });
   },
 
@@ -150,32 +107,30 @@ export const createHub = (base) => ({
     this.plan();
   },
 
-  // A tab is gone, be it into the back/forward cache, from which a message would throw it out.
+  // The tab may be in the back/forward cache, from which a message would throw it out. Its groups are
+  // kept for a while, since it may be a reload.
   vanish(port) {
     const tab = this.tabs.get(port);
-    Object.assign(tab ?? {}, { confirmed: false, since: Infinity });
+    if (tab) [tab.confirmed, tab.moment] = [false, Infinity];
     setTimeout(() => {
       if (this.tabs.get(port) === tab) this.tabs.delete(port);
       this.plan();
-    }, LINGER);
+    }, 2000);
   },
 
-  // Whether there are tabs whose cookies have not been checked.
-  isUnsure() {
-    return [...this.tabs.values()].some((tab) => !tab.confirmed && tab.since < Infinity);
-  },
-
-  // Somebody may have signed in or out: until a call with the cookies of now is answered, tabs
-  // hear nothing.
-  identity() {
-    for (const tab of this.tabs.values()) [tab.confirmed, tab.since] = [false, ++this.clock];
-    this.attempt = 0;
+  // Somebody may have signed in or out. Tabs hear nothing until a call with the cookies of now has
+  // been answered. The one that has said so is shown its groups anew.
+  identity(port) {
+    for (const tab of this.tabs.values()) [tab.confirmed, tab.moment] = [false, ++this.moment];
+    this.tabs.get(port)?.groups.clear();
+    this.failures = 0;
     this.retry();
+    port.postMessage({ t: "ready", lock: this.lock });
   },
 
-  // The page is looked at, or the network is back: the next attempt is made at once.
+  // Somebody looks at a page, or the network is back: the next attempt is made at once.
   retry() {
-    if (this.status === "denied") this.say("connecting");
+    if (this.status === "denied") this.say(null, "connecting");
     this.hurry?.();
     this.plan();
   },
@@ -185,43 +140,40 @@ export const createHub = (base) => ({
   show(group, tabs) {
     const roster = this.rosters.get(group);
     if (!roster || roster.status === "wanted") return;
-    const { status, error, presence, v, id } = roster;
+    const { status, error, v, id } = roster;
     const members = v < 0 ? null : [...roster.members];
-    this.tell(group, { t: "room", group, room: { status, error, presence }, members, roster: id }, tabs);
+    this.tell(group, { t: "room", group, room: { status, error }, members, rosterId: id }, tabs);
   },
 
   tell(channel, message, tabs) {
     for (const tab of tabs ?? this.tabs.values()) {
       if (channel[0] !== "@" && !tab.groups.has(channel)) continue;
-      // Its cookies may be another user's.
+      // The cookies of a tab that is not confirmed may be another user's.
       if (tab.confirmed) tab.port.postMessage(message);
-      else tab.held.push(message);
+      else tab.waiting.push(message);
     }
   },
 
-  // `reset` where all that tabs know is somebody else's.
-  say(status, error = null, reset = false) {
-    Object.assign(this, { status, error });
-    for (const tab of this.tabs.values()) this.greet(tab, reset);
+  say(error, status, forget) {
+    Object.assign(this, { status: status ?? this.status, error });
+    for (const tab of this.tabs.values()) this.greet(tab, forget);
   },
 
-  greet({ port, confirmed, groups }, reset) {
-    const { status, me, trouble } = this;
-    // What calls have failed for concerns a tab that waits for one; in the end it concerns all.
+  // While the stream is live, an error is that of calls. It concerns the tabs that wait for a call,
+  // and after a few failures everybody.
+  greet({ port, confirmed, groups }, forget) {
+    const { status, me } = this;
     const waits = !confirmed || [...groups].some((group) => this.rosters.get(group)?.status === "wanted");
-    const error = this.error ?? (waits || this.failed >= FEW ? trouble : null);
-    port.postMessage({ t: "status", page: { status, error, me: confirmed ? me : null }, reset });
+    const error = status !== "live" || waits || this.failedCalls >= 3 ? this.error : null;
+    port.postMessage({ t: "status", page: { status, error, me: confirmed ? me : null }, forget });
   },
 
-  // A worker's requests are in no tab's network panel.
-  log(text) {
-    for (const { port, debug } of this.tabs.values()) if (debug) port.postMessage({ t: "log", text });
-  },
+  // Which groups are wanted -------------------------------------------------------------------
 
-  // Which groups there are --------------------------------------------------------------------
-
-  // Does what is to be done in the next task, however often it was asked for.
+  // There is something to tell the server, which is done in the next task, however often it was asked
+  // for.
   plan() {
+    this.changed = true;
     this.planned ??= setTimeout(() => {
       this.planned = undefined;
       if (!this.tabs.size) this.goodbye();
@@ -230,220 +182,189 @@ export const createHub = (base) => ({
     });
   },
 
-  // The oldest first; those beyond the limit are refused.
+  // The oldest first; those over the server's limit are denied.
   groups() {
     const wanted = new Set([...this.tabs.values()].flatMap((tab) => [...tab.groups]));
-    for (const group of wanted) if (!this.rosters.has(group)) this.rosters.set(group, createRoster());
+    for (const group of wanted)
+      if (!this.rosters.has(group))
+        this.rosters.set(group, { members: new Map(), v: -1, id: Math.random(), status: "wanted", error: null });
     const groups = [...this.rosters.keys()].filter((group) => wanted.has(group));
-    for (const group of groups.splice(this.full.limit)) this.settle(group, "denied", this.full);
+    for (const group of groups.splice(this.tooMany.limit)) this.decide(group, this.tooMany);
     return groups;
   },
 
-  // One call at a time; none while a stream is being opened, which has its groups in its address.
-  // A call that fails may have been taken or not: rosters that it would have ended are asked for
-  // again when they are wanted again.
+  // Tells the server which groups there are. One call at a time, and none while a stream is being
+  // opened, whose address names its groups. It is not known what a call that fails has done: a roster
+  // that it would have ended is asked for again once it is wanted again.
   async control() {
     const { stream } = this;
-    if (!stream || this.opening) return;
-    stream.changed = true;
-    if (stream.calling) return;
+    if (!stream || this.opening || stream.calling) return;
     stream.calling = true;
-    const early = stream.n && stream.proved + GAP - now();
-    if (early > 0) await this.pause(early);
+    // The server takes 20 calls a second.
+    if (stream.n && performance.now() - stream.provedAt < 60) await this.pause(60);
     if (stream !== this.stream) return;
-    stream.changed = false;
-    const at = ++this.clock;
+    this.changed = false;
+    const moment = ++this.moment;
     const groups = this.groups();
-    const wanted = new Set(groups);
     for (const [group, roster] of this.rosters)
-      if (!wanted.has(group)) Object.assign(roster, { v: -1, id: random(), lost: true });
+      if (!groups.includes(group)) Object.assign(roster, { v: -1, id: Math.random(), mustAsk: true });
     const reply = await this.post(stream, groups);
     if (stream !== this.stream) return;
-    if (reply.status === 200 && Array.isArray(reply.body?.denied)) this.succeed(stream, groups, at, reply.body);
-    else if (await this.fail(stream, reply)) return;
+    if (Array.isArray(reply.body?.denied)) this.succeed(stream, groups, moment, reply.body);
+    else await this.fail(reply);
     stream.calling = false;
-    if (stream.changed) this.plan();
+    if (this.changed) this.plan();
   },
 
-  succeed(stream, groups, at, body) {
-    if (now() - stream.since > SETTLED) {
-      this.attempt = Math.min(this.attempt, 6) >> 1;
-      stream.since = now();
+  // Half of the failures are forgiven, if the stream is a minute old, and then not again for a minute.
+  // Otherwise a server that fails every second call, or ends each stream at once, would be asked as
+  // often as it fails.
+  succeed(stream, groups, moment, body) {
+    if (performance.now() - stream.steadyAt > 60000) {
+      this.failures = Math.min(this.failures, 6) >> 1;
+      stream.steadyAt = performance.now();
     }
-    Object.assign(this, { failed: 0, fast: 0, proven: true });
-    this.settleAll(groups, body);
-    this.confirm(at);
-    if (this.trouble) this.say(this.status, (this.trouble = null));
+    this.failedCalls = 0;
+    this.isProven = true;
+    this.decideAll(groups, body);
+    this.confirm(moment);
+    if (this.error) this.say(null);
   },
 
-  // Gives whether this stream makes no more calls, for one that takes its place does. Where calls
-  // fail and the stream stands, a new one has its groups in its address and confirms who asks, while
-  // nobody is seen to leave.
-  async fail(stream, reply) {
-    const { status, body } = reply;
-    const isFirst = !this.attempt;
-    // Calls that come too fast say nothing of the server: they have a pause of their own.
-    const wait = status === 429 ? Math.max(reply.wait ?? 0, Math.min(30000, 1000 * 2 ** this.fast++)) : this.delay(reply);
-    stream.changed = true;
-    const error = explain("control", reply);
-    if (this.isDenied(reply, error)) return true;
+  // One call that fails is a bad moment. After three in a row a new stream is opened, since its address
+  // has the groups and its cookies confirm who asks; meanwhile the old one stands, and nobody is seen
+  // to leave.
+  async fail(reply) {
+    const { status, wait } = reply;
+    const pause = this.delay(wait);
+    this.changed = true;
+    const error = this.judge("control", reply);
+    if (!error) return;
     if (status === 409) {
       this.reset();
-      this.open(isFirst ? 0 : wait);
-    } else {
-      const counts = !this.isFull(body) && status !== 429;
-      if (counts) this.failed++;
-      this.fret(error);
-      if (status === 404) this.open(wait);
-      else if (counts && this.failed >= FEW) this.open(this.attempt > FEW ? wait : reply.wait);
-      else {
-        await this.pause(wait);
-        return stream !== this.stream;
-      }
+      return this.open(this.failures > 1 ? pause : 0);
     }
-    return true;
+    // Too many calls or groups are no fault of the stream.
+    const isOften = status !== 429 && error !== this.tooMany && ++this.failedCalls >= 3;
+    this.say(error);
+    if (status === 404) return this.open(pause);
+    if (isOften) return this.open(this.failures > 3 ? pause : wait);
+    return this.pause(pause);
   },
 
-  post(stream, groups, last = false) {
-    const sync = groups.filter((group) => this.rosters.get(group)?.lost);
-    stream.proved = now();
-    return fetch(`${base}control`, {
+  async post(stream, groups) {
+    stream.provedAt = performance.now();
+    const response = await fetch(`${base}control`, {
       method: "POST",
       credentials: "include",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ conn: stream.conn, n: ++stream.n, groups, sync }),
-      keepalive: last,
+      body: JSON.stringify({ conn: stream.conn, n: ++stream.n, groups, sync: groups.filter((group) => this.rosters.get(group)?.mustAsk) }),
+      // The worker may end while it says goodbye.
+      keepalive: !groups.length,
       signal: AbortSignal.timeout(10000),
-    }).then((response) => this.reply("control", response), () => this.reply("control"));
+    }).catch(() => null);
+    return this.reply("control", response);
   },
 
   async reply(path, response) {
-    this.log(`${path}: ${response?.status ?? "no answer"}`);
     if (!response) return {};
-    const wait = 1000 * clamp(response.headers.get("retry-after"), 0, 600, 0);
-    return { status: response.status, body: await response.json().catch(() => null), wait: wait + random(wait) };
-  },
-
-  // Whether this is the refusal of too many groups; from then on there will be fewer.
-  isFull(body) {
-    const full = body?.error;
-    if (full?.code !== "too_many_groups" || !(full.limit >= 0 && full.limit < this.full.limit)) return false;
-    return (this.full = full);
+    const { status, headers } = response;
+    const wait = 1000 * bounded(headers.get("retry-after"), 600);
+    return { status, body: await response.json().catch(() => null), wait: wait + Math.random() * wait };
   },
 
   // The server has answered for these groups, and knows of no other.
-  settleAll(groups, { denied, no_presence = [] }) {
-    const known = new Set(groups);
+  decideAll(groups, { denied, no_presence = [] }) {
     for (const group of this.rosters.keys())
-      if (!known.has(group)) this.rosters.delete(group);
-      else if (denied.includes(group)) this.settle(group, "denied");
-      else this.settle(group, "live", null, !no_presence.includes(group));
+      if (!groups.includes(group)) this.rosters.delete(group);
+      else this.decide(group, denied.includes(group) ? DENIED : no_presence.includes(group) ? NO_PRESENCE : null);
   },
 
-  settle(group, status, error = null, presence = true) {
+  decide(group, error) {
     const roster = this.rosters.get(group);
-    if (!roster || (status === "live" && roster.status === status && (presence || !roster.presence))) return;
-    if (status === "denied") {
-      roster.v = -1;
-      error ??= { code: status, message: `you are not let into ${group}` };
-    }
-    Object.assign(roster, { status, error, presence });
+    const status = error && error !== NO_PRESENCE ? "denied" : "live";
+    // The server says once that a group has no presence, and its snapshot says that it has.
+    if (!roster || (status === "live" && roster.status === status && (!error || roster.error))) return;
+    if (error) roster.v = -1;
+    Object.assign(roster, { status, error });
     this.show(group);
   },
 
-  // Tabs that were there at this time have the identity of the stream; those that have come or
+  // A tab that was there before this moment has the identity of the stream; one that has come or
   // signed in since may have other cookies.
-  confirm(at) {
+  confirm(moment) {
     for (const tab of this.tabs.values()) {
-      if (tab.confirmed || tab.since > at) continue;
+      if (tab.confirmed || tab.moment > moment) continue;
       tab.confirmed = true;
       this.greet(tab);
-      for (const message of tab.held.splice(0)) tab.port.postMessage(message);
+      for (const message of tab.waiting.splice(0)) tab.port.postMessage(message);
     }
   },
 
   // The stream --------------------------------------------------------------------------------
 
-  // The one that is open is closed once the new one is live.
-  async open(delay = 0) {
+  // The stream that is open is closed once the new one is live.
+  async open(delay) {
     if (this.opening) return;
     this.opening = true;
-    let reply;
     for (await this.pause(delay); this.tabs.size; await this.pause(delay)) {
-      reply = await new Promise((/** @type {(reply: Reply) => void} */ done) => this.connect(done));
-      if (reply.live) break;
-      const error = explain("sse", reply);
-      if (this.isDenied(reply, error)) break;
-      this.isFull(reply.body);
-      delay = this.delay(reply);
-      if (this.stream) this.fret(error);
-      else this.say(this.me === undefined ? "connecting" : "reconnecting", error);
+      const reply = await new Promise((/** @type {(reply: Reply) => void} */ done) => this.connect(done));
+      const error = !reply.live && this.judge("sse", reply);
+      if (!error) break;
+      delay = this.delay(reply.wait);
+      this.say(error);
     }
     this.opening = false;
-    // The first call shows whether calls come through; later ones are made where one is due.
-    const { groups } = this.stream ?? {};
-    const isKnown = this.proven && groups?.join() === this.groups().join();
-    if (!isKnown || this.isUnsure()) this.plan();
+    if (this.changed) this.plan();
   },
 
-  // Something has failed while there is a stream.
-  fret(error) {
-    this.trouble = error;
-    this.say(this.status, this.error);
-  },
-
-  // Who is not let in is not so in a moment either.
-  isDenied({ status }, error) {
-    if (status !== 401 && status !== 403) return false;
+  // Why a request failed, in the server's words where it has any. Nothing where the server lets nobody
+  // in: it would not do so in a moment either. Where there are too many groups there will be fewer.
+  judge(path, { status, body }) {
+    let error = body?.error;
+    if (!error?.code || !error.message)
+      error = { code: `${status ?? "unreachable"}`, message: `${path}: no readable answer of the server` };
+    if (error.code === "too_many_groups" && error.limit >= 0 && error.limit < this.tooMany.limit) this.tooMany = error;
+    if (status !== 401 && status !== 403) return error;
     this.drop();
-    this.say("denied", error);
-    return true;
+    this.say(error, "denied");
   },
 
   // How long to wait after a failure. Never less than the backoff: a server that says "1" does so
   // each time.
-  delay({ wait = 0 }) {
-    return Math.max(wait, this.backoff());
-  },
-
-  backoff() {
-    const most = Math.min(30000, 1000 * 2 ** this.attempt);
-    // The first wait may be next to nothing, the others not, or chance would make them many.
-    const least = this.attempt++ && most / 2;
-    return least + random(most - least);
+  delay(wait = 0) {
+    const most = Math.min(30000, 1000 * 2 ** this.failures);
+    // The first wait may be next to nothing, but not the next ones: by chance they would be many.
+    const least = this.failures++ && most / 2;
+    return Math.max(wait, least + Math.random() * (most - least));
   },
 
   // `hurry` ends it.
-  pause(ms = 0) {
-    if (ms) this.log(`${Math.round(ms)} ms until the next attempt`);
+  pause(ms) {
     return new Promise((done) => {
-      const timer = setTimeout(done, ms);
-      this.hurry = () => done(clearTimeout(timer));
+      setTimeout(done, ms);
+      this.hurry = done;
     });
   },
 
-  // One connection, from its attempt to its end; `done` is told when it is live, or has failed.
+  // One connection, from its attempt to its end; `done` hears whether it is live or has failed.
   async connect(done) {
     const abort = new AbortController();
-    const stream = this.createStream(() => abort.abort());
-    const url = `${base}sse?v=1&groups=${encodeURIComponent(stream.groups.join())}`;
+    const stream = this.createStream(done, () => abort.abort());
     try {
-      const { signal } = abort;
-      const response = await fetch(url, { ...STREAM, signal });
+      const response = await fetch(`${base}sse?v=1&groups=${encodeURIComponent(stream.groups.join())}`, { ...STREAM, signal: abort.signal });
       const { body, headers } = response;
-      const isStream = headers.get("content-type")?.startsWith("text/event-stream");
-      if (!response.ok || !body || !isStream) done(await this.reply("sse", response));
+      if (!body || !headers.get("content-type")?.startsWith("text/event-stream")) done(await this.reply("sse", response));
       else {
         const reader = body.pipeThrough(new TextDecoderStream()).getReader();
         for (let rest = "", piece; !(piece = await reader.read()).done; ) {
           this.heard(stream);
-          // The stream may be cut anywhere, and a line may come in a thousand pieces: each is
-          // split once. The data of an event is one line.
+          // The stream may be cut anywhere, and a line may come in a thousand pieces: each of
+          // them is split once. The data of an event is one line.
           const lines = piece.value.split("\n");
           lines[0] = rest + lines[0];
-          rest = lines.pop() ?? "";
-          for (const line of lines)
-            if (line.startsWith("data:")) this.take(stream, JSON.parse(line.slice(5)), done);
+          [rest] = lines.splice(-1);
+          for (const line of lines) if (line.startsWith("data:")) this.take(stream, JSON.parse(line.slice(5)));
         }
       }
     } catch {
@@ -453,10 +374,21 @@ export const createHub = (base) => ({
     this.lose(stream);
   },
 
-  createStream(close) {
-    const groups = this.groups().slice(0, FIRST);
-    const stream = { groups, close, conn: "", n: 0, at: ++this.clock, silence: 37500, since: now(), proved: now() };
-    this.log("a stream is opened");
+  createStream(done, close) {
+    const groups = this.groups();
+    // The first call of all is made in any case, to see whether calls come through.
+    this.changed = !this.isProven || groups.length > FIRST;
+    const stream = {
+      groups: groups.slice(0, FIRST),
+      done,
+      close,
+      n: 0,
+      moment: ++this.moment,
+      // Two and a half heartbeats.
+      silence: 37500,
+      steadyAt: performance.now(),
+      provedAt: performance.now(),
+    };
     this.heard(stream);
     return stream;
   },
@@ -465,75 +397,76 @@ export const createHub = (base) => ({
   // hidden or frozen, gives what waits behind it one more chance.
   heard(stream, isLate = false) {
     clearTimeout(stream.watchdog);
-    const due = now() + stream.silence;
-    const bite = () => (!isLate && now() > due + 1000 ? this.heard(stream, true) : stream.close());
-    stream.watchdog = setTimeout(bite, stream.silence);
-    // Without a timer, which may be a minute late.
-    if (now() - stream.proved > PROOF) this.control();
+    const due = performance.now() + stream.silence;
+    stream.watchdog = setTimeout(
+      () => (!isLate && performance.now() > due + 1000 ? this.heard(stream, true) : stream.close()),
+      stream.silence,
+    );
+    // A call proves to the server that this side is alive. The server's heartbeat is the occasion for
+    // it, since the timers of a hidden page may be a minute late.
+    if (performance.now() - stream.provedAt > 20000) this.control();
   },
 
   lose(stream) {
     clearTimeout(stream.watchdog);
     stream.close();
     if (stream !== this.stream) return;
-    this.log("the stream has ended");
     this.drop();
-    this.say("reconnecting", { code: "lost", message: "the connection has ended" });
-    this.open(this.backoff());
+    this.failedCalls = 0;
+    this.say({ code: "lost", message: "the connection is lost" }, "reconnecting");
+    this.open(this.delay());
   },
 
-  // Closes the current stream, without a goodbye.
+  // Closes the stream without a goodbye.
   drop() {
     this.stream?.close();
-    // It has cost two requests.
-    if (this.stream?.n === 1) this.attempt++;
+    // A stream that had one call has cost two requests.
+    if (this.stream?.n === 1) this.failures++;
     this.stream = null;
-    for (const roster of this.rosters.values()) Object.assign(roster, { v: -1, id: random(), lost: false });
+    for (const roster of this.rosters.values()) Object.assign(roster, { v: -1, id: Math.random(), mustAsk: false });
   },
 
-  take(stream, frame, done) {
+  take(stream, frame) {
     const { c, e, d } = frame;
-    if (e === "@hello") {
-      this.hello(stream, d);
-      done({ live: true });
-    } else if (!c || stream !== this.stream) return;
+    if (e === "@hello") this.hello(stream, d);
+    else if (!c || stream !== this.stream) return;
     else if (e.startsWith("presence:")) {
       const roster = this.rosters.get(c);
-      const came = roster ? fold(roster, frame) : [];
+      if (!roster) return;
+      const came = fold(roster, frame);
       if (came === "gap") {
-        Object.assign(roster ?? {}, { v: -1, lost: true });
+        Object.assign(roster, { v: -1, mustAsk: true });
         // The snapshot of this group alone is asked for.
         stream.gap ??= setTimeout(() => {
           stream.gap = undefined;
           this.plan();
-        }, this.backoff());
-      } else if (came === "sync") {
-        this.show(c);
-      } else if (came.length) this.tell(c, { t: "diff", group: c, changes: came });
+        }, this.delay());
+      } else if (came === "sync") this.show(c);
+      else if (came.length) this.tell(c, { t: "diff", group: c, changes: came });
     } else {
-      if (e === "@denied") for (const group of d.groups) this.settle(group, "denied");
+      if (e === "@denied") for (const group of d.groups) this.decide(group, DENIED);
       if (e === "@drain")
         stream.drained ??= setTimeout(
           () => stream === this.stream && this.open(),
-          this.delay({ wait: random(1000 * clamp(d?.within, 0, 3600, 0)) }),
+          this.delay(1000 * Math.random() * bounded(d?.within, 3600)),
         );
       this.tell(c, { t: "event", c, e, d });
     }
   },
 
-  // The stream is live. Nothing that was for somebody else is left before anything of the new
-  // user is seen.
+  // The stream is live. Where it is another user's, nothing of the one before is left when anything of
+  // the new one is seen.
   hello(stream, hello) {
     const { conn, me, heartbeat } = hello;
-    this.log("the stream is live");
     if (this.me !== undefined && this.me !== me) this.reset();
     this.drop();
     this.groups();
-    Object.assign(stream, { conn, silence: 2500 * clamp(heartbeat, 1, 300, 15) });
-    Object.assign(this, { stream, me, trouble: this.failed ? this.trouble : null });
-    this.settleAll(stream.groups, hello);
-    this.say("live");
-    this.confirm(stream.at);
+    Object.assign(stream, { conn, silence: 2500 * bounded(heartbeat, 300, 15) });
+    Object.assign(this, { stream, me });
+    this.decideAll(stream.groups, hello);
+    this.say(this.failedCalls ? this.error : null, "live");
+    this.confirm(stream.moment);
+    stream.done({ live: true });
   },
 
   // Forgets everything that an identity has seen, and has the tabs forget it.
@@ -541,23 +474,20 @@ export const createHub = (base) => ({
     this.drop();
     this.me = undefined;
     this.rosters.clear();
-    for (const tab of this.tabs.values()) [tab.confirmed, tab.held] = [false, []];
-    this.say("connecting", null, true);
+    for (const tab of this.tabs.values()) [tab.confirmed, tab.waiting] = [false, []];
+    this.say(null, "connecting", true);
   },
 
-  // The last tab is gone: others see it at once.
+  // The last tab is gone. Others see the user leave at once.
   goodbye() {
     const { stream } = this;
     this.stream = null;
     this.reset();
-    if (stream) this.post(stream, [], true).finally(stream.close);
+    if (stream) this.post(stream, []).finally(stream.close);
   },
 });
 
-if ("onconnect" in globalThis && !globalThis.document) {
-  const hub = createHub(new URL(".", location.href).href);
-  globalThis.onconnect = ({ ports: [port] }) => {
-    hub.serve(port);
-    port.postMessage({ t: "here" });
-  };
+if (!globalThis.document) {
+  const hub = createHub(import.meta.url.replace(/[^/]*$/, ""));
+  globalThis.onconnect = ({ ports: [port] }) => hub.serve(port);
 }

@@ -1,13 +1,13 @@
-// The hub over a WebSocket instead of an event stream: what tabs send is passed on.
+// The hub over a WebSocket instead of an event stream; what tabs send is passed on.
 //
-// A handshake that fails keeps its reason from scripts, so a request for an event stream asks for
-// it. And only a handshake carries cookies, so another one tells who has opened a tab.
+// A handshake that fails keeps its reason from scripts, so a request for an event stream asks for the
+// reason. And only a handshake carries cookies, so another handshake tells who has opened a tab.
 import { createHub as create, STREAM } from "./worker.js";
 
-/** Messages that wait for a connection, of one tab. */
+/** So many messages of one tab wait for a connection at most. */
 const MOST_UNSENT = 100;
 
-/** Ends a socket without a goodbye: the next one takes over. */
+/** The code that ends a socket without a goodbye: the next one takes over. */
 const REPLACED = 4000;
 
 /** So many names, of 200 bytes and each of them escaped, are less than 32 KiB of text. */
@@ -22,11 +22,14 @@ export const createHub = (base) => {
   const { control, confirm, identity, receive, reset, succeed } = hub;
   /** What has not been sent, by the port of its tab. @type {Map<object, string[]>} */
   const unsent = new Map();
-  let asking = false;
+  let isAsking = false;
 
+  const current = () => /** @type {SocketStream | null} */ (hub.stream);
+
+  // A tab whose cookies have not been checked may be another user's, whose name is not the stream's.
   const flush = () => {
     for (const { port, confirmed } of hub.tabs.values()) {
-      const socket = /** @type {SocketStream | null} */ (hub.stream)?.socket;
+      const socket = current()?.socket;
       if (!confirmed || socket?.readyState !== WebSocket.OPEN) continue;
       for (const text of unsent.get(port) ?? []) socket.send(text);
       unsent.delete(port);
@@ -36,10 +39,13 @@ export const createHub = (base) => {
   /** A tab's message for the application. @param {object} port @param {string} text */
   const send = (port, text) => {
     const texts = unsent.get(port) ?? [];
-    if (texts.length >= MOST_UNSENT) return console.error("umbral.realtime: not connected, and not sent:", text);
+    if (texts.length >= MOST_UNSENT) return console.error("umbral.realtime: no connection, not sent:", text);
     unsent.set(port, [...texts, text]);
     flush();
   };
+
+  /** Whether there are tabs whose cookies have not been checked. */
+  const isUnsure = () => [...hub.tabs.values()].some((tab) => !tab.confirmed && tab.moment < Infinity);
 
   return Object.assign(hub, {
     /** @type {Hub["receive"]} */
@@ -52,41 +58,41 @@ export const createHub = (base) => {
     async connect(done) {
       /** @type {WebSocket | undefined} */
       let socket;
-      const stream = /** @type {SocketStream} */ (hub.createStream(() => socket?.close(REPLACED)));
+      const stream = /** @type {SocketStream} */ (hub.createStream(done, () => socket?.close(REPLACED)));
       let [isOpen, isLive, isOver] = [false, false, false];
       const end = async () => {
         if (isOver) return;
         isOver = true;
-        stream.waiting?.answer({});
+        stream.question?.answer({});
         if (!isLive) done(await refusal(hub, base, isOpen));
         hub.lose(stream);
       };
       try {
         socket = new WebSocket(address(base, stream.groups));
       } catch {
-        // A policy of the page forbids it, or its address.
+        // The page's policy forbids it, or its address.
         return end();
       }
-      Object.assign(stream, { socket, joined: new Set(stream.groups), waiting: null });
+      Object.assign(stream, { socket, joined: new Set(stream.groups), question: null });
       socket.onopen = () => (isOpen = true);
       socket.onmessage = ({ data }) => {
         hub.heard(stream);
         try {
           const { channel: c, event: e, data: d, v, k } = JSON.parse(data);
-          // A browser answers the server's pings without a word to the page, so this is how the
-          // server is heard when it has nothing to say.
-          if (e === "@ping" || (c === "@conn" && answered(stream, e, d))) return;
-          hub.take(stream, { c, e, d, v, k }, done);
+          // A browser answers the server's pings without a word to the page, so the server says
+          // `@ping` as well to be heard when it has nothing to say.
+          if (e === "@ping" || (c === "@conn" && isAnswer(stream, e, d))) return;
+          hub.take(stream, { c, e, d, v, k });
           if (e !== "@hello") return;
           isLive = true;
           for (const group of d.denied) stream.joined.delete(group);
         } catch {
-          // Nothing that the server says.
+          // The server says no such thing.
           stream.close();
         }
       };
       socket.onclose = ({ code }) => {
-        hub.log(`the socket was closed with ${code}`);
+        hub.log?.(`the socket was closed with ${code}`);
         end();
       };
     },
@@ -94,18 +100,18 @@ export const createHub = (base) => {
     /** @type {Hub["control"]} */
     async control() {
       const { stream } = hub;
-      if (stream && hub.isUnsure() && !asking && !hub.opening) {
-        asking = true;
-        const at = ++hub.clock;
+      if (stream && isUnsure() && !isAsking && !hub.opening) {
+        isAsking = true;
+        const moment = ++hub.moment;
         const hello = await greeting(base).catch(() => null);
-        asking = false;
+        isAsking = false;
         if (stream !== hub.stream) return;
         // Whoever it was, the stream's own end tells what is wrong.
         if (!hello || hello.me !== hub.me) {
           if (hello) hub.reset();
-          return hub.open(hello ? 0 : hub.backoff());
+          return hub.open(hello ? 0 : hub.delay());
         }
-        hub.confirm(at);
+        hub.confirm(moment);
         hub.plan();
       }
       return control.call(hub);
@@ -113,53 +119,53 @@ export const createHub = (base) => {
 
     // What is asked over the socket carries no cookies, and so confirms nobody.
     /** @type {Hub["succeed"]} */
-    succeed(stream, groups, _at, body) {
-      succeed.call(hub, stream, groups, 0, body);
+    succeed(stream, groups, _moment, settled) {
+      succeed.call(hub, stream, groups, 0, settled);
     },
 
-    /** @type {(stream: SocketStream, groups: string[], last?: boolean) => Promise<Reply>} */
-    async post(stream, groups, last = false) {
-      if (last) {
+    /** @type {(stream: SocketStream, groups: string[]) => Promise<Reply>} */
+    async post(stream, groups) {
+      if (!hub.tabs.size) {
         stream.socket.close(1000);
-        return { status: 200 };
+        return {};
       }
-      stream.proved = performance.now();
+      stream.provedAt = performance.now();
       const { joined } = stream;
       const wanted = new Set(groups);
-      /** @type {{denied: string[], no_presence: string[]}} */
-      const body = { denied: [], no_presence: [] };
+      /** @type {Required<Settled>} */
+      const settled = { denied: [], no_presence: [] };
       for (const some of chunks([...joined].filter((group) => !wanted.has(group)))) {
-        const left = await ask(stream, "leave", some);
-        if (left.status !== 200) return left;
+        const reply = await ask(stream, "leave", some);
+        if (reply.status !== 200) return reply;
         for (const group of some) joined.delete(group);
       }
       for (const some of chunks(groups.filter((group) => !joined.has(group)))) {
-        const answer = await ask(stream, "join", some);
-        if (answer.status !== 200) return answer;
-        const denied = new Set(answer.body.denied);
+        const reply = await ask(stream, "join", some);
+        if (reply.status !== 200) return reply;
+        const denied = new Set(reply.body.denied);
         for (const group of some) if (!denied.has(group)) joined.add(group);
-        body.denied.push(...denied);
-        body.no_presence.push(...answer.body.no_presence);
+        settled.denied.push(...denied);
+        settled.no_presence.push(...reply.body.no_presence);
       }
-      for (const some of chunks(groups.filter((group) => hub.rosters.get(group)?.lost))) say(stream, "sync", some);
-      return { status: 200, body };
+      for (const some of chunks(groups.filter((group) => hub.rosters.get(group)?.mustAsk))) write(stream, "sync", some);
+      return { status: 200, body: settled };
     },
 
-    confirm(/** @type {number} */ at) {
-      confirm.call(hub, at);
+    confirm(/** @type {number} */ moment) {
+      confirm.call(hub, moment);
       flush();
     },
 
     // What one user has written is not sent as another's.
-    identity() {
+    identity(/** @type {Port} */ port) {
       unsent.clear();
-      identity.call(hub);
+      identity.call(hub, port);
     },
+
     reset() {
       unsent.clear();
       // The other user is gone at once.
-      const stream = /** @type {SocketStream | null} */ (hub.stream);
-      stream?.socket.close(1000);
+      current()?.socket.close(1000);
       reset.call(hub);
     },
   });
@@ -176,7 +182,7 @@ const chunks = (names) => {
 };
 
 /** @param {SocketStream} stream @param {string} op @param {string[]} groups */
-const say = (stream, op, groups) => {
+const write = (stream, op, groups) => {
   if (stream.socket.readyState === WebSocket.OPEN) stream.socket.send(JSON.stringify({ op, groups }));
 };
 
@@ -188,36 +194,36 @@ const ask = (stream, op, groups) =>
     /** @param {Reply} reply */
     const answer = (reply) => {
       clearTimeout(late);
-      stream.waiting = null;
+      stream.question = null;
       done(reply);
     };
-    stream.waiting = { op, groups: new Set(groups), denied: [], no_presence: [], answer };
-    say(stream, op, groups);
+    stream.question = { op, groups: new Set(groups), denied: [], no_presence: [], answer };
+    write(stream, op, groups);
   });
 
 /** Takes what the server answers to `ask`; gives whether this was it.
  * @param {SocketStream} stream @param {string} event @param {any} data */
-const answered = ({ waiting }, event, data) => {
+const isAnswer = ({ question }, event, data) => {
   if (event === "@left") {
-    if (waiting?.op === "leave") waiting.answer({ status: 200 });
+    if (question?.op === "leave") question.answer({ status: 200 });
     return true;
   }
-  if (!waiting) return false;
+  if (!question) return false;
   if (event === "@refused") {
-    // A name that is refused once is refused again; all else may be otherwise in a while.
-    waiting.answer({ status: data.error.code === "bad_group" ? 400 : 503, body: data });
+    // A name that is refused once is refused again; anything else may be otherwise in a while.
+    question.answer({ status: data.error.code === "bad_group" ? 400 : 503, body: data });
     return true;
   }
   const isDenial = event === "@denied";
   /** @type {string[]} */
   const groups = event === "@joined" || isDenial ? data.groups : [];
-  // The same frame tells that a right has been lost, which nobody has asked for.
-  if (waiting.op !== "join" || !groups.every((group) => waiting.groups.has(group))) return false;
-  if (isDenial) waiting.denied.push(...groups);
-  else waiting.no_presence.push(...(data?.no_presence ?? []));
-  for (const group of groups) waiting.groups.delete(group);
-  const { denied, no_presence } = waiting;
-  if (groups.length && !waiting.groups.size) waiting.answer({ status: 200, body: { denied, no_presence } });
+  // The same frame tells that a right has been lost, which nobody has asked about.
+  if (question.op !== "join" || !groups.every((group) => question.groups.has(group))) return false;
+  if (isDenial) question.denied.push(...groups);
+  else question.no_presence.push(...(data?.no_presence ?? []));
+  for (const group of groups) question.groups.delete(group);
+  const { denied, no_presence } = question;
+  if (groups.length && !question.groups.size) question.answer({ status: 200, body: { denied, no_presence } });
   return groups.length > 0;
 };
 
@@ -241,8 +247,8 @@ const greeting = (base) =>
  * @param {Hub} hub @param {string} base @param {boolean} isOpen whether the handshake came about
  * @returns {Promise<Reply>} */
 const refusal = async (hub, base, isOpen) => {
-  // It costs a request more.
-  hub.attempt++;
+  // This costs one more request.
+  hub.failures++;
   const abort = new AbortController();
   const late = setTimeout(() => abort.abort(), PATIENCE);
   const response = await fetch(`${base}sse?v=1&groups=`, { ...STREAM, signal: abort.signal }).catch(() => null);
@@ -252,15 +258,12 @@ const refusal = async (hub, base, isOpen) => {
   if (!response?.ok) return reply;
   const message = isOpen
     ? "the WebSocket was closed before the server had said anything"
-    : 'the server answers, but no WebSocket comes about: has a proxy to pass "Upgrade" and "Host" on? Without one, transport is "sse"';
+    : 'the server answers, but no WebSocket comes about: does a proxy pass "Upgrade" and "Host" on? Without one, transport is "sse"';
   return { body: { error: { code: "no_websocket", message } } };
 };
 
 // The worker's script has made a hub of its own, which nobody reaches.
-if ("onconnect" in globalThis && !globalThis.document) {
-  const hub = createHub(new URL(".", location.href).href);
-  globalThis.onconnect = ({ ports: [port] }) => {
-    hub.serve(port);
-    port.postMessage({ t: "here" });
-  };
+if (!globalThis.document) {
+  const hub = createHub(import.meta.url.replace(/[^/]*$/, ""));
+  globalThis.onconnect = ({ ports: [port] }) => hub.serve(port);
 }

@@ -7,14 +7,20 @@ use tests::Server;
 async fn the_client_is_served_with_an_etag_under_any_base_path() {
     let server = Server::start(Server::plugin().at("/rt/v1")).await;
     let http = reqwest::Client::new();
-    for name in ["client.js", "client.mjs", "worker.js", "leader.js", "ws.js", "iterate.js"] {
+    let package: serde_json::Value =
+        serde_json::from_str(include_str!("../../../umbral-presence/client/package.json")).unwrap();
+    let version = package["version"].as_str().unwrap();
+    let loaded = ["worker.js", "leader.js", "ws.js", "compare.js", "iterate.js", "debug.js"];
+    for name in ["client.js", "client.mjs", "react.mjs", "store.mjs"].into_iter().chain(loaded) {
         let url = server.url(&format!("/rt/v1/{name}"));
         let response = http.get(&url).send().await.unwrap();
         assert_eq!(response.status(), 200, "{name}");
         assert_eq!(response.headers()["content-type"], "text/javascript; charset=utf-8");
         assert_eq!(response.headers()["cache-control"], "no-cache");
         let etag = response.headers()["etag"].clone();
-        assert!(!response.text().await.unwrap().contains("__HASH__"), "{name}");
+        let text = response.text().await.unwrap();
+        // What the server puts in: a hash in the place of the package's version, and an address.
+        assert!(!text.contains(version) && !text.contains("__ADDRESS__"), "{name}");
         let again = http.get(&url).header("if-none-match", &etag).send().await.unwrap();
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{name}");
         let by_hash = format!("{url}?v={}", etag.to_str().unwrap().trim_matches('"'));

@@ -14,21 +14,24 @@ use http::{HeaderMap, StatusCode, header, request::Parts};
 
 use super::comments::without_comments;
 
-/// The place in `client.js` for the hash of the scripts that it loads. Their URLs carry the hash,
-/// because an old worker survives a deployment for as long as one of its tabs is open.
-const HASH: &str = "__HASH__";
+/// The place in `client.js` for the hash of the scripts that it loads: there it has the version of
+/// the npm package. Their URLs carry the hash, because an old worker survives a deployment for as
+/// long as one of its tabs is open.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The place in `client.mjs` for its own address. The published package does not have it: a build
 /// tool would make a path on its own machine of `import.meta`.
 const ADDRESS: &str = "\"__ADDRESS__\"";
 
 /// The scripts that `client.js` loads: the worker always, the others if they are needed.
-static LOADED: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
+static LOADED: LazyLock<[(&str, String); 6]> = LazyLock::new(|| {
     [
         ("worker.js", without_comments(include_str!("../../client/worker.js"))),
         ("leader.js", without_comments(include_str!("../../client/leader.js"))),
         ("ws.js", without_comments(include_str!("../../client/ws.js"))),
+        ("compare.js", without_comments(include_str!("../../client/compare.js"))),
         ("iterate.js", without_comments(include_str!("../../client/iterate.js"))),
+        ("debug.js", without_comments(include_str!("../../client/debug.js"))),
     ]
 });
 
@@ -40,7 +43,7 @@ static LOADING: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
     [
         (
             "client.js",
-            without_comments(include_str!("../../client/client.js")).replace(HASH, &LOADED_HASH),
+            without_comments(include_str!("../../client/client.js")).replace(VERSION, &LOADED_HASH),
         ),
         (
             "client.mjs",

@@ -15,8 +15,8 @@ enum Inside {
 
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// The script without comments, without the blanks at both ends of a line, and with one blank in
-/// the place of several. The text of a template stays as it is.
+/// The script without comments, without the blanks at both ends of a line and behind an opening
+/// parenthesis, and with one blank in the place of several. The text of a template stays as it is.
 pub(super) fn without_comments(script: &str) -> String {
     let mut served = String::with_capacity(script.len());
     let mut inside = Vec::new();
@@ -56,7 +56,7 @@ fn end_line(served: &mut String, lines: usize) {
 }
 
 fn blank(served: &mut String) {
-    if !served.is_empty() && !served.ends_with([' ', '\n']) {
+    if !served.is_empty() && !served.ends_with([' ', '\n', '(']) {
         served.push(' ');
     }
 }
@@ -154,6 +154,7 @@ mod tests {
     fn what_stands_on_either_side_of_a_comment_stays_apart() {
         for (script, served) in [
             ("a = /** @type {any} */ (b);\n", "a = (b);\n"),
+            ("f(/* a */ b, /* c */ d);\n", "f(b, d);\n"),
             ("let/* a */b; /* c */\n", "let b;\n"),
             ("return /* a\n*/ b;\n", "return\nb;\n"),
         ] {
