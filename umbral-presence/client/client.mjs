@@ -1,8 +1,8 @@
-// `umbral.realtime` as a module. A page that has the script too has one client.
+// `umbral.realtime` as a module. A page that loads the script as well has one client.
 import "./client.js";
 
-// The server puts `import.meta.url` here. What a build tool would make of that says nothing of
-// where the server is, so in a package the client has a base of its own.
+// The server puts `import.meta.url` here. What a build tool makes of that says nothing of where the
+// server is, so the npm package has a base of its own.
 const ADDRESS = "__ADDRESS__";
 
 const { realtime } = globalThis.umbral;

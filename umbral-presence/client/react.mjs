@@ -3,7 +3,7 @@ import { useSyncExternalStore } from "react";
 import { NOTHING, presenceStore } from "./store.mjs";
 /** @import { PresenceStore } from "./store.mjs" */
 
-/** The store of each group that is shown, with how many components show it.
+/** The store of each group that is shown, and how many components show it.
  * @type {Map<string, {store: PresenceStore<any>, subscribe: PresenceStore["subscribe"], shown: number}>} */
 const rooms = new Map();
 
@@ -18,7 +18,7 @@ const roomOf = (group) => {
     /** @type {PresenceStore["subscribe"]} */
     subscribe(changed) {
       const stop = store.subscribe(changed);
-      // It may have been dropped between two renders of one component.
+      // It may have been dropped between two renders of the component.
       rooms.set(group, made);
       made.shown += 1;
       return () => {
@@ -28,7 +28,7 @@ const roomOf = (group) => {
       };
     },
   };
-  // A server renders for everybody and never unmounts.
+  // A server renders for everybody and never unmounts, so it keeps no store.
   if (globalThis.document) rooms.set(group, made);
   return made;
 };

@@ -1,5 +1,5 @@
-// Who is in a group as a store, which Svelte takes as it is: `$room.members`. It subscribes
-// with its first reader and unsubscribes with its last.
+// Who is in a group, as a store that Svelte reads: `$room.members`. It subscribes with its first
+// reader and unsubscribes with its last.
 import { presence } from "./client.mjs";
 /** @import { Presence, Snapshot } from "./client.mjs" */
 
