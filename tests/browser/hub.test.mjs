@@ -594,6 +594,20 @@ for (const [what, [imports, said]] of Object.entries(MISSING)) {
   });
 }
 
+test("a script that could not be loaded is asked for under another name, for a browser may keep the failure", async () => {
+  const asked = [];
+  const { events, wire } = await comparingBy(async (address) => {
+    asked.push(address);
+    if (asked.length === 1) throw new TypeError("no script");
+    return { compare: () => [["leave", BEN]] };
+  });
+  wire.write(sync([BEN], 5));
+  wire.write(sync([ADA], 6));
+  await until("both snapshots", () => events.length === 4);
+  assert.deepEqual(events.slice(1), [["sync", [BEN]], ["leave", BEN], ["sync", [ADA]]]);
+  assert.notEqual(asked[0], asked[1]);
+});
+
 test("a page that asks who is signed in while it compares hears nothing more of before", async () => {
   let load;
   const { page, events, wire } = await comparingBy(() => new Promise((done) => (load = done)));

@@ -56,7 +56,7 @@
       const changes = script?.compare(this, entries, rosterId) ?? [];
       Object.assign(this, { members: new Map(entries), rosterId, list: null, shown: null });
       for (const [event, member] of changes) this.emit(event, member);
-      for (const watch of this.watches) watch.start();
+      for (const watch of this.watches) watch.sync();
     },
 
     change(changes) {
@@ -76,10 +76,10 @@
     },
 
     // A group without presence is no error for those who only listen to the application's events.
-    tell() {
+    notify() {
       this.shown = null;
       report(this, this.status === "denied" || this.watches.size ? this.error : null, `${group}: `);
-      for (const watch of this.watches) watch.tell();
+      for (const watch of this.watches) watch.notify();
     },
 
     forget() {
@@ -127,12 +127,15 @@
     },
 
     // A script of the server's, which no build tool is to look for. The hub's messages may wait for it,
-    // so there is an end to that.
+    // so there is an end to that. A browser may keep a failure under the script's name.
     load(script) {
       return Promise.race([
         import(/* webpackIgnore: true */ /* @vite-ignore */ this.url(script) + this.again),
         new Promise((_, fail) => setTimeout(fail, 10000, `${script}.js: no answer`)),
-      ]);
+      ]).catch((error) => {
+        this.again += "#";
+        throw error;
+      });
     },
 
     // A handler that throws breaks nothing else.
@@ -155,7 +158,7 @@
       this.rooms.set(group, room);
       if (room.status === "denied") {
         room.forget();
-        room.tell();
+        room.notify();
       }
       this.plan();
       return room;
@@ -197,7 +200,7 @@
         report(this, this.error);
         for (const each of this.rooms.values()) {
           if (data.forget) each.forget();
-          each.tell();
+          each.notify();
         }
       } else if (room) {
         if (data.changes) room.change(data.changes);
@@ -206,7 +209,7 @@
           Object.assign(room, data.room);
           if (data.members) await room.sync(data.members, data.rosterId);
         }
-        room.tell();
+        room.notify();
       }
     },
 
@@ -261,8 +264,8 @@
         }
         if (nth === this.starts) this.attach(port);
       } catch (error) {
-        // A browser may keep the failure of a script under its name.
-        this.again = `#${nth}`;
+        // It may have been the hub's script, which leader.js loads.
+        this.again += "#";
         this.receive({ t: "status", page: { error: { code: "script", message: `${error}` } } });
         this.restart(nth);
       }
@@ -355,11 +358,11 @@
       const watch = {
         synced: false,
         emit,
-        start() {
+        sync() {
           this.synced = true;
           emit("sync", self.members);
         },
-        tell() {
+        notify() {
           if (status !== self.status) emit("status", (status = self.status));
           emit("change");
         },
@@ -391,7 +394,7 @@
         unsubscribe() {
           last = Object.freeze({ ...room.snapshot(), status: "closed" });
           room.watches.delete(watch);
-          watch.tell();
+          watch.notify();
           on.clear();
           page.plan();
         },
@@ -404,10 +407,10 @@
 
       room.watches.add(watch);
       queueMicrotask(() => {
-        if (room.error) room.tell();
+        if (room.error) room.notify();
         if (!room.members || watch.synced) return;
-        watch.start();
-        watch.tell();
+        watch.sync();
+        watch.notify();
       });
       return self;
     },

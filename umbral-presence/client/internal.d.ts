@@ -279,9 +279,9 @@ declare global {
     synced: boolean;
     emit: Handler;
     /** The snapshot, before anything else. A room may have it from another subscription. */
-    start(): void;
+    sync(): void;
     /** Something has changed; told once, however much it was. */
-    tell(): void;
+    notify(): void;
   }
 
   /** What a tab knows of a group. */
@@ -304,7 +304,7 @@ declare global {
     sync(entries: Entry[], rosterId: number): Promise<void>;
     change(changes: Change[]): void;
     emit(event: string, member: any): void;
-    tell(): void;
+    notify(): void;
     /** Nothing is known until the next word of the hub. */
     forget(): void;
     snapshot(): Snapshot<any>;
