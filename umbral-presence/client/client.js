@@ -26,7 +26,7 @@
   const place = (base) => {
     const url = new URL(`${base}`.replace(/\/?$/, "/"), globalThis.location?.href ?? "http://server");
     if (!base || /[?#]|\/\/[^/]*@/.test(base) || !/^http/.test(url.href))
-      throw new TypeError(`umbral.realtime: base is a path or URL without user, query and hash, not ${`${base}`.replace(/\/\/[^/]*@/, "//")}`);
+      throw new TypeError(`umbral.realtime: base is a path or URL without user, query, hash, not ${`${base}`.replace(/\/\/[^/]*@/, "//")}`);
     return bare(url);
   };
 
@@ -47,13 +47,16 @@
     watches: new Set(),
     listeners: new Set(),
 
-    // Before a second snapshot, handlers are told who has come and gone since the first. Only then is
-    // the comparison needed, so it is loaded then. Where it cannot be, the snapshot is all that is told.
+    // Before a second snapshot, handlers are told who has come and gone since the first. The comparison
+    // is loaded if there is a difference. Where it cannot be, the snapshot is all that is told.
     async sync(entries, rosterId) {
-      const script = this.members && (await page.load("compare").catch(reportError));
+      const script =
+        this.members &&
+        JSON.stringify([...this.members]) !== JSON.stringify(entries) &&
+        (await page.load("compare").catch(reportError));
       // Another user may have signed in meanwhile.
       if (page.deaf) return;
-      const changes = script?.compare(this, entries, rosterId) ?? [];
+      const changes = script ? script.compare(this, entries, rosterId) : [];
       Object.assign(this, { members: new Map(entries), rosterId, list: null, shown: null });
       for (const [event, member] of changes) this.emit(event, member);
       for (const watch of this.watches) watch.sync();
@@ -150,7 +153,7 @@
     // The room of a group, which is wanted from now on. A name that the server refuses would cost
     // every tab its groups. A room that was denied is asked for again: somebody may have let us in.
     enter(group) {
-      if (!this.base) throw new TypeError("umbral.realtime: call configure({ base }) first");
+      if (!this.base) throw new TypeError("umbral.realtime: configure({ base }) comes first");
       if (typeof group !== "string" || !/^(?!@)[^\s,\p{Cc}\p{Cs}\p{DI}\u2800\uFFF9-\uFFFB]+$/u.test(group) || new Blob([group]).size > 200) {
         throw new TypeError(`umbral.realtime: a group name is 1 to 200 bytes of visible characters without comma or leading @, not ${JSON.stringify(group)}`);
       }
@@ -183,7 +186,7 @@
     post(message) {
       if (this.port) this.port.postMessage(message);
       else if (message.t === "send" && this.unsent.push(message) > 100)
-        console.error("umbral.realtime: no connection, not sent:", this.unsent.pop()?.text);
+        console.error("umbral.realtime: not sent:", this.unsent.pop()?.text);
     },
 
     // Takes a message of the hub.

@@ -11,9 +11,6 @@
 // Whatever fails, a stream or a call, counts in `failures` and makes the next pause longer. No
 // answers of a server, in whatever order, make the hub ask without end.
 
-/** A URL has room for the names of so many groups; a call asks for the others. */
-const FIRST = 10;
-
 const DENIED = { code: "denied", message: "you are not let in" };
 const NO_PRESENCE = { code: "no_presence", message: "no presence is declared" };
 
@@ -323,7 +320,7 @@ export const createHub = (base) => ({
   judge(path, { status, body }) {
     let error = body?.error;
     if (!error?.code || !error.message)
-      error = { code: `${status ?? "unreachable"}`, message: `${path}: no readable answer of the server` };
+      error = { code: `${status ?? "unreachable"}`, message: `${path}: no readable answer` };
     if (error.code === "too_many_groups" && error.limit >= 0 && error.limit < this.tooMany.limit) this.tooMany = error;
     if (status !== 401 && status !== 403) return error;
     this.drop();
@@ -376,10 +373,12 @@ export const createHub = (base) => ({
 
   createStream(done, close) {
     const groups = this.groups();
-    // The first call of all is made in any case, to see whether calls come through.
-    this.changed = !this.isProven || groups.length > FIRST;
+    // A URL has room for the names of ten groups, and a call asks for the others. The first call of all
+    // is made in any case, to see whether calls come through.
+    const first = groups.splice(0, 10);
+    this.changed = !this.isProven || groups.length > 0;
     const stream = {
-      groups: groups.slice(0, FIRST),
+      groups: first,
       done,
       close,
       n: 0,
@@ -413,7 +412,7 @@ export const createHub = (base) => ({
     if (stream !== this.stream) return;
     this.drop();
     this.failedCalls = 0;
-    this.say({ code: "lost", message: "the connection is lost" }, "reconnecting");
+    this.say({ code: "lost", message: "connection lost" }, "reconnecting");
     this.open(this.delay());
   },
 

@@ -39,7 +39,7 @@ export const createHub = (base) => {
   /** A tab's message for the application. @param {object} port @param {string} text */
   const send = (port, text) => {
     const texts = unsent.get(port) ?? [];
-    if (texts.length >= MOST_UNSENT) return console.error("umbral.realtime: no connection, not sent:", text);
+    if (texts.length >= MOST_UNSENT) return console.error("umbral.realtime: not sent, since a hundred messages wait for a connection:", text);
     unsent.set(port, [...texts, text]);
     flush();
   };
