@@ -33,6 +33,9 @@ pub(super) trait Due: Send + Sync + 'static {
     /// Does what is due in a group.
     fn wake(&self, cell: &Arc<GroupCell>);
 
+    /// Does what is due in every group, and has each woken when more will be.
+    fn wake_all(&self);
+
     /// Looks after the connections.
     fn sweep(&self);
 }
@@ -76,6 +79,10 @@ async fn run(mut alarms: mpsc::UnboundedReceiver<Alarm>, hub: Weak<impl Due>) {
     let mut sweep = interval_at(tokio::time::Instant::now() + SWEEP, SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_sweep = now();
+    if let Some(hub) = hub.upgrade() {
+        // Alarms are lost with the runtime that they waited in.
+        hub.wake_all();
+    }
     loop {
         tokio::select! {
             alarm = alarms.recv() => match alarm {

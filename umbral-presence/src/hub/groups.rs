@@ -31,6 +31,10 @@ impl Groups {
         self.0.remove_if(&cell.name, |_, other| Arc::ptr_eq(other, cell));
     }
 
+    pub(super) fn all(&self) -> Vec<Arc<GroupCell>> {
+        self.0.iter().map(|cell| cell.clone()).collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -31,8 +31,9 @@ impl Finish for Hub {
             && let (Some(hub), Ok(runtime)) =
                 (self.me.upgrade(), tokio::runtime::Handle::try_current())
         {
+            // Made here: a runtime that is going down drops the task before it has begun.
+            let mut carried = Carried { hub, cell, delivery: Some(delivery) };
             runtime.spawn(async move {
-                let mut carried = Carried { hub: &hub, cell, delivery: Some(delivery) };
                 while carried.go_on() {
                     tokio::task::yield_now().await;
                 }
@@ -53,6 +54,10 @@ impl Due for Hub {
         self.settle(cell, group, now(), &mut effects);
     }
 
+    fn wake_all(&self) {
+        self.groups.all().iter().for_each(|cell| self.wake(cell));
+    }
+
     fn sweep(&self) {
         self.end_lost();
     }
@@ -70,13 +75,13 @@ impl Hub {
 
 /// A delivery that a task carries out. If the runtime drops the task, the rest is told at once:
 /// the group would tell nothing any more.
-struct Carried<'h> {
-    hub: &'h Hub,
+struct Carried {
+    hub: Arc<Hub>,
     cell: Arc<GroupCell>,
     delivery: Option<Delivery>,
 }
 
-impl Carried<'_> {
+impl Carried {
     /// Says whether there is more to do.
     fn go_on(&mut self) -> bool {
         let mut wakes = Wakes::default();
@@ -87,7 +92,7 @@ impl Carried<'_> {
     }
 }
 
-impl Drop for Carried<'_> {
+impl Drop for Carried {
     fn drop(&mut self) {
         while self.go_on() {}
         if let Some(delivery) = self.delivery.take() {

@@ -20,6 +20,8 @@ use crate::{
     wire::{Frames, Transport},
 };
 
+mod delivering;
+
 /// Many ticks, however slow the machine is.
 const LONG: Duration = Duration::from_secs(10);
 
