@@ -39,16 +39,16 @@ pub(crate) struct Counters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Joins, leaves and updates that groups were told.
+    /// Joins, leaves and updates that groups have told.
     pub transitions: u64,
-    /// Changes that nobody had to be told: a return within the grace, a join and a leave
-    /// within one tick.
+    /// Changes that were not told because nothing changed in the end: a return within the grace, or
+    /// a join and a leave within one tick.
     pub cancelled: u64,
-    /// Times that a slow reader's changes of one group gave way to a snapshot.
+    /// How often a snapshot took the place of a slow reader's changes of one group.
     pub resyncs: u64,
     /// Messages of the application that slow readers did not get.
     pub missed: u64,
-    /// Connections taken out because their peer was gone or stuck.
+    /// Connections that were ended because their peer was gone or stuck.
     pub lost: u64,
 }
 

@@ -1,5 +1,5 @@
-//! What the expansion of `#[presence(..)]` refers to. Not for use by hand: it changes
-//! together with the attribute, without notice.
+//! What the code of `#[presence(..)]` calls. It is not for use by hand, because it changes together
+//! with the attribute and without notice.
 
 use std::{collections::HashMap, fmt::Display, future::Future};
 
@@ -23,13 +23,13 @@ use crate::{
 /// The users of one call of a batch resolver.
 pub type Users = Vec<UserId>;
 
-// The user's functions are taken as pointers of any type, and the traits below are there
-// for the right types: a wrong one is then refused at its path with the text that stands
-// here, where a bound by `Fn` would speak of `Fn`. None of the implementations is to be
-// recommended: the text names the type that is wanted.
+// The user's function is taken as a pointer of any type. The right type implements one of the traits
+// below. A wrong type is then refused at its path, with the text of the trait; a bound by `Fn` would
+// give a text about `Fn`. The text names the type that is wanted, so the compiler need not recommend
+// an implementation.
 
-/// With a second type that has the trait, the compiler does not take the right one for
-/// granted and call another a mismatch.
+/// A second type that implements the traits. With a single one the compiler would expect exactly that
+/// type, and call another one a mismatch.
 #[derive(Debug)]
 pub enum Nobody {}
 
@@ -126,8 +126,8 @@ where
     }
 }
 
-/// Calls the user's batch resolver. That its future is `Send` is a bound by itself: the
-/// compiler then names what is not.
+/// Calls the user's batch resolver. `Send` is a bound of its own, so that the compiler names the part
+/// of the future that is not `Send`.
 #[must_use]
 pub fn resolve_batch<A, B, F>(
     resolver: fn(A, B) -> F,
@@ -141,13 +141,13 @@ where
     resolver.call(users, context)
 }
 
-/// Checks a constant that is a prefix or an exact name, while the user's crate compiles: a
-/// panic in a constant is an error of the compiler at the caller's place. What is refused
-/// beyond ASCII is left to `build()`, since a constant function cannot look it up.
+/// Checks a constant that is a prefix or an exact name while the user's crate compiles. A panic in a
+/// constant is an error of the compiler at the caller's place. `build()` checks the characters beyond
+/// ASCII, which a constant function cannot look up.
 ///
 /// # Panics
 ///
-/// Where no group name can begin like this.
+/// If no group name can begin with this text.
 #[track_caller]
 pub const fn check(text: &str) {
     let bytes = text.as_bytes();
@@ -163,31 +163,31 @@ pub const fn check(text: &str) {
     }
 }
 
-/// The name of a group that is a prefix and a tail.
+/// The name that consists of a prefix and a tail.
 ///
 /// # Errors
 ///
-/// [`InvalidGroupName`] where prefix and tail together are no group name.
+/// [`InvalidGroupName`] if the two together are not a valid name.
 pub fn prefixed(prefix: &str, tail: &dyn Display) -> Result<GroupName, InvalidGroupName> {
     GroupName::new(format!("{prefix}{tail}"))
 }
 
-/// The name of the group that a value is behind a prefix.
+/// The name that consists of a prefix and a value.
 ///
 /// # Errors
 ///
-/// [`InvalidGroupName`] where the two together are no group name.
+/// [`InvalidGroupName`] if the two together are not a valid name.
 #[inline(never)]
 pub fn written<T>(prefix: &str, part: &Part<T>, value: &T) -> Result<GroupName, InvalidGroupName> {
     prefixed(prefix, &part.shown(value))
 }
 
-/// The value that the rest of a name behind `prefix` stands for.
+/// The value that stands behind `prefix` in a name.
 ///
 /// # Errors
 ///
-/// [`InvalidGroupName`] where the name is none, does not start with `prefix`, or goes on
-/// with another text than the value's own.
+/// [`InvalidGroupName`] if the name is not valid, does not start with `prefix`, or goes on with a text
+/// that the value would not write.
 #[inline(never)]
 pub fn tail<T>(
     name: &str,
@@ -200,12 +200,12 @@ pub fn tail<T>(
     tail.and_then(|tail| part.read(tail)).ok_or_else(|| foreign(name, expected))
 }
 
-/// The name that a pattern gives with these values for its placeholders.
+/// The name that a pattern and the values of its placeholders make.
 ///
 /// # Errors
 ///
-/// [`InvalidGroupName`] where the whole is no group name, or where a value could not be
-/// read back from it: it is empty, or holds the text that ends its placeholder.
+/// [`InvalidGroupName`] if the name is not valid, or if a value could not be read back from it because
+/// the value is empty or contains the text that ends its placeholder.
 #[inline(never)]
 pub fn assembled<P: Parts>(
     pattern: &Pattern,
@@ -234,12 +234,12 @@ fn joined(pattern: &Pattern, values: &[String]) -> Result<GroupName, InvalidGrou
     GroupName::new(name)
 }
 
-/// The values that the parts of a name of the pattern's form stand for.
+/// The values of the placeholders in a name.
 ///
 /// # Errors
 ///
-/// [`InvalidGroupName`] where the name is none, does not match, or has another text in it
-/// than a value's own.
+/// [`InvalidGroupName`] if the name is not valid, does not match the pattern, or has a part that its
+/// value would not write.
 #[inline(never)]
 pub fn values<P: Parts>(
     name: &str,
@@ -252,7 +252,7 @@ pub fn values<P: Parts>(
     texts.and_then(|texts| parts.read(&texts)).ok_or_else(|| foreign(name, expected))
 }
 
-/// The error for a name that is not in the family `expected` (`"room:…"`).
+/// The error for a name that does not belong to a struct. `expected` says which names do.
 #[must_use]
 pub fn foreign(name: &str, expected: &'static str) -> InvalidGroupName {
     InvalidGroupName::new(name, NameFault::Family { expected })
@@ -263,12 +263,12 @@ fn part_fault(name: &str, pattern: &Pattern, i: usize, why: &'static str) -> Inv
     InvalidGroupName::new(name, NameFault::Part { field, why })
 }
 
-/// Which declaration owns a group, for the benchmark of that alone.
+/// Finds the declaration that owns a group, for the benchmark of this search.
 #[derive(Debug)]
 pub struct Owners(Matcher);
 
 impl Owners {
-    /// Takes the declarations; `None` where `build` would refuse them.
+    /// Takes the declarations. `None` if `build` would refuse them.
     #[must_use]
     pub fn new(declarations: Vec<&'static Declaration>) -> Option<Self> {
         let specs = declarations.into_iter().map(PresenceSpec::declared);

@@ -17,18 +17,18 @@ use crate::{
 /// How many transitions wait for a watcher before they collapse into one `Sync`.
 const CAPACITY: usize = 1024;
 
-/// What happened in a group.
+/// A change in a group, as [`Presence::watch`](crate::Presence::watch) tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transition {
-    /// Everybody who is present, in order of joining: one list for all who watch. Comes first,
-    /// and again in the place of transitions that a slow watcher has missed.
+    /// All members, in the order in which they joined. All watchers share the list. It comes first,
+    /// and again instead of the transitions that a slow watcher has missed.
     Sync(Arc<[Member]>),
     /// A user became present.
     Join(Member),
-    /// A user fully left.
+    /// A user left, with the last connection.
     Leave(Member),
-    /// A member is shown in another way, after [`Presence::refresh`](crate::Presence::refresh).
+    /// A member has a new payload, after [`Presence::refresh`](crate::Presence::refresh).
     Update(Member),
 }
 

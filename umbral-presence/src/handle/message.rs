@@ -1,4 +1,4 @@
-//! What clients send over a WebSocket.
+//! Messages that clients send over a WebSocket.
 
 use std::{future::Future, sync::Arc};
 
@@ -13,13 +13,12 @@ use crate::{
     name::{Group, UserId},
 };
 
-/// Takes the texts that clients send over a WebSocket, those aside by which they join and
-/// leave groups.
+/// Takes the texts that clients send over a WebSocket, except those by which they join and leave
+/// groups.
 ///
-/// The messages of one connection are handled one after the other. A handler that panics
-/// loses that message and nothing else; an error is logged. When the connection ends while a
-/// message is handled, the handling ends at its next `await`; what must be finished belongs
-/// in a task of its own.
+/// The messages of one connection are handled one after the other. A panic loses that message and
+/// nothing else, and an error is logged. If the connection ends while a message is handled, the
+/// handling ends at its next `await`. Work that must be finished belongs in a task of its own.
 ///
 /// ```
 /// use umbral_presence::{MessageContext, MessageHandler};
@@ -40,7 +39,7 @@ pub trait MessageHandler: Send + Sync + 'static {
     fn on_message(&self, context: &MessageContext, text: &str) -> impl Future<Output = ()> + Send;
 }
 
-/// Who sent a message, and the way to pass it on.
+/// The sender of a message, and a way to pass the message on.
 #[derive(Clone, Debug)]
 pub struct MessageContext {
     door: Arc<Door>,
@@ -52,19 +51,19 @@ impl MessageContext {
         Self { door, connection }
     }
 
-    /// The signed-in user who sent it; `None` for an anonymous visitor.
+    /// The signed-in user who sent the message. `None` is an anonymous visitor.
     #[must_use]
     pub fn user_id(&self) -> Option<&UserId> {
         self.connection.user()
     }
 
-    /// Sends `event` to everybody in `group`, the sender included if it is there, provided
-    /// that the policy's [`can_send`](crate::GroupPolicy::can_send) allows it.
+    /// Sends `event` to everybody in `group`, if the policy's
+    /// [`can_send`](crate::GroupPolicy::can_send) allows it. A sender who is in the group gets it too.
     ///
     /// # Errors
     ///
-    /// [`SendError`] where the policy says no or gives no answer, and for a bad group name,
-    /// event name or data. Nothing is sent then.
+    /// [`SendError`] if the policy says no or gives no answer, or if the group, the event name or the
+    /// data is not valid. Nothing is sent then.
     pub async fn publish(
         &self,
         group: impl Group,
@@ -80,7 +79,7 @@ impl MessageContext {
     }
 }
 
-/// [`MessageHandler`] as an object.
+/// A [`MessageHandler`] as a trait object.
 pub(crate) trait AnyHandler: Send + Sync {
     fn on_message<'a>(&'a self, context: &'a MessageContext, text: &'a str) -> BoxFuture<'a, ()>;
 }

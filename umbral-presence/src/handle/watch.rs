@@ -1,4 +1,4 @@
-//! Watching a group from inside the application.
+//! Watches a group from inside the application.
 
 use std::{
     pin::Pin,
@@ -14,8 +14,8 @@ use crate::{
     name::GroupName,
 };
 
-/// The transitions of one group, as [`Presence::watch`](crate::Presence::watch) gives
-/// them. It never ends by itself; dropping it stops the watching.
+/// The stream of a group's transitions, which [`Presence::watch`](crate::Presence::watch) returns. It
+/// never ends by itself. Drop it to stop watching.
 #[derive(Debug)]
 pub struct Watch {
     hub: Arc<Hub>,

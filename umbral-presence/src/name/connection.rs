@@ -1,8 +1,8 @@
-//! What names a connection: a number inside the server, a token for its client.
+//! The names of a connection: a number inside the server, and a token for its client.
 
 use std::{fmt, str::FromStr};
 
-/// Names a connection within one `Realtime`; never given out twice.
+/// The number of a connection within one `Realtime`. No number is given out twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ConnectionId(u64);
 
@@ -18,8 +18,8 @@ impl ConnectionId {
     }
 }
 
-/// What a client shows to change the groups of its stream: 128 random bits, told inside
-/// the stream only. Written as 32 hexadecimal digits.
+/// The secret by which a client changes the groups of its stream: 128 random bits, written as 32
+/// hexadecimal digits. Only the stream itself tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Token(u128);
 
@@ -38,7 +38,7 @@ impl fmt::Display for Token {
     }
 }
 
-/// A token is a secret: it never reaches a log.
+/// A token is a secret and never reaches a log.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(..)")

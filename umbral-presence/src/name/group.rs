@@ -9,17 +9,21 @@ use crate::invisible::{Shown, is_invisible};
 /// The longest group name, in bytes.
 pub const MAX_GROUP_NAME_BYTES: usize = 200;
 
-/// A valid group name: 1 to 200 bytes of UTF-8 without whitespace, invisible characters
-/// or commas, not starting with `@`.
+/// A valid group name: 1 to 200 bytes of UTF-8 without whitespace, invisible characters and commas,
+/// and without an `@` at the beginning.
 ///
-/// Invisible are control characters, those that Unicode calls `Default_Ignorable_Code_Point`
-/// (among them the zero-width ones, U+FEFF, those that turn the direction of writing, and the
-/// parts that join or vary an emoji), the marks of annotations and the empty Braille cell:
-/// none of them can make two names out of one that a reader sees. Names are compared byte by byte:
-/// letters of different scripts that look alike, and `é` as one character and as two, are
-/// different names, so an application that takes names from its users normalizes them first. The
-/// comma separates names in a query, and `@` begins the names of the library's own
-/// channels. Cloning is cheap: the text is shared.
+/// Two names that look the same cannot differ by an invisible character. Invisible are control
+/// characters, the characters that Unicode calls `Default_Ignorable_Code_Point`, the marks of
+/// annotations and the empty Braille cell. The second group has, among others, the zero-width
+/// characters, U+FEFF, those that change the direction of writing, and those that join or vary an
+/// emoji.
+///
+/// Names are compared byte by byte. Letters of different scripts that look alike are different, and
+/// so are `é` as one character and as two. An application that takes names from its users should
+/// normalize them first.
+///
+/// A comma separates names in a query, and an `@` begins the library's own channels. Cloning is cheap,
+/// because the text is shared.
 ///
 /// ```
 /// use umbral_presence::GroupName;
@@ -67,7 +71,7 @@ fn fault(name: &str) -> Option<NameFault> {
     bad_character(name).map(|(at, character)| NameFault::Character { at, character })
 }
 
-/// The first character that no group name may hold, and the byte where it stands.
+/// The first character that is forbidden in a group name, and its byte.
 pub(crate) fn bad_character(text: &str) -> Option<(usize, char)> {
     text.char_indices().find(|(_, c)| c.is_whitespace() || is_invisible(*c) || *c == ',')
 }
@@ -120,11 +124,10 @@ impl Serialize for GroupName {
     }
 }
 
-/// Something that names one group: a struct with `#[presence(..)]`, a [`GroupName`] or a
-/// plain `&str`.
+/// A value that names one group: a struct with `#[presence(..)]`, a [`GroupName`] or a plain `&str`.
 ///
-/// Every function that takes a group takes `impl Group`, so a bad name is an error of
-/// that call and never a panic.
+/// Every function that takes a group takes `impl Group`. A bad name is an error of the call, never a
+/// panic.
 ///
 /// ```
 /// use umbral_presence::{Group, GroupName};
@@ -138,8 +141,8 @@ pub trait Group {
     ///
     /// # Errors
     ///
-    /// [`InvalidGroupName`] where the value does not make a valid name: a text with
-    /// whitespace in it, say, or a tail that makes the name too long.
+    /// [`InvalidGroupName`] if the value does not make a valid name, for example if it contains
+    /// whitespace or makes the name too long.
     fn group_name(&self) -> Result<GroupName, InvalidGroupName>;
 }
 
@@ -167,11 +170,11 @@ impl<G: Group + ?Sized> Group for &G {
     }
 }
 
-/// A text that is not a group name, or not a name of the wanted family.
+/// A text that is not a valid group name, or not a name of the struct that it was parsed as.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name:?} is not a group name: {fault}")]
 pub struct InvalidGroupName {
-    /// At most the first 200 bytes: an error must not carry a megabyte into a log.
+    /// At most the first 200 bytes, because an error must not carry a megabyte into a log.
     name: Box<str>,
     fault: NameFault,
 }
@@ -227,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_the_greatest_length_is_taken() {
+    fn a_name_of_the_greatest_length_is_valid() {
         assert!(GroupName::new("x".repeat(200)).is_ok());
         assert!(GroupName::new("räume:7/λ").is_ok());
     }

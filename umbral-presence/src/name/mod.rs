@@ -1,4 +1,4 @@
-//! Names and ids, each checked where it is made.
+//! Names and ids. Each is checked when it is made.
 
 mod connection;
 mod group;

@@ -9,11 +9,11 @@ use crate::invisible::is_invisible;
 /// The longest user id, in bytes.
 pub const MAX_USER_ID_BYTES: usize = 200;
 
-/// A signed-in user's id: the primary key as text, so that `i64`, `String` and `Uuid`
-/// keys all fit. 1 to 200 bytes without control characters and other
-/// [invisible](crate::GroupName) ones, and without whitespace other than the plain space.
+/// The id of a signed-in user: the primary key as text, whether it is an `i64`, a `String` or a
+/// `Uuid`. It has 1 to 200 bytes, no [invisible](crate::GroupName) character, and no whitespace except
+/// the plain space.
 ///
-/// Cloning is cheap: the text is shared.
+/// Cloning is cheap, because the text is shared.
 ///
 /// ```
 /// use umbral_presence::UserId;
@@ -31,7 +31,7 @@ impl UserId {
     ///
     /// # Errors
     ///
-    /// [`InvalidUserId`] where it is empty, too long or holds a character that is refused.
+    /// [`InvalidUserId`] if it is empty, too long or contains a character that is forbidden.
     pub fn new(id: impl AsRef<str>) -> Result<Self, InvalidUserId> {
         let id = id.as_ref();
         let is_refused = |c: char| is_invisible(c) || (c.is_whitespace() && c != ' ');
@@ -73,7 +73,7 @@ impl Serialize for UserId {
     }
 }
 
-/// A text that is no user id.
+/// A text that is not a valid user id.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a user id: an id has 1 to {MAX_USER_ID_BYTES} bytes, no invisible character, and no whitespace but the plain space"

@@ -12,7 +12,7 @@ use crate::name::UserId;
 
 /// A user who is present in a group: the id, and the payload that others see.
 ///
-/// Serializing it gives exactly the payload. Cloning is cheap: the parts are shared.
+/// It serializes as exactly the payload. Cloning is cheap, because the parts are shared.
 #[derive(Clone)]
 pub struct Member(Arc<Shared>);
 
@@ -59,7 +59,7 @@ impl Member {
         Self(Arc::new(Shared { user, key, payload, asked, written: OnceLock::new() }))
     }
 
-    /// The user's id. It is the application's to know: others see the payload only.
+    /// The user's id. It is for the application. Others see only the payload.
     #[must_use]
     pub fn id(&self) -> &UserId {
         &self.0.user
