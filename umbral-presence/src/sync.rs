@@ -11,7 +11,7 @@ pub(crate) use self::checked::{Mutex, MutexGuard, assert_unlocked, taken};
 #[cfg(feature = "__shuttle")]
 pub(crate) use self::explored::{Mutex, MutexGuard};
 
-/// Whoever calls code that this crate does not know holds no lock: unit tests see to it.
+/// No lock is held where code is called that this crate does not know: unit tests check it here.
 #[cfg(not(all(test, not(feature = "__shuttle"))))]
 pub(crate) fn assert_unlocked() {}
 

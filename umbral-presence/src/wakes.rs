@@ -6,9 +6,8 @@ use crate::sync::assert_unlocked;
 
 /// Wakes its readers when it is dropped.
 ///
-/// Waking runs code that this crate does not know: an executor's, which may drop what it
-/// wakes there and then, and so come back for the locks. So whoever takes a lock makes this
-/// *before*, since values are dropped in the reverse order.
+/// Waking runs code of an executor, which may drop what it wakes at once, and so come back for the
+/// locks. So this is made *before* a lock is taken, since values are dropped in the reverse order.
 #[derive(Default)]
 pub(crate) struct Wakes(Vec<Waker>);
 

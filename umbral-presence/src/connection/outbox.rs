@@ -19,14 +19,14 @@ use crate::{
 
 /// One connection's bounded queue, with one reader.
 ///
-/// A connection has a *feed* for each of its groups. What is queued for a feed that has been
-/// closed is dropped, and nothing of it is queued any more, whoever still holds it.
+/// A connection has a *feed* for each of its groups. When a feed is closed, what is queued for it
+/// is dropped. Nothing is queued for a closed feed, even if somebody still holds its id.
 ///
 /// A snapshot is not queued. It is *due* from when it is wanted until the reader comes to its
 /// place in the queue and takes it, under the group's lock: so it is as new as can be, and
-/// costs nothing while it waits. Changes of a group whose snapshot is due need not be queued,
-/// for it will hold them. Each place has a number, so that one that counts no more, which the
-/// reader may have in its hands, is told from a newer one.
+/// costs nothing while it waits. Changes of a group whose snapshot is due are not queued, since
+/// the snapshot will hold them. Each place has a number: the reader may hold a place that counts
+/// no more, and the number tells it from a newer one.
 ///
 /// ```text
 /// open ─▶ new ─ want ─▶ due ─ take at version n ─▶ at n ─ delta n → m ─▶ at m
@@ -34,9 +34,9 @@ use crate::{
 ///   deltas are not for it└── want, or an overflow ──┘         in the snapshot already)
 /// ```
 ///
-/// That makes falling behind harmless: where the bound is reached, all queued changes of a
-/// group give way to one snapshot of it, and no truth is lost. Only then the oldest messages
-/// of the application are dropped, and counted.
+/// That makes falling behind harmless: when the bound is reached, one snapshot of a group takes the
+/// place of all its queued changes, and no truth is lost. Only if that is not enough, the oldest
+/// messages of the application are dropped, and counted.
 pub(crate) struct Outbox {
     /// Locked under a group's lock; nothing is locked under it.
     state: Mutex<Contents>,
@@ -157,7 +157,7 @@ pub(crate) enum End {
 }
 
 impl End {
-    /// Why a connection is closed, for whoever looks into it.
+    /// Why a connection is closed, for the log and for the close frame.
     pub(crate) fn in_words(self) -> &'static str {
         match self {
             Self::Overflow => "answers to it fill its outbox, and it does not read them",
@@ -247,8 +247,8 @@ impl Outbox {
         self.queue(&mut state, entry)
     }
 
-    /// Under the group's lock: whether the snapshot of this place is due. Whoever asks will
-    /// write the one of this version.
+    /// Under the group's lock: whether the snapshot of this place is due. If it is, the caller
+    /// writes the one of this version.
     pub(crate) fn take_due(&self, place: &DueSnapshot, version: u64) -> bool {
         let mut state = self.state.lock();
         let Some(feed) = state.feed(place.feed) else {

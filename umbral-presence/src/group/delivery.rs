@@ -1,9 +1,10 @@
 //! Telling the subscribers of a group what has changed.
 //!
-//! What is told, to whom and in which order is settled under the group's lock, when a delivery
-//! is made. It is carried out without that lock, one delivery of a group after the other, so that
-//! nobody who joins waits until very many have been told. Whoever takes a snapshot meanwhile is at
-//! its version already, and whoever leaves has closed the feed: their outboxes take nothing of it.
+//! A delivery is made under the group's lock: what it tells, whom, and in which order is fixed
+//! then. It is carried out without that lock, so that a join does not wait until all subscribers
+//! have been told. A group has one delivery at a time. A reader that takes a snapshot in the
+//! meantime is at the delivery's version already, and a reader that leaves has closed its feed:
+//! the outboxes of both take nothing of the delivery.
 
 use std::time::{Duration, Instant};
 

@@ -185,7 +185,7 @@ impl State {
         let patience = self.waiting.front().map(|waiting| waiting.until);
         let rest = patience.into_iter().chain(self.roster.deadline()).min();
         if self.is_delivering {
-            // Whoever ends that looks again.
+            // The end of the delivery looks again.
             return rest;
         }
         let flush = tick.filter(|_| self.is_dirty(now));

@@ -1,5 +1,5 @@
-//! Whom a group tells. They stand on pages that are shared with whoever is telling them
-//! something, so that a group of very many is not locked meanwhile: a change copies one page.
+//! The subscribers of a group. They stand on pages, which a delivery shares: so the group is not
+//! locked while it goes through them. A change of a shared page copies that page.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A client for tests, which contradicts whoever contradicts what was said before.
+//! A client for tests. It panics if a frame contradicts the frames before it.
 
 use std::{collections::BTreeMap, sync::Arc};
 

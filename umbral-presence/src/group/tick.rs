@@ -3,17 +3,17 @@
 
 use std::time::{Duration, Instant};
 
-/// What it costs to write a change to a socket, in times of what it costs to queue it. Measured
-/// with rooms of 5,000: the writing is done by the tasks of the readers.
+/// How many times as much it costs to write a change to a socket as to queue it. Measured with
+/// rooms of 5,000. The tasks of the readers write.
 const WRITING: u32 = 10;
 
-/// Telling may take one part in so many of one core.
+/// Telling a group may take up to one part in five of one core.
 const SHARE: u32 = 5;
 
-/// A change is told within this time where no more than [`MANY`] are to be told.
+/// The longest tick with up to [`MANY`] subscribers: a change is told within 250 ms.
 const SOON: Duration = Duration::from_millis(200);
 
-/// With more subscribers than that the longest tick grows with them.
+/// With more subscribers than this, the longest tick grows with their number.
 const MANY: u32 = 10_000;
 
 /// The pace of one group.

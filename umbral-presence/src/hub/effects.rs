@@ -9,7 +9,7 @@ use crate::{
     wakes::Wakes,
 };
 
-/// Who does what is left.
+/// Does what is left.
 pub(super) trait Finish {
     /// Takes a seat that is over from its user.
     fn unseat(&self, user: &UserId, cell: &Arc<GroupCell>, seat: SeatId);
@@ -18,13 +18,13 @@ pub(super) trait Finish {
     fn deliver(&self, cell: Arc<GroupCell>, delivery: Delivery, wakes: &mut Wakes);
 }
 
-/// What the groups that were used have come to. It is done when this is dropped: whoever takes
-/// a lock makes this *before*, since values are dropped in the reverse order.
+/// What is left to do for the groups that were used. It is done when this is dropped. So it is made
+/// *before* a lock is taken, since values are dropped in the reverse order.
 ///
 /// 1. Seats whose graces have ended are taken from their users: a user is locked before a group,
 ///    so it cannot be done under the group's lock.
 /// 2. Subscribers are told of changes.
-/// 3. Those who have something to read are woken.
+/// 3. Readers that have something to read are woken.
 pub(super) struct Effects<'h> {
     by: &'h dyn Finish,
     pub(super) wakes: Wakes,

@@ -331,7 +331,7 @@ impl Hub {
         let mut user = connection.user.as_ref().map(|user| (user, user.lock()));
         let mut group = cell.lock_always();
         let now = now();
-        // Who goes elsewhere because this server is going down has not left.
+        // A user who goes to another server because this one is going down has not left.
         let stays_until = self.drain_until.get().map(|until| *until + LINGER);
         let place = (*subscriber, *seat);
         let (spec, reader) = (cell.spec.as_deref(), &connection.reader);

@@ -70,7 +70,7 @@ impl Hub {
         seat.is_some_and(|(cell, seat)| cell.lock_always().roster.is_shown(seat))
     }
 
-    /// Begins to tell `watcher` of a group. Whoever calls this owes an
+    /// Begins to tell `watcher` of a group. The caller owes an
     /// [`unwatch`](Self::unwatch).
     pub(crate) fn watch(&self, name: &GroupName, watcher: &Arc<WatchQueue>) -> Arc<GroupCell> {
         let spec = self.owner(name);

@@ -34,8 +34,9 @@ impl From<Outdated> for NotOpened {
 
 impl Hub {
     /// Registers a connection in the groups that the policy has allowed. `hello` gets those of
-    /// them that have no presence and makes the first frame. Whoever calls this owes it that it
-    /// [departs](Self::depart). Nothing is registered where the verdict no longer holds.
+    /// them that have no presence and makes the first frame. The caller has to see to
+    /// it that the connection [departs](Self::depart). Nothing is registered if the verdict no longer
+    /// holds.
     pub(crate) fn open<H: Serialize>(
         &self,
         opening: Opening,
@@ -59,12 +60,12 @@ impl Hub {
         }
         let (mut effects, mut unshown) = (self.effects(), Vec::new());
         {
-            // Held until it is in its groups, so that whoever sends it away, and finds it by then,
-            // waits and finds them too.
+            // Held until the connection is in its groups. A call that sends the connection away
+            // may find it before that: it then waits here, and finds the groups too.
             let mut subscriptions = connection.subscriptions.lock();
             subscriptions.identified = verdict.asked;
             if let Err(outdated) = self.register(&connection, verdict) {
-                // Whoever has found it meanwhile has nothing to take it out of.
+                // A call that has found it in the meantime has nothing to take it out of.
                 subscriptions.ended = true;
                 return Err(outdated.into());
             }
@@ -89,9 +90,10 @@ impl Hub {
 
     /// Lets a connection be found, unless what was said of it no longer holds.
     ///
-    /// It is in the map before the revocations are looked at. Whoever revokes something says so
-    /// first and then looks for connections: in the map, or for those of a user, whose ids are
-    /// under the user's lock. So either that finds this connection, or this sees the revocation.
+    /// The connection is put into the map before the revocations are checked. A revocation is noted
+    /// first, and then looks for connections: in the map, or among those of a user, whose ids are
+    /// under the user's lock. So either the revocation finds this connection, or this check sees the
+    /// revocation.
     fn register(&self, connection: &Arc<Connection>, verdict: &Verdict) -> Result<(), Outdated> {
         self.connections.add(connection);
         let mut user = connection.user.as_ref().map(|user| user.lock());

@@ -96,8 +96,8 @@ impl Hub {
 
     /// Resolves a user again everywhere, and shows what has changed.
     pub(crate) async fn refresh(&self, user: &UserId) {
-        // Before it is looked where the user is, so that whoever comes in meanwhile with an older
-        // answer is either found here or finds that it does not count.
+        // Before the seats are looked up: a join with an older answer either is found here or sees
+        // that its answer does not count.
         self.questions.refresh(user);
         let Some(user) = self.users.get(user) else {
             return;
@@ -136,7 +136,7 @@ impl Hub {
     fn resolve_later(&self, spec: &Arc<PresenceSpec>, users: Pending) {
         self.batches.add(spec, users, || match Handle::try_current() {
             Ok(runtime) => Some(runtime.spawn(run(self.me.clone(), spec.clone()))),
-            // Whoever joins is served by a runtime, so there is one whenever it matters.
+            // A join is served by a runtime, so there is one whenever it matters.
             Err(error) => {
                 tracing::error!(%error, "a batch resolver cannot be called");
                 None

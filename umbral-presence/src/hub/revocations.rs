@@ -35,9 +35,9 @@ pub(crate) enum Subject<'a> {
 
 /// When each user and each group were last revoked.
 ///
-/// Whoever asks the application takes the moment first and shows it when the answer is put
-/// to use, so that a handshake that was under way when its user was sent away does not
-/// bring the user back.
+/// A question to the application takes its moment first, and the moment is checked when the answer
+/// is used. So a handshake that was under way when its user was sent away does not bring the user
+/// back.
 #[derive(Debug)]
 pub(crate) struct Revocations {
     clock: AtomicU64,

@@ -105,7 +105,7 @@ impl Hub {
     /// these moments, has not allowed them. Where it was asked later and did the user stays; a yes
     /// that it was asked for earlier lets nobody in any more.
     pub(crate) fn ban(&self, user: &UserId, names: &[(GroupName, Moment)]) {
-        // First, so that whoever comes in with such a yes is either seen by this or sees it.
+        // First: a connection that comes in with such a yes either is found below or sees this.
         for (_, asked) in names {
             self.revocations.overrule(Subject::User(user), *asked);
         }

@@ -1,5 +1,4 @@
-//! One connection's life: whoever holds the session owes nothing, since its drop is the
-//! goodbye.
+//! One connection's life. The holder of a session owes nothing: its drop is the goodbye.
 
 use std::{
     future::poll_fn,

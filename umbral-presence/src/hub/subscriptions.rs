@@ -23,7 +23,7 @@ pub(super) struct Subscriptions {
     pub(super) ended: bool,
 }
 
-/// One group of a connection. Whoever takes it out has the connection leave the group.
+/// One group of a connection. The code that takes it out makes the connection leave the group.
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) cell: Arc<GroupCell>,

@@ -2,10 +2,10 @@
 //!
 //! | what | guarded by | who removes it |
 //! |---|---|---|
-//! | a user in the map | its shard | whoever takes the last stream or seat away |
+//! | a user in the map | its shard | the code that takes the last stream or seat away |
 //! | streams, connections | the user's lock | `Hub::unregister` |
-//! | a seat | the user's lock | whoever vacates it, under this lock; where a grace has ended, whoever ended it, after the group's lock |
-//! | a grace | the user's lock | likewise, and whoever joins again |
+//! | a seat | the user's lock | the code that vacates it, under this lock; after the end of a grace, the code that ended it, without the group's lock |
+//! | a grace | the user's lock | the code that takes the seat away, or joins again |
 
 use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc, time::Instant};
 

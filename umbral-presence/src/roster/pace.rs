@@ -1,5 +1,5 @@
 //! How fast a group is told of one user's coming and going: at once a few times, then at a
-//! steady slow pace, so that whoever joins and leaves without end costs the others next to
+//! steady slow pace, so that a user who joins and leaves without end costs the others next to
 //! nothing. What is held back is still true when it is told, since changes of a user become
 //! one.
 

@@ -3,8 +3,8 @@
 //! A roll is cut into pages. A copy of it shares them, so that taking one costs next to
 //! nothing, however many members there are, and a change afterwards copies one page. A page
 //! is written as JSON at most once between two changes of it, for every reader of every copy.
-//! What copies alone still have is written anew for whoever reads it and is not kept, so that
-//! slow readers of many copies hold no text.
+//! A page that only copies still have is written anew for each reader and its text is not kept, so
+//! that slow readers of many copies hold no text.
 
 use std::{io::Write, sync::Arc};
 

@@ -186,7 +186,7 @@ impl Pieces {
                 } else {
                     Position::Payloads(page, end)
                 };
-                // Shared with whoever writes this page.
+                // Shared with all readers of this page.
                 text.slice(byte..end)
             }
             Position::Middle => {
