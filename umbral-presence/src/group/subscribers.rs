@@ -1,5 +1,12 @@
 //! The subscribers of a group. They stand on pages, which a delivery shares: so the group is not
 //! locked while it goes through them. A change of a shared page copies that page.
+//!
+//! All pages but the last one are full: telling a group costs what its subscribers of now cost,
+//! however many it had before.
+//!
+//! ```text
+//! id ─ places ─▶ page and index ─▶ a subscriber, with its id
+//! ```
 
 use std::sync::Arc;
 
@@ -15,20 +22,23 @@ pub(crate) struct Subscriber {
     pub(crate) feed: FeedId,
 }
 
-/// Where a subscriber stands, for as long as it is one.
+/// Names a subscriber. A later subscriber may get the id of one that has been removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SubscriberId(u32);
 
 /// The subscribers of one group.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Subscribers {
     pages: Arc<Vec<Arc<Page>>>,
-    /// Places on the pages that nobody has.
-    free: Vec<SubscriberId>,
     len: usize,
+    /// By id: where the subscriber stands, or the id that was freed before this one.
+    places: Vec<u32>,
+    /// The id that was freed last.
+    free: Option<SubscriberId>,
 }
 
-type Page = Vec<Option<Subscriber>>;
+/// Subscribers, each with its id.
+type Page = Vec<(Subscriber, SubscriberId)>;
 
 /// The subscribers at one moment.
 #[derive(Debug)]
@@ -40,33 +50,51 @@ impl Subscribers {
     }
 
     pub(crate) fn add(&mut self, subscriber: Subscriber) -> SubscriberId {
-        self.len += 1;
+        let place = number(self.len);
+        let id = if let Some(id) = self.free {
+            let before = std::mem::replace(&mut self.places[id.index()], place);
+            self.free = (before != NOBODY).then_some(SubscriberId(before));
+            id
+        } else {
+            self.places.push(place);
+            SubscriberId(number(self.places.len() - 1))
+        };
         let pages = Arc::make_mut(&mut self.pages);
-        if let Some(id) = self.free.pop() {
-            let (page, at) = id.place();
-            Arc::make_mut(&mut pages[page])[at] = Some(subscriber);
-            return id;
-        }
-        if pages.last().is_none_or(|page| page.len() == PAGE) {
+        if self.len.is_multiple_of(PAGE) {
             // Small groups have a small page.
             let places = if pages.is_empty() { 0 } else { PAGE };
             pages.push(Arc::new(Page::with_capacity(places)));
         }
-        let last = pages.len() - 1;
-        let page = Arc::make_mut(&mut pages[last]);
-        page.push(Some(subscriber));
-        SubscriberId::of(last, page.len() - 1)
+        Arc::make_mut(&mut pages[self.len / PAGE]).push((subscriber, id));
+        self.len += 1;
+        id
     }
 
-    /// Takes a subscriber out, if it is there.
+    /// Removes a subscriber, if it is there. The last subscriber takes its place.
     pub(crate) fn remove(&mut self, id: SubscriberId) {
-        let (page, at) = id.place();
-        let pages = Arc::make_mut(&mut self.pages);
-        let gone = pages.get_mut(page).and_then(|page| Arc::make_mut(page).get_mut(at)?.take());
-        if gone.is_some() {
-            self.len -= 1;
-            self.free.push(id);
+        let Some(place) = self.places.get(id.index()).copied() else {
+            return;
+        };
+        let (page, at) = (place as usize / PAGE, place as usize % PAGE);
+        let found = self.pages.get(page).and_then(|page| page.get(at));
+        if found.is_none_or(|(_, other)| *other != id) {
+            return;
         }
+        let pages = Arc::make_mut(&mut self.pages);
+        let last = pages.len() - 1;
+        let rest = Arc::make_mut(&mut pages[last]);
+        if let Some(moved) = rest.pop()
+            && moved.1 != id
+        {
+            self.places[moved.1.index()] = place;
+            Arc::make_mut(&mut pages[page])[at] = moved;
+        }
+        if pages[last].is_empty() {
+            pages.pop();
+        }
+        self.places[id.index()] = self.free.map_or(NOBODY, |SubscriberId(before)| before);
+        self.free = Some(id);
+        self.len -= 1;
         if self.len == 0 {
             *self = Self::default();
         }
@@ -78,23 +106,105 @@ impl Subscribers {
     }
 }
 
-impl SubscriberId {
-    fn of(page: usize, at: usize) -> Self {
-        Self(u32::try_from(page * PAGE + at).unwrap_or(u32::MAX))
-    }
+/// No id has been freed before.
+const NOBODY: u32 = u32::MAX;
 
-    fn place(self) -> (usize, usize) {
-        (self.0 as usize / PAGE, self.0 as usize % PAGE)
+fn number(index: usize) -> u32 {
+    u32::try_from(index).expect("no process has so many connections")
+}
+
+impl SubscriberId {
+    fn index(self) -> usize {
+        self.0 as usize
     }
 }
 
 impl Audience {
     /// Those on the page with this number; `None` behind the last one.
     pub(crate) fn page(&self, number: usize) -> Option<impl Iterator<Item = &Subscriber>> {
-        Some(self.0.get(number)?.iter().flatten())
+        Some(self.0.get(number)?.iter().map(|(subscriber, _)| subscriber))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Subscriber> {
-        self.0.iter().flat_map(|page| page.iter().flatten())
+        self.0.iter().flat_map(|page| page.iter().map(|(subscriber, _)| subscriber))
+    }
+}
+
+#[cfg(all(test, not(feature = "__shuttle")))]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        connection::{DueSnapshot, Outbox, Source},
+        name::ConnectionId,
+        wire::{Dialect, Snapshot, Transport},
+    };
+
+    /// A group whose members nobody asks for.
+    struct Nobody;
+
+    impl Source for Nobody {
+        fn take_due(&self, _: &Outbox, _: &DueSnapshot) -> Option<Arc<Snapshot>> {
+            None
+        }
+    }
+
+    fn subscriber(id: u64) -> Subscriber {
+        let dialect = Dialect { transport: Transport::Sse, v1: true };
+        let outbox = Outbox::new(0, Arc::default());
+        let id = ConnectionId::of(id);
+        let reader = Arc::new(Reader { id, user: None, dialect, outbox });
+        Subscriber { feed: reader.outbox.open(Arc::new(Nobody)), reader }
+    }
+
+    fn connections(audience: &Audience) -> Vec<ConnectionId> {
+        let mut connections: Vec<_> = audience.iter().map(|one| one.reader.id).collect();
+        connections.sort_unstable();
+        connections
+    }
+
+    proptest! {
+        #[test]
+        fn the_pages_hold_the_subscribers_of_now_and_an_audience_those_of_then(
+            steps in prop::collection::vec((0..5_u8, any::<prop::sample::Index>()), 1..200),
+        ) {
+            let (mut subscribers, mut model) = (Subscribers::default(), BTreeMap::new());
+            let mut before: Vec<(Audience, Vec<ConnectionId>)> = Vec::new();
+            for (n, (step, which)) in steps.into_iter().enumerate() {
+                match step {
+                    0..=1 => {
+                        let subscriber = subscriber(n as u64);
+                        let connection = subscriber.reader.id;
+                        let SubscriberId(id) = subscribers.add(subscriber);
+                        prop_assert_eq!(model.insert(id, connection), None);
+                    }
+                    2..=3 if !model.is_empty() => {
+                        let id = *model.keys().nth(which.index(model.len())).unwrap();
+                        model.remove(&id);
+                        subscribers.remove(SubscriberId(id));
+                        // Nobody has the place now.
+                        if !model.is_empty() {
+                            subscribers.remove(SubscriberId(id));
+                        }
+                    }
+                    _ => {
+                        let audience = subscribers.audience();
+                        let connections = connections(&audience);
+                        before.push((audience, connections));
+                    }
+                }
+                let mut expected: Vec<_> = model.values().copied().collect();
+                expected.sort_unstable();
+                prop_assert_eq!(connections(&subscribers.audience()), expected);
+                prop_assert_eq!(subscribers.len(), model.len());
+                prop_assert_eq!(subscribers.pages.len(), model.len().div_ceil(PAGE));
+            }
+            for (audience, then) in before {
+                prop_assert_eq!(connections(&audience), then, "an audience stays as it was");
+            }
+        }
     }
 }
