@@ -29,7 +29,9 @@ pub(crate) struct Delivery {
     page: usize,
     /// Those who get a snapshot now, and changes from now on.
     newcomers: Vec<Subscriber>,
-    /// What it has cost so far.
+    /// When it was settled what is told.
+    pub(super) begun: Instant,
+    /// What it has cost so far, by the machine's clock.
     pub(super) spent: Duration,
     is_over: bool,
 }
@@ -41,14 +43,30 @@ impl Delivery {
         version: u64,
         subscribers: &Subscribers,
         newcomers: Vec<Subscriber>,
+        begun: Instant,
     ) -> Self {
         let (audience, len) = (subscribers.audience(), subscribers.len());
         let versions = (version - changes.len() as u64, version);
         // Without changes those who know the members are told nothing.
         let is_over = changes.is_empty() && newcomers.is_empty();
         let page = if changes.is_empty() { usize::MAX } else { 0 };
-        let (encoded, spent) = (Encoded::default(), Duration::ZERO);
-        Self { group, changes, versions, encoded, audience, len, page, newcomers, spent, is_over }
+        Self {
+            group,
+            changes,
+            versions,
+            encoded: Encoded::default(),
+            audience,
+            len,
+            page,
+            newcomers,
+            begun,
+            spent: Duration::ZERO,
+            is_over,
+        }
+    }
+
+    pub(super) fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
     }
 
     /// How many subscribers there are to tell.

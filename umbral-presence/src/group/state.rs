@@ -176,7 +176,15 @@ impl State {
     /// A delivery has been carried out.
     pub(crate) fn delivered(&mut self, delivery: &Delivery, now: Instant) {
         self.is_delivering = false;
-        self.tick.begin(now, delivery.spent, self.subscribers.len());
+        self.begin_tick(delivery, now);
+    }
+
+    fn begin_tick(&mut self, delivery: &Delivery, now: Instant) {
+        if delivery.has_changes() {
+            self.tick.begin(delivery.begun, now, delivery.spent, delivery.len());
+        } else {
+            self.tick.begin_without_changes(now);
+        }
     }
 
     /// When there will be something to do without anybody's asking.
@@ -236,15 +244,15 @@ impl State {
             });
         }
         let newcomers = std::mem::take(&mut self.newcomers);
-        let told = self.subscribers.len();
         let subscribers = &self.subscribers;
-        let mut delivery = Delivery::new(name.clone(), changes, version, subscribers, newcomers);
-        if told > teller.at_once {
+        let mut delivery =
+            Delivery::new(name.clone(), changes, version, subscribers, newcomers, now);
+        if delivery.len() > teller.at_once {
             self.is_delivering = true;
             return Some(delivery);
         }
         while delivery.go_on(teller, wakes) {}
-        self.tick.begin(now, delivery.spent, told);
+        self.begin_tick(&delivery, now);
         None
     }
 

@@ -42,10 +42,23 @@ impl Tick {
         self.over_at
     }
 
-    /// Begins with a flush at `now` that has queued something for so many subscribers in `cost`.
-    pub(super) fn begin(&mut self, now: Instant, cost: Duration, subscribers: usize) {
+    /// Begins with a flush that told changes to so many subscribers, from `begun` until `now`. It
+    /// took `cost` of that time. The rest counts too, since changes wait from `begun` on.
+    pub(super) fn begin(
+        &mut self,
+        begun: Instant,
+        now: Instant,
+        cost: Duration,
+        subscribers: usize,
+    ) {
         let before = std::mem::replace(&mut self.last_cost, cost);
-        self.over_at = Some(now + self.least.max(growth(before, cost, subscribers)));
+        let over_at = begun + growth(before, cost, subscribers);
+        self.over_at = Some(over_at.max(now + self.least));
+    }
+
+    /// Begins with a flush without changes, which does not show what changes cost.
+    pub(super) fn begin_without_changes(&mut self, now: Instant) {
+        self.over_at = Some(now + self.least);
     }
 }
 
@@ -73,6 +86,31 @@ mod tests {
         assert_eq!(growth(usual, stood_still, 1000), tick);
         assert_eq!(growth(stood_still, usual, 1000), tick);
         assert_eq!(growth(stood_still, stood_still, 1000), SOON);
+    }
+
+    #[test]
+    fn a_delivery_that_takes_long_puts_the_next_one_off_by_no_more() {
+        let (start, least) = (Instant::now(), Duration::from_millis(25));
+        let mut tick = Tick::new(least);
+        let cost = Duration::from_secs(1);
+        for (took, over_at) in [(150, 200), (400, 425)] {
+            tick.begin(start, start, cost, 10_000);
+            tick.begin(start, start + Duration::from_millis(took), cost, 10_000);
+            assert_eq!(tick.over_at(), Some(start + Duration::from_millis(over_at)));
+        }
+    }
+
+    #[test]
+    fn snapshots_between_changes_make_changes_come_no_sooner() {
+        let start = Instant::now();
+        let mut tick = Tick::new(Duration::from_millis(25));
+        let cost = Duration::from_millis(2);
+        for _ in 0..2 {
+            tick.begin_without_changes(start);
+            assert_eq!(tick.over_at(), Some(start + Duration::from_millis(25)));
+            tick.begin(start, start, cost, 5000);
+        }
+        assert_eq!(tick.over_at(), Some(start + 55 * cost));
     }
 
     #[test]
