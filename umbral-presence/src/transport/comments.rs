@@ -1,22 +1,22 @@
-//! Takes the comments and the indentation out of the client's scripts, which are commented where
-//! they are written: every byte of a script is sent to every browser.
+//! Takes the comments and the indentation out of the client's scripts, because every byte of a script
+//! is sent to every browser.
 //!
-//! Every line stays, if need be empty, so that an error in a browser names the line of the source.
-//! This reads the project's own scripts and is no parser for anybody's: the browser tests compare
-//! each token that is served, and its line, with what a real parser finds in the source.
+//! Every line stays, empty if it has to be, so that an error in a browser names the line of the
+//! source. This is a parser for the project's own scripts only. The browser tests compare each token
+//! that is served, and its line, with what a real parser finds in the source.
 
-/// What a piece of a script is in the middle of.
+/// What the next piece of a script stands inside of.
 enum Inside {
     /// The text of a template.
     Template,
-    /// `${..}` of a template, with so many braces open in it.
+    /// `${..}` of a template, with the number of braces that are open in it.
     Expression(usize),
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// The script without comments, without the blanks at both ends of a line and behind an opening
-/// parenthesis, and with one blank in the place of several. The text of a template stays as it is.
+/// The script without comments, and without the blanks at both ends of a line and behind an opening
+/// parenthesis. One blank takes the place of several. The text of a template stays as it is.
 pub(super) fn without_comments(script: &str) -> String {
     let mut served = String::with_capacity(script.len());
     let mut inside = Vec::new();
@@ -39,7 +39,7 @@ pub(super) fn without_comments(script: &str) -> String {
             if lines > 0 {
                 end_line(&mut served, lines);
             }
-            // What stands on either side of it stays apart.
+            // Keeps the words on both sides of the comment apart.
             blank(&mut served);
         } else if piece.starts_with(BLANKS) {
             blank(&mut served);
@@ -103,7 +103,7 @@ fn code(text: &str, before: &str, inside: &mut Vec<Inside>) -> usize {
     }
 }
 
-/// Whether a slash behind this code divides, and begins no regular expression.
+/// Whether a slash behind this code divides. Otherwise it begins a regular expression.
 fn is_value(before: &str) -> bool {
     before.ends_with(|c: char| c.is_ascii_alphanumeric() || "_$)]}`\"'".contains(c))
 }
@@ -112,8 +112,8 @@ fn first(text: &str) -> usize {
     text.chars().next().map_or(0, char::len_utf8)
 }
 
-/// The length of a string or a regular expression that begins here and ends with `end`, on this
-/// line. A slash in a class of characters does not end the expression.
+/// The length of a string or a regular expression that begins here and ends with `end` on this line.
+/// A slash in a class of characters does not end an expression.
 fn closed_by(text: &str, end: u8) -> usize {
     let mut is_escaped = false;
     let mut in_class = false;

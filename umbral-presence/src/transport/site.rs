@@ -1,4 +1,4 @@
-//! What the routes share.
+//! The state that all routes share.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -8,10 +8,10 @@ use crate::{
     handle::AnyHandler,
 };
 
-/// How often a stream shows that it is alive, when it has nothing else to say.
+/// A stream that has nothing else to say sends a heartbeat at this interval.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// What is served under one base path, and by which rules.
+/// The door and the rules of everything that is served under one base path.
 pub(crate) struct Site {
     pub(crate) door: Arc<Door>,
     pub(crate) handler: Option<Box<dyn AnyHandler>>,
