@@ -19,11 +19,17 @@ pub(crate) struct GroupCell {
     /// `None` where no spec owns the group: then it has subscribers and no presence.
     pub(crate) spec: Option<Arc<PresenceSpec>>,
     state: Mutex<State>,
+    /// Held while a message is queued for all subscribers. It is locked before `state`.
+    sending: Mutex<Sending>,
 }
+
+/// Nothing: its lock puts the messages of a group in one order for all subscribers.
+#[derive(Debug, Default)]
+struct Sending;
 
 impl GroupCell {
     pub(crate) fn new(name: GroupName, spec: Option<Arc<PresenceSpec>>, limits: &Limits) -> Self {
-        Self { name, spec, state: Mutex::new(State::new(limits)) }
+        Self { name, spec, state: Mutex::new(State::new(limits)), sending: Mutex::default() }
     }
 
     /// The group, unless it has been taken off the map.
@@ -44,6 +50,7 @@ impl GroupCell {
 
     /// Queues a message for every subscriber there is now.
     pub(crate) fn send(&self, encode: impl Fn(Dialect) -> Frames, wakes: &mut Wakes) {
+        let _sending = self.sending.lock();
         let audience = self.state.lock().subscribers.audience();
         let message = Encoded::default();
         for subscriber in audience.iter() {

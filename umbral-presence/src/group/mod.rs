@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | name, spec | [`GroupCell`] | nothing: they never change |
 //! | seats, view, subscribers, watchers, tick | `State` | the lock of the cell |
+//! | the order of messages | `GroupCell::sending` | itself, taken before the lock of the state |
 //! | what a reader still has to read | its `Outbox` | the lock of the outbox, taken under the group's |
 //! | changes that are being told to many | `Delivery` | its one owner, without the group's lock |
 

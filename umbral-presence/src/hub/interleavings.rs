@@ -16,6 +16,8 @@ use crate::{
     spec::PresenceSpec, wakes::Wakes, wire::Transport,
 };
 
+mod telling;
+
 /// How many orders each test goes through.
 const ORDERS: usize = 5000;
 

@@ -9,10 +9,11 @@ use std::{
 
 /// What is locked first comes first; nothing is locked under anything that is not named here, nor
 /// under the last one.
-const ORDER: [&str; 5] = [
+const ORDER: [&str; 6] = [
     "Vec<(std::time::Instant, alloc::sync::Weak<umbral_presence::hub::connection::Connection>)>",
     "subscriptions::Subscriptions",
     "users::Whereabouts",
+    "cell::Sending",
     "state::State",
     "outbox::Contents",
 ];
