@@ -3,7 +3,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -51,9 +51,17 @@ pub(crate) struct State {
 
 #[derive(Debug)]
 struct Waiting {
-    subscriber: Subscriber,
+    /// One that is gone by then is not kept until then.
+    reader: Weak<Reader>,
+    feed: FeedId,
     seat: SeatId,
     until: Instant,
+}
+
+impl Waiting {
+    fn subscriber(&self) -> Option<Subscriber> {
+        Some(Subscriber { reader: self.reader.upgrade()?, feed: self.feed })
+    }
 }
 
 /// What a connection has got by joining a group.
@@ -100,7 +108,8 @@ impl State {
             joined.seat = Some((seat, seated));
             if spec.resolver.is_batch() && self.roster.is_hidden(seat) {
                 let until = now + self.patience;
-                self.waiting.push_back(Waiting { subscriber, seat, until });
+                let reader = Arc::downgrade(&subscriber.reader);
+                self.waiting.push_back(Waiting { reader, feed: subscriber.feed, seat, until });
                 return joined;
             }
         }
@@ -165,7 +174,7 @@ impl State {
     ) -> Option<Delivery> {
         teller.counters.cancelled.add(self.roster.take_cancelled());
         while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.until <= now) {
-            self.newcomers.push(waiting.subscriber);
+            self.newcomers.extend(waiting.subscriber());
         }
         if !self.is_dirty(now) || self.is_delivering || !self.tick.is_over(now) {
             return None;
@@ -235,10 +244,10 @@ impl State {
             }
             // Some of them may be shown now.
             let (roster, newcomers) = (&self.roster, &mut self.newcomers);
-            self.waiting.retain(|Waiting { subscriber, seat, .. }| {
-                let is_hidden = roster.is_hidden(*seat);
+            self.waiting.retain(|waiting| {
+                let is_hidden = roster.is_hidden(waiting.seat);
                 if !is_hidden {
-                    newcomers.push(subscriber.clone());
+                    newcomers.extend(waiting.subscriber());
                 }
                 is_hidden
             });

@@ -20,6 +20,7 @@ use crate::{
     wire::{Frames, Transport},
 };
 
+mod batches;
 mod delivering;
 
 /// Many ticks, however slow the machine is.
