@@ -58,25 +58,25 @@ pub(crate) enum BuildProblem {
     )]
     BasePath { path: String },
     #[error(
-        "the allowed origin {origin:?} is none: an origin is scheme and host, with the port if it is not the scheme's own, such as \"https://example.com\""
+        "the allowed origin {origin:?} is not an origin: an origin is scheme and host, with the port if it is not the scheme's own, such as \"https://example.com\""
     )]
     AllowedOrigin { origin: String },
     #[error(
-        "the allowed origin {origin:?} has a '*', which no page's origin has, so that it would match none; name each origin in full, such as \"https://app.example.com\""
+        "the allowed origin {origin:?} has a '*', so it would match no page's origin; name each origin in full, such as \"https://app.example.com\""
     )]
     WildcardOrigin { origin: String },
     #[error(
-        "the allowed host {host:?} is none: a host is a name or an address, with the port if only that one is meant, such as \"example.com\" or \"127.0.0.1:3000\""
+        "the allowed host {host:?} is not a host: a host is a name or an address, with the port if only that one is meant, such as \"example.com\" or \"127.0.0.1:3000\""
     )]
     AllowedHost { host: String },
     #[error(
         "`with_state` is given two values of the type {name}; wrap one of them in a type of its own"
     )]
     State { name: &'static str },
-    #[error("`recheck_every` is given no time at all; a minute is usual")]
+    #[error("`recheck_every` is given an interval of zero; a minute is usual")]
     RecheckInterval,
     #[error(
-        "`recheck_headers` is given {name:?}, which is no header's name; \"x-session\" is an example"
+        "`recheck_headers` is given {name:?}, which is not a header's name; \"x-session\" is an example"
     )]
     RecheckHeader { name: String },
 }

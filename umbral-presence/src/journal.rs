@@ -142,7 +142,7 @@ impl Strangers {
              `allowed_origins`, or have the proxy leave `Host` as it is"
         );
         if count == MOST_STRANGERS {
-            warn!("so many origins have been refused that no more of them will be told of");
+            warn!("many origins have been refused; no more of them are logged");
         }
     }
 
@@ -154,7 +154,7 @@ impl Strangers {
         };
         warn!(host, "a request to another host is refused; `allowed_hosts` can name it");
         if count == MOST_STRANGERS {
-            warn!("so many hosts have been refused that no more of them will be told of");
+            warn!("many hosts have been refused; no more of them are logged");
         }
     }
 }

@@ -34,9 +34,9 @@ fn a_plugin_that_cannot_work_does_not_build() {
     for part in [
         "\"room:\"",
         "\"rt/\"",
-        "allowed origin \"example.com\" is none",
+        "allowed origin \"example.com\" is not an origin",
         "allowed origin \"https://*.example.com\" has a '*'",
-        "allowed host \"http://example.com\" is none",
+        "allowed host \"http://example.com\" is not a host",
         "limit connections is 0",
         "limit outbox_bytes is 1",
         "limit inbound_bytes_per_second is 65536",

@@ -160,8 +160,8 @@ impl Limits {
         let idle = parts.into_iter().filter(|(_, part)| *part > all);
         let told = idle.map(|(limit, part)| {
             format!(
-                "the limit {limit} is {part} and connections is {all}, so that it keeps nobody \
-                 from taking every place; give {limit} less than {all}"
+                "the limit {limit} is {part} and connections is {all}, so it keeps nobody from \
+                 taking every place; set {limit} below {all}"
             )
         });
         told.collect()

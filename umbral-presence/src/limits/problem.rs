@@ -5,7 +5,7 @@ use std::time::Duration;
 /// One limit, or two together, with which the server could not work.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LimitProblem {
-    #[error("the limit {limit} is 0, so that nothing could be served; the default is {default}")]
+    #[error("the limit {limit} is 0, so nothing could be served; the default is {default}")]
     Zero { limit: &'static str, default: String },
     #[error("the limit {limit} of {value:?} is too long; at most {most:?}")]
     TooLong { limit: &'static str, value: Duration, most: Duration },
@@ -18,7 +18,7 @@ pub(crate) enum LimitProblem {
     )]
     OutboxForGroups { bytes: usize, groups: usize, least: usize, most: usize },
     #[error(
-        "the limit outbox_bytes is {bytes} and payload_bytes is {payload}: the change of one member may not fit, so that each would cost everybody a snapshot; give outbox_bytes at least {least}, or payload_bytes at most {most}"
+        "the limit outbox_bytes is {bytes} and payload_bytes is {payload}: the change of one member may not fit, and would then cost everybody a snapshot; give outbox_bytes at least {least}, or payload_bytes at most {most}"
     )]
     OutboxForPayload { bytes: usize, payload: usize, least: usize, most: usize },
     #[error(

@@ -112,7 +112,7 @@ fn every_limit_of_none_at_all_is_refused_by_itself() {
     };
     let problems: Vec<_> = none.problems().iter().map(ToString::to_string).collect();
     assert_eq!(problems.len(), 17, "{problems:#?}");
-    assert!(problems.iter().all(|text| text.contains("is 0, so that nothing")), "{problems:#?}");
+    assert!(problems.iter().all(|text| text.contains("is 0, so nothing")), "{problems:#?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::name::InvalidGroupName;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SpecProblem {
     #[error(
-        "the {kind} {text:?} is declared twice: at {first} and at {second}; give it up in one of them"
+        "the {kind} {text:?} is declared twice: at {first} and at {second}; remove it from one of them"
     )]
     Duplicate { kind: &'static str, text: String, first: SourcePlace, second: SourcePlace },
     #[error(

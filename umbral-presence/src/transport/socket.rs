@@ -41,6 +41,6 @@ pub fn notice_dead_peers(stream: &mut TcpStream) {
     #[cfg(target_os = "linux")]
     let result = result.and_then(|()| socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED)));
     if let Err(error) = result {
-        tracing::warn!(%error, "a socket does not take its settings");
+        tracing::warn!(%error, "a socket refuses its settings");
     }
 }

@@ -104,7 +104,7 @@ async fn handle(site: Arc<Site>, connection: Arc<Connection>, text: Box<str>) {
         return operate(&site, &connection, &operation).await;
     }
     let Some(handler) = &site.handler else {
-        tracing::debug!("a message came and there is no handler; it is ignored");
+        tracing::debug!("a message is ignored, because there is no message handler");
         return;
     };
     let context = MessageContext::new(site.door.clone(), connection);
