@@ -147,16 +147,20 @@ scenario("a WebSocket that is refused says so in the server's words", BOTH, asyn
 });
 
 scenario("who debugs sees in the console what the worker does", CHROMIUM, async (scene) => {
-  const room = "room:debug";
-  scene.proxy.refuse("/control", 503, { "retry-after": "1" });
+  const [first, second] = ["room:debug", "room:refused"];
   const tab = await scene.tab(await scene.profile("ada"), [], {
     script: "window.lines = []; console.debug = (...words) => window.lines.push(words.join(' '));",
   });
-  await tab.evaluate(() => window.umbral.realtime.configure({ debug: true }));
-  await tab.enter(room);
-  await tab.synced(room);
   const shown = async (line) => (await tab.evaluate(() => window.lines)).some((each) => each.includes(line));
-  for (const line of ["the stream is live", "control: 503", "until the next attempt", "control: 200"]) {
+  await tab.evaluate(() => window.umbral.realtime.configure({ debug: true }));
+  await tab.enter(first);
+  await tab.synced(first);
+  // What the worker did before it had loaded the words for it is summed up.
+  await until("the state", () => shown("the stream is live"));
+  scene.proxy.refuse("/control", 503, { "retry-after": "1" });
+  await tab.enter(second);
+  await tab.synced(second);
+  for (const line of ["control: 503", "until the next attempt", "control: 200"]) {
     await until(line, () => shown(line));
   }
 });

@@ -3,7 +3,7 @@
 
 /** @type {Follow} */
 export const follow = (hub, port) => {
-  const text = `the connection is held by ${globalThis.document ? "a tab" : "a worker"} and is ${hub.status}`;
+  const text = `the stream is ${hub.status}, and ${globalThis.document ? "a tab" : "a worker"} holds it`;
   port.postMessage({ t: "log", text });
   if (hub.log) return;
   hub.log = (text) => {
