@@ -9,7 +9,7 @@ use perf_event::{Builder, Counter, events::Hardware};
 use umbral_presence::__bench::{Room, Visitor};
 
 /// How many come one after the other, while nobody else does.
-const WAVE: u64 = 2000;
+const WAVE: u64 = 500;
 
 /// A room with so many members, and a runtime in which its ticks end.
 struct Crowd {
@@ -62,7 +62,7 @@ fn a_join_costs_no_more_in_a_room_of_a_hundred_thousand_than_in_one_of_a_thousan
         let mut crowd = Crowd::new(members);
         let allocations = crowd.count(|run| allocation_counter::measure(run).count_total);
         // The least of several: a slab that doubles is copied, whoever's join that is.
-        let waves = (0..4).map(|_| {
+        let waves = (0..12).map(|_| {
             crowd.settle();
             crowd.count(|run| Work::default().measure(run))
         });
