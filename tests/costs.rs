@@ -66,7 +66,9 @@ fn a_join_costs_no_more_in_a_room_of_a_hundred_thousand_than_in_one_of_a_thousan
             crowd.settle();
             crowd.count(|run| Work::default().measure(run))
         });
-        (allocations, waves.min().expect("there are waves"))
+        // A counter that others have taken meanwhile gives nothing.
+        let counted = waves.filter(|cost| *cost > 100);
+        (allocations, counted.min().expect("a wave that was counted"))
     });
     println!("allocations and instructions of a join: {small:?}, {large:?}");
     // The list of names, the connection's subscription, the user's seat and the member; the slabs
