@@ -173,8 +173,13 @@ impl State {
         wakes: &mut Wakes,
     ) -> Option<Delivery> {
         teller.counters.cancelled.add(self.roster.take_cancelled());
+        self.roster.view.forget(now);
         while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.until <= now) {
             self.newcomers.extend(waiting.subscriber());
+        }
+        if self.waiting.is_empty() {
+            // A crowd that has been resolved holds no memory.
+            self.waiting = VecDeque::new();
         }
         if !self.is_dirty(now) || self.is_delivering || !self.tick.is_over(now) {
             return None;
@@ -200,7 +205,8 @@ impl State {
     pub(crate) fn next_wake(&self, now: Instant) -> Option<Instant> {
         let tick = self.tick.over_at();
         let patience = self.waiting.front().map(|waiting| waiting.until);
-        let rest = patience.into_iter().chain(self.roster.deadline()).min();
+        let forget = self.roster.view.forget_at();
+        let rest = patience.into_iter().chain(self.roster.deadline()).chain(forget).min();
         if self.is_delivering {
             // The end of the delivery looks again.
             return rest;
@@ -271,6 +277,14 @@ impl State {
         let view = &self.roster.view;
         let new = || Snapshot::new(name.clone(), view.version(), view.told().clone());
         self.snapshot.get_or_insert_with(|| Arc::new(new())).clone()
+    }
+
+    /// How many there is room for in all its tables.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        let Self { roster, subscribers, newcomers, waiting, .. } = self;
+        let here = roster.capacity() + subscribers.capacity();
+        here + newcomers.capacity() + waiting.capacity()
     }
 
     /// Whether nothing would be lost without this group.

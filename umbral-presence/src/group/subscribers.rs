@@ -100,6 +100,12 @@ impl Subscribers {
         }
     }
 
+    /// How many there is room for on the pages.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.pages.iter().map(|page| page.capacity()).sum()
+    }
+
     /// Those who are there now.
     pub(crate) fn audience(&self) -> Audience {
         Audience(self.pages.clone())

@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod batches;
+mod crowds;
 mod delivering;
 
 /// Many ticks, however slow the machine is.

@@ -5,6 +5,7 @@ mod member;
 mod pace;
 mod roll;
 mod seats;
+mod slab;
 mod view;
 
 pub use self::member::Member;

@@ -20,7 +20,12 @@ pub(crate) struct Paces {
     users: KeyedMap<UserId, Pace>,
     /// How many there were after the last look for those who are forgiven.
     kept: usize,
+    /// When it is to be looked for them again, where there are many.
+    look_at: Option<Instant>,
 }
+
+/// It does not pay to look for those who are forgiven among fewer users.
+const FEW: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
 struct Pace {
@@ -50,14 +55,37 @@ impl Paces {
 
     /// A leave of this user has been told.
     pub(crate) fn left(&mut self, user: &UserId, now: Instant) {
-        /// Fewer are not worth the look.
-        const FEW: usize = 64;
         let new = Pace { forgiven: now, not_before: None };
         self.users.entry(user.clone()).or_insert(new).count(now);
         if self.users.len() > 2 * self.kept + FEW {
-            self.users.retain(|_, pace| pace.forgiven > now);
-            self.kept = self.users.len();
+            self.forget(now);
         }
+    }
+
+    /// When to [look](Self::look) for those who are forgiven.
+    pub(crate) fn look_at(&self) -> Option<Instant> {
+        self.look_at
+    }
+
+    /// Forgets those who are forgiven, when it is time to.
+    pub(crate) fn look(&mut self, now: Instant) {
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.forget(now);
+        }
+    }
+
+    /// How many users there is room for.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.users.capacity()
+    }
+
+    fn forget(&mut self, now: Instant) {
+        self.users.retain(|_, pace| pace.forgiven > now);
+        self.kept = self.users.len();
+        // A crowd that has gone leaves no table behind.
+        self.users.shrink_to(2 * self.kept);
+        self.look_at = (self.kept > FEW).then(|| now + FREE * EACH);
     }
 }
 

@@ -3,16 +3,20 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
 
-use slotmap::{SlotMap, new_key_type};
 use smallvec::SmallVec;
 
-use super::view::PlaceId;
+use super::{
+    slab::{Id, Slab},
+    view::PlaceId,
+};
 use crate::name::{ConnectionId, UserId};
 
-new_key_type! {
-    /// Names a seat within its group. One that is gone is never named again.
-    pub(crate) struct SeatId;
-}
+/// Names a seat within its group. One that is gone is never named again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SeatId(Id);
+
+/// It does not pay to forget fewer graces.
+const FEW: usize = 64;
 
 /// How a connection leaves a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +30,7 @@ pub(crate) enum Farewell {
 /// The seats of one group.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
-    seats: SlotMap<SeatId, Seat>,
+    seats: Slab<Seat>,
     /// When graces are over. One that its seat does not have any more counts for nothing.
     graces: BinaryHeap<Reverse<(Instant, SeatId)>>,
     /// How many of them count.
@@ -47,11 +51,11 @@ pub(crate) struct Seat {
 
 impl Seats {
     pub(crate) fn get(&self, seat: SeatId) -> Option<&Seat> {
-        self.seats.get(seat)
+        self.seats.get(seat.0)
     }
 
     pub(crate) fn get_mut(&mut self, seat: SeatId) -> Option<&mut Seat> {
-        self.seats.get_mut(seat)
+        self.seats.get_mut(seat.0)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Seat> {
@@ -62,6 +66,12 @@ impl Seats {
         self.seats.is_empty()
     }
 
+    /// How many there is room for in all its tables.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.seats.capacity() + self.graces.capacity()
+    }
+
     /// A seat of a user who has none.
     pub(crate) fn add(
         &mut self,
@@ -70,13 +80,13 @@ impl Seats {
         place: Option<PlaceId>,
     ) -> SeatId {
         let connections = SmallVec::from_buf([connection]);
-        self.seats.insert(Seat { user, connections, grace: None, place })
+        SeatId(self.seats.insert(Seat { user, connections, grace: None, place }))
     }
 
     /// Counts a connection in at a seat that there is. Says whether the user was there by a grace
     /// alone; `None` where there is no such seat.
     pub(crate) fn join(&mut self, seat: SeatId, connection: ConnectionId) -> Option<bool> {
-        let seat = self.seats.get_mut(seat)?;
+        let seat = self.seats.get_mut(seat.0)?;
         let is_alone = seat.connections.is_empty();
         if !seat.connections.contains(&connection) {
             seat.connections.push(connection);
@@ -93,7 +103,7 @@ impl Seats {
         farewell: Farewell,
         now: Instant,
     ) -> Option<Seat> {
-        let seat = self.seats.get_mut(id)?;
+        let seat = self.seats.get_mut(id.0)?;
         let at = seat.connections.iter().position(|&other| other == connection)?;
         seat.connections.swap_remove(at);
         if let Farewell::BrokenOff { until } = farewell
@@ -114,7 +124,8 @@ impl Seats {
             && until <= now
         {
             self.graces.pop();
-            let Some(seat) = self.seats.get_mut(id).filter(|seat| seat.grace == Some(until)) else {
+            let Some(seat) = self.seats.get_mut(id.0).filter(|seat| seat.grace == Some(until))
+            else {
                 continue;
             };
             seat.grace = None;
@@ -125,26 +136,29 @@ impl Seats {
                 return Some((id, seat));
             }
         }
+        if self.graces.capacity() > 4 * self.graces.len() + FEW {
+            self.graces.shrink_to(2 * self.graces.len());
+        }
         None
     }
 
     /// Ends the grace of a seat. Gives the seat where no connection holds it.
     pub(crate) fn evict(&mut self, id: SeatId) -> Option<Seat> {
-        let seat = self.seats.get_mut(id)?;
+        let seat = self.seats.get_mut(id.0)?;
         self.staying -= usize::from(seat.grace.take().is_some());
         let is_alone = seat.connections.is_empty();
         if is_alone { self.vacate(id) } else { None }
     }
 
     fn vacate(&mut self, id: SeatId) -> Option<Seat> {
-        let seat = self.seats.remove(id)?;
+        let seat = self.seats.remove(id.0)?;
         self.staying -= usize::from(seat.grace.is_some());
         Some(seat)
     }
 
     /// Until when a user without a connection stays.
     pub(crate) fn grace_of(&self, seat: SeatId) -> Option<Instant> {
-        self.seats.get(seat).filter(|seat| seat.connections.is_empty())?.grace
+        self.seats.get(seat.0).filter(|seat| seat.connections.is_empty())?.grace
     }
 
     /// When it is to be looked for graces that are over. That may be too early.
@@ -155,12 +169,10 @@ impl Seats {
     /// Forgets the graces that do not count, where they are most of them: those of a user who
     /// reloads a page again and again.
     fn forget_graces(&mut self) {
-        /// Fewer are not worth the look.
-        const FEW: usize = 64;
         if self.graces.len() > 2 * self.staying + FEW {
             let seats = &self.seats;
             self.graces.retain(|Reverse((until, id))| {
-                seats.get(*id).is_some_and(|seat| seat.grace == Some(*until))
+                seats.get(id.0).is_some_and(|seat| seat.grace == Some(*until))
             });
         }
     }

@@ -12,19 +12,17 @@
 
 use std::{collections::HashSet, time::Instant};
 
-use slotmap::{SlotMap, new_key_type};
-
 use super::{
     member::{Answer, Member},
     pace::Paces,
     roll::Roll,
+    slab::{Id, Slab},
 };
 use crate::{hash::KeyedMap, name::UserId};
 
-new_key_type! {
-    /// Names the place of a user in a view. One that is gone is never named again.
-    pub(crate) struct PlaceId;
-}
+/// Names the place of a user in a view. One that is gone is never named again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PlaceId(Id);
 
 /// The visible members of one group, versioned.
 ///
@@ -35,7 +33,7 @@ pub(crate) struct View {
     version: u64,
     roll: Roll,
     last_key: u64,
-    places: SlotMap<PlaceId, Place>,
+    places: Slab<Place>,
     /// How many users are here.
     visible: usize,
     untold: Untold,
@@ -106,21 +104,21 @@ impl View {
         self.last_key += 1;
         self.visible += 1;
         let member = Member::new(user.clone(), self.last_key, answer);
-        let place = self.places.insert(Place {
+        let place = PlaceId(self.places.insert(Place {
             member,
             is_here: true,
             told: None,
             is_listed: false,
             is_untold: false,
             not_before: None,
-        });
+        }));
         self.compare(place);
         place
     }
 
     /// Shows a user like this from now on, unless what is shown was asked for later.
     pub(crate) fn update(&mut self, place: PlaceId, answer: Answer) {
-        if let Some(at) = self.places.get_mut(place)
+        if let Some(at) = self.places.get_mut(place.0)
             && at.member.asked() <= answer.asked
         {
             let (user, key) = (at.member.id().clone(), at.member.key());
@@ -131,7 +129,7 @@ impl View {
 
     /// Shows a user no more.
     pub(crate) fn hide(&mut self, place: PlaceId) {
-        let Some(at) = self.places.get_mut(place).filter(|at| at.is_here) else {
+        let Some(at) = self.places.get_mut(place.0).filter(|at| at.is_here) else {
             return;
         };
         at.is_here = false;
@@ -148,7 +146,7 @@ impl View {
             return None;
         }
         let place = self.leaving.remove(user)?;
-        self.places.get_mut(place)?.is_here = true;
+        self.places.get_mut(place.0)?.is_here = true;
         self.visible += 1;
         self.compare(place);
         Some(place)
@@ -156,7 +154,7 @@ impl View {
 
     /// Compares what is true of a place with what was told.
     fn compare(&mut self, id: PlaceId) {
-        let (untold, Some(place)) = (&mut self.untold, self.places.get_mut(id)) else {
+        let (untold, Some(place)) = (&mut self.untold, self.places.get_mut(id.0)) else {
             return;
         };
         let is_same = match &place.told {
@@ -173,7 +171,7 @@ impl View {
                 }
             }
             if !place.is_here {
-                self.places.remove(id);
+                self.places.remove(id.0);
             }
         } else if !std::mem::replace(&mut place.is_untold, true) {
             place.not_before = self.paces.not_before(place.member.id());
@@ -194,7 +192,7 @@ impl View {
         let mut changes = Vec::with_capacity(untold.count - untold.held);
         (untold.count, untold.held, untold.first_held) = (0, 0, None);
         for id in listed {
-            let Some(place) = places.get_mut(id) else {
+            let Some(place) = places.get_mut(id.0) else {
                 continue;
             };
             if !place.is_untold {
@@ -227,7 +225,7 @@ impl View {
                     paces.left(told.id(), now);
                     roll.remove(told.key());
                     leaving.remove(told.id());
-                    places.remove(id);
+                    places.remove(id.0);
                     Change::Left(told)
                 }
             });
@@ -257,6 +255,16 @@ impl View {
         self.untold.first_held
     }
 
+    /// When to [forget](Self::forget) again.
+    pub(crate) fn forget_at(&self) -> Option<Instant> {
+        self.paces.look_at()
+    }
+
+    /// Forgets, when it is time to, how often users came and went who do so no more.
+    pub(crate) fn forget(&mut self, now: Instant) {
+        self.paces.look(now);
+    }
+
     /// The number of the last change told.
     pub(crate) fn version(&self) -> u64 {
         self.version
@@ -270,7 +278,7 @@ impl View {
 
     /// Everybody who is present now.
     pub(crate) fn now(&self) -> Present {
-        let listed = self.untold.list.iter().filter_map(|id| self.places.get(*id));
+        let listed = self.untold.list.iter().filter_map(|id| self.places.get(id.0));
         let changed = listed.filter(|place| place.is_untold).map(|place| {
             let is = place.is_here.then(|| place.member.clone());
             (place.told.as_ref().map(Member::key), is)
@@ -288,10 +296,17 @@ impl View {
         self.places.is_empty()
     }
 
+    /// How many there is room for in all its tables.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        let Self { places, untold, leaving, paces, .. } = self;
+        places.capacity() + untold.list.capacity() + leaving.capacity() + paces.capacity()
+    }
+
     /// As a user with this place is shown.
     #[cfg(test)]
     pub(crate) fn member(&self, place: PlaceId) -> Option<&Member> {
-        self.places.get(place).map(|place| &place.member)
+        self.places.get(place.0).map(|place| &place.member)
     }
 }
 

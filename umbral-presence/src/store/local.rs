@@ -133,6 +133,12 @@ impl Roster {
     }
 
     /// As the user of a seat is shown.
+    /// How many there is room for in all its tables.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.seats.capacity() + self.view.capacity()
+    }
+
     #[cfg(test)]
     pub(super) fn member(&self, seat: SeatId) -> Option<&crate::roster::Member> {
         self.view.member(self.seats.get(seat)?.place?)
