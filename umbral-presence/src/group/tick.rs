@@ -56,9 +56,10 @@ impl Tick {
         self.over_at = Some(over_at.max(now + self.least));
     }
 
-    /// Begins with a flush without changes, which does not show what changes cost.
+    /// Begins with a flush without changes, which does not show what changes cost. A longer tick
+    /// goes on: a watcher inside the application does not wait for its end.
     pub(super) fn begin_without_changes(&mut self, now: Instant) {
-        self.over_at = Some(now + self.least);
+        self.over_at = self.over_at.max(Some(now + self.least));
     }
 }
 
@@ -105,12 +106,15 @@ mod tests {
         let start = Instant::now();
         let mut tick = Tick::new(Duration::from_millis(25));
         let cost = Duration::from_millis(2);
+        tick.begin_without_changes(start);
+        assert_eq!(tick.over_at(), Some(start + Duration::from_millis(25)));
         for _ in 0..2 {
             tick.begin_without_changes(start);
-            assert_eq!(tick.over_at(), Some(start + Duration::from_millis(25)));
             tick.begin(start, start, cost, 5000);
         }
         assert_eq!(tick.over_at(), Some(start + 55 * cost));
+        tick.begin_without_changes(start);
+        assert_eq!(tick.over_at(), Some(start + 55 * cost), "the tick goes on");
     }
 
     #[test]
