@@ -1,6 +1,10 @@
 //! Readers who have something to read, to be woken when every lock has been let go.
 
-use std::{fmt, task::Waker};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::Waker,
+};
 
 use crate::sync::assert_unlocked;
 
@@ -23,7 +27,12 @@ impl Drop for Wakes {
         if !self.0.is_empty() {
             assert_unlocked();
         }
-        self.0.drain(..).for_each(Waker::wake);
+        for reader in self.0.drain(..) {
+            // It may be an executor of the application's.
+            if catch_unwind(AssertUnwindSafe(|| reader.wake())).is_err() {
+                tracing::error!("a waker panicked; what it was to wake may wait for ever");
+            }
+        }
     }
 }
 

@@ -1,6 +1,14 @@
 //! What is told when, and that it is encoded once.
 
-use std::{collections::HashSet, sync::Arc, task::Waker, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Waker,
+    time::Duration,
+};
 
 use futures_util::{FutureExt, StreamExt};
 use tokio::time::sleep;
@@ -443,4 +451,25 @@ async fn a_change_copies_nothing_of_a_snapshot_that_nobody_reads_any_more() {
     let _second = enter(&hub, "second");
     assert_eq!(hub.snapshot(&room()).members().len(), 2);
     assert_eq!(page(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_costs_nobody_else_anything() {
+    let hub = hub();
+    let mut watches = [(); 3].map(|()| Watch::new(hub.clone(), &room()));
+    let woken = Arc::new(AtomicUsize::new(0));
+    for (n, watch) in watches.iter_mut().enumerate() {
+        let woken = woken.clone();
+        let waker = Waker::from(Arc::new(OnWake(move || {
+            assert_ne!(n, 0, "the application's executor has gone");
+            woken.fetch_add(1, Ordering::SeqCst);
+        })));
+        let mut context = std::task::Context::from_waker(&waker);
+        while watch.poll_next_unpin(&mut context).is_ready() {}
+    }
+    let session = enter(&hub, "7");
+    assert_eq!(woken.load(Ordering::SeqCst), 2);
+    drop((session, watches));
+    sleep(LONG).await;
+    assert_eq!((hub.open_connections(), hub.user_count(), hub.group_count()), (0, 0, 0));
 }
