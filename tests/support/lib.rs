@@ -7,6 +7,7 @@ mod frame;
 mod http1;
 mod pipes;
 mod process;
+mod processor;
 mod proxy;
 mod random;
 mod routes;
@@ -21,6 +22,7 @@ pub use self::{
     http1::{Body, Head, read_head},
     pipes::{Pipes, fill, until_gone},
     process::Process,
+    processor::on_processor,
     proxy::{Mode, Proxy},
     random::Random,
     routes::{Chunks, call, code, control, get, json, told},
