@@ -84,7 +84,9 @@ impl Reader {
     pub(crate) async fn read_for(&mut self, world: &World, time: Duration) {
         let deadline = tokio::time::Instant::now() + time;
         while let Ok(frame) = timeout_at(deadline, self.client.read()).await {
-            let frame = frame.expect("a stream that does not end by itself");
+            let Some(frame) = frame else {
+                panic!("{:?} {:?}: the server has ended the stream", self.kind, self.user);
+            };
             self.take(world, &frame);
         }
         if self.proven.elapsed() > PROOF_OF_LIFE {

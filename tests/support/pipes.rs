@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 
 use axum::{Router, serve::Listener};
 use tokio::{
-    io::{AsyncWriteExt, DuplexStream, duplex},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy, duplex, split},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::JoinHandle,
     time::{Instant, sleep},
@@ -72,11 +72,46 @@ impl Pipes {
     ///
     /// Where it is refused.
     pub async fn websocket(&self, user: &str, query: &str) -> WebSocketStream<DuplexStream> {
+        Self::upgraded(self.connect(64 * 1024), user, query).await
+    }
+
+    /// An open WebSocket that takes so many bytes in a second.
+    ///
+    /// # Panics
+    ///
+    /// Where it is refused.
+    pub async fn slow_websocket(
+        &self,
+        user: &str,
+        query: &str,
+        bytes_per_second: usize,
+    ) -> WebSocketStream<DuplexStream> {
+        let (mut from, mut to) = split(self.connect(64 * 1024));
+        let (ours, theirs) = duplex(1024);
+        let (mut back, mut forth) = split(theirs);
+        tokio::spawn(async move { copy(&mut back, &mut to).await });
+        tokio::spawn(async move {
+            let mut piece = vec![0; bytes_per_second / 4];
+            while let Ok(read @ 1..) = from.read(&mut piece).await {
+                sleep(Duration::from_millis(250)).await;
+                if forth.write_all(&piece[..read]).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Self::upgraded(ours, user, query).await
+    }
+
+    async fn upgraded(
+        pipe: DuplexStream,
+        user: &str,
+        query: &str,
+    ) -> WebSocketStream<DuplexStream> {
         let mut request: Request =
             format!("ws://here/realtime/ws?{query}").into_client_request().expect("a URL");
         let user = user.parse().expect("a header's value");
         request.headers_mut().insert(USER_HEADER, user);
-        client_async(request, self.connect(64 * 1024)).await.expect("an upgrade").0
+        client_async(request, pipe).await.expect("an upgrade").0
     }
 }
 

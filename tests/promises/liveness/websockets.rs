@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
-use umbral_presence::{Limits, MessageContext, MessageHandler};
+use umbral_presence::{Limits, MessageContext, MessageHandler, PresenceSpec};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -104,6 +104,33 @@ async fn a_slow_client_that_answers_is_kept() {
     }
     sleep(60 * SECOND).await;
     assert_eq!(realtime.health().connections, 16);
+}
+
+/// Its answer to a ping stands behind what it has still to read.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_a_minute_to_read_a_large_snapshot_is_kept() {
+    let about = |id: &str| json!({ "id": id, "about": "x".repeat(4000) });
+    let rooms = PresenceSpec::prefixes(["room:"]).resolver(about);
+    let realtime = Server::plugin().with_presence(rooms).build().expect("a plugin");
+    let pipes = Pipes::serve(&realtime);
+    let mut members = Vec::new();
+    for n in 0..60 {
+        let mut member = pipes.websocket(&n.to_string(), "groups=room:1").await;
+        members.push(tokio::spawn(async move { while let Some(Ok(_)) = member.next().await {} }));
+    }
+    sleep(SECOND).await;
+    let mut reader = pipes.slow_websocket("60", "v=1&groups=room:1", 4096).await;
+    let read = async {
+        while let Some(message) = reader.next().await {
+            if message.expect("an open connection").to_string().contains("presence:sync") {
+                return;
+            }
+        }
+        panic!("the connection is closed");
+    };
+    let start = Instant::now();
+    timeout(120 * SECOND, read).await.expect("the snapshot");
+    assert!(start.elapsed() > 45 * SECOND, "{:?}: that was not slow", start.elapsed());
 }
 
 /// Handles its first message for ever.

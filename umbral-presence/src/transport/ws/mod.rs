@@ -11,7 +11,7 @@ mod upgrade;
 use std::{
     future::{Future, poll_fn},
     ops::ControlFlow,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     time::Duration,
 };
@@ -130,7 +130,9 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
                     {
                         // Pinned here, because a future that is passed on takes memory twice.
                         let batch = pin!(write_batch(socket, &mut fragments, session, message));
-                        within(counters, session, beats.lost_at(), batch).await?;
+                        if within(counters, session, beats.lost_at(), batch).await?.has_waited {
+                            beats.heard();
+                        }
                     }
                     // The peer is read even if there is always something to write to it.
                     heard = socket.next().now_or_never();
@@ -225,19 +227,32 @@ async fn write_batch(
     SinkExt::flush(socket).await
 }
 
+/// A write that has ended.
+struct Written {
+    /// There was room only when the peer had read something. So the peer is there, though its answer
+    /// to a ping may stand behind much that it has still to read.
+    has_waited: bool,
+}
+
 /// Waits for a write. `None` if the peer is gone, if it takes nothing before `until`, or if the
 /// session is cut off.
 async fn within(
     counters: &Counters,
     session: &Session,
     until: Instant,
-    writing: impl Future<Output = Result<(), Error>>,
-) -> Option<()> {
+    mut writing: Pin<&mut impl Future<Output = Result<(), Error>>>,
+) -> Option<Written> {
+    let mut has_waited = false;
+    let writing = poll_fn(|cx| {
+        let written = writing.as_mut().poll(cx);
+        has_waited |= written.is_pending();
+        written
+    });
     tokio::select! {
         // The writing asks the session for more too, and the session wakes the one that asked last.
         biased;
         written = timeout_at(until, writing) => match written {
-            Ok(written) => written.ok(),
+            Ok(written) => written.ok().map(|()| Written { has_waited }),
             Err(_) => {
                 counters.lost.add(1);
                 None
