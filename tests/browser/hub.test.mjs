@@ -339,7 +339,7 @@ test("a denied group that is asked for again while there is no connection is den
   wire.end();
   await until("the loss", () => browser.hub.status === "reconnecting");
   const again = page.realtime.presence(GROUP);
-  assert.equal(again.status, "reconnecting");
+  await until("word of the loss", () => again.status === "reconnecting");
   (await stream(2)).write(hello("7", [GROUP]));
   await until("the second refusal", () => again.status === "denied");
   assert.equal(again.error.code, "denied");
