@@ -101,7 +101,7 @@ impl Subscribers {
     }
 
     /// How many there is room for on the pages.
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "__shuttle")))]
     pub(crate) fn capacity(&self) -> usize {
         self.pages.iter().map(|page| page.capacity()).sum()
     }

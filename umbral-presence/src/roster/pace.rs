@@ -75,7 +75,7 @@ impl Paces {
     }
 
     /// How many users there is room for.
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "__shuttle")))]
     pub(crate) fn capacity(&self) -> usize {
         self.users.capacity()
     }

@@ -67,7 +67,7 @@ impl Seats {
     }
 
     /// How many there is room for in all its tables.
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "__shuttle")))]
     pub(crate) fn capacity(&self) -> usize {
         self.seats.capacity() + self.graces.capacity()
     }

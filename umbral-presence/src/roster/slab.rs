@@ -130,7 +130,7 @@ impl<T> Slab<T> {
     }
 
     /// How many values there is room for.
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "__shuttle")))]
     pub(super) fn capacity(&self) -> usize {
         self.pages.iter().map(|page| page.slots.capacity()).sum()
     }
@@ -178,6 +178,7 @@ mod tests {
         }
     }
 
+    #[cfg(not(feature = "__shuttle"))]
     #[test]
     fn a_crowd_that_has_gone_holds_no_memory() {
         let mut slab = Slab::default();

@@ -134,7 +134,7 @@ impl Roster {
 
     /// As the user of a seat is shown.
     /// How many there is room for in all its tables.
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "__shuttle")))]
     pub(crate) fn capacity(&self) -> usize {
         self.seats.capacity() + self.view.capacity()
     }
