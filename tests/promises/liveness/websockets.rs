@@ -120,6 +120,14 @@ async fn a_client_that_takes_a_minute_to_read_a_large_snapshot_is_kept() {
     }
     sleep(SECOND).await;
     let mut reader = pipes.slow_websocket("60", "v=1&groups=room:1", 4096).await;
+    // What happens meanwhile waits behind the snapshot.
+    let other = realtime.clone();
+    let talk = tokio::spawn(async move {
+        loop {
+            sleep(SECOND).await;
+            other.to_group("room:1").send("chat", &"hello").await.expect("a valid event");
+        }
+    });
     let read = async {
         while let Some(message) = reader.next().await {
             if message.expect("an open connection").to_string().contains("presence:sync") {
@@ -131,6 +139,7 @@ async fn a_client_that_takes_a_minute_to_read_a_large_snapshot_is_kept() {
     let start = Instant::now();
     timeout(120 * SECOND, read).await.expect("the snapshot");
     assert!(start.elapsed() > 45 * SECOND, "{:?}: that was not slow", start.elapsed());
+    talk.abort();
 }
 
 /// Handles its first message for ever.

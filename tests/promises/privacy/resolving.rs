@@ -209,6 +209,25 @@ async fn who_is_not_found_is_hidden_and_looked_up_again_while_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_is_not_found_for_a_while_is_shown_when_found_however_often_they_came() {
+    let (names, realtime) = start();
+    *names.0.missing.lock() = vec!["late".to_owned()];
+    let mut tabs = vec![Chunks::open(&realtime, "late", "groups=room:1").await];
+    // They come while the question that failed is put off.
+    for n in 2..6 {
+        sleep(SECOND / 2).await;
+        tabs.push(Chunks::open(&realtime, "late", &format!("groups=room:{n}")).await);
+    }
+    sleep(5 * SECOND).await;
+    names.0.missing.lock().clear();
+    sleep(10 * SECOND).await;
+    for n in 1..6 {
+        assert_eq!(members(&realtime, &format!("room:{n}")).await, ["late"], "room:{n}");
+    }
+    assert!(names.calls().len() < 10, "{:?}", names.calls());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_member_is_resolved_again_when_told_to() {
     let (names, realtime) = start();
     let presence = realtime.presence();

@@ -26,6 +26,8 @@ struct Signs {
     /// The transport asked for the next frame, which it does with every heartbeat unless
     /// its socket is stuck.
     reader: Instant,
+    /// How often the transport has written something.
+    written: u64,
     /// How often something had been taken and written when it was last looked at, and since
     /// when that has been so while something waits.
     progress: Option<(u64, Instant)>,
@@ -33,7 +35,7 @@ struct Signs {
 
 impl Liveness {
     pub(crate) fn new(now: Instant) -> Self {
-        Self(Mutex::new(Signs { client: now, reader: now, progress: None }))
+        Self(Mutex::new(Signs { client: now, reader: now, written: 0, progress: None }))
     }
 
     /// The client has shown that it is there.
@@ -46,6 +48,12 @@ impl Liveness {
         self.0.lock().reader = now;
     }
 
+    /// The socket has taken what was written to it.
+    pub(crate) fn has_written(&self, now: Instant) {
+        let mut signs = self.0.lock();
+        (signs.reader, signs.written) = (now, signs.written + 1);
+    }
+
     /// Whether nobody is at the other end any more. To be asked now and then, since it is seen by
     /// looking twice whether a reader takes anything: `taken` is how often it has, while
     /// something waits. Only a client that can prove that it is there has to.
@@ -53,7 +61,8 @@ impl Liveness {
         let mut signs = self.0.lock();
         let silent = can_prove && now.duration_since(signs.client) > PROOF_OF_LIFE;
         let stuck = now.duration_since(signs.reader) > STUCK;
-        signs.progress = taken.map(|taken| match signs.progress {
+        let written = signs.written;
+        signs.progress = taken.map(|taken| taken + written).map(|taken| match signs.progress {
             Some((before, since)) if before == taken => (taken, since),
             _ => (taken, now),
         });

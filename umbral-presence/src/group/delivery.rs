@@ -45,11 +45,14 @@ impl Delivery {
         newcomers: Vec<Subscriber>,
         begun: Instant,
     ) -> Self {
-        let (audience, len) = (subscribers.audience(), subscribers.len());
-        let versions = (version - changes.len() as u64, version);
         // Without changes those who know the members are told nothing.
+        let (audience, len) = if changes.is_empty() {
+            (Audience::default(), newcomers.len())
+        } else {
+            (subscribers.audience(), subscribers.len())
+        };
+        let versions = (version - changes.len() as u64, version);
         let is_over = changes.is_empty() && newcomers.is_empty();
-        let page = if changes.is_empty() { usize::MAX } else { 0 };
         Self {
             group,
             changes,
@@ -57,7 +60,7 @@ impl Delivery {
             encoded: Encoded::default(),
             audience,
             len,
-            page,
+            page: 0,
             newcomers,
             begun,
             spent: Duration::ZERO,

@@ -41,7 +41,7 @@ pub(crate) struct Subscribers {
 type Page = Vec<(Subscriber, SubscriberId)>;
 
 /// The subscribers at one moment.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Audience(Arc<Vec<Arc<Page>>>);
 
 impl Subscribers {

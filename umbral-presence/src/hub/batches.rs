@@ -1,7 +1,7 @@
 //! The users who wait for batch resolvers.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -73,7 +73,14 @@ impl Batches {
         let batch = batches.entry(Arc::as_ptr(spec).addr()).or_default();
         let now = Instant::now();
         batch.again.retain(|_, due| *due > now);
-        users.retain(|user| batch.again.insert(user.clone(), until).is_none());
+        users.retain(|user| match batch.again.entry(user.clone()) {
+            // The task that will ask then does so for all groups.
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(until);
+                true
+            }
+        });
     }
 
     /// The users of the next call; `None` where nobody waits, which ends the task.

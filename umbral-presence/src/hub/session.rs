@@ -131,6 +131,11 @@ impl Session {
         }
     }
 
+    /// The transport has written something, as far as the socket takes it.
+    pub(crate) fn has_written(&self) {
+        self.connection.liveness.has_written(now());
+    }
+
     /// Whether the connection has been ended at once, for a transport that can take nothing
     /// now.
     pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {

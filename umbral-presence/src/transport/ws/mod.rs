@@ -53,6 +53,10 @@ const BATCH: usize = 16 * 1024;
 /// The time in which the peer must close its side.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
+/// A write that has waited for this time has waited for the peer. Shorter waits are those of tasks:
+/// HTTP/2 passes what is written on to another one.
+const WAITED: Duration = Duration::from_millis(50);
+
 /// An idle connection holds its read buffer. Frames from clients are small.
 const READ_BUFFER: usize = 1024;
 
@@ -126,13 +130,15 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
         tokio::select! {
             message = next(&mut fragments, session) => match message {
                 Ok(message) => {
-                    // A write that is stuck ends when the peer counts as lost.
-                    {
+                    let written = {
                         // Pinned here, because a future that is passed on takes memory twice.
                         let batch = pin!(write_batch(socket, &mut fragments, session, message));
-                        if within(counters, session, beats.lost_at(), batch).await?.has_waited {
-                            beats.heard();
-                        }
+                        // A write that is stuck ends when the peer counts as lost.
+                        within(counters, session, beats.lost_at(), batch).await?
+                    };
+                    if written.has_waited {
+                        beats.heard();
+                        last_call = false;
                     }
                     // The peer is read even if there is always something to write to it.
                     heard = socket.next().now_or_never();
@@ -144,7 +150,10 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
             beat = beats.next() => match beat {
                 Beat::Ping => {
                     let ping = pin!(socket.send(Message::Ping(Bytes::new())));
-                    within(counters, session, beats.lost_at(), ping).await?;
+                    if within(counters, session, beats.lost_at(), ping).await?.has_waited {
+                        beats.heard();
+                        last_call = false;
+                    }
                 }
                 // A page that is being written to needs no heartbeat.
                 Beat::Text if fragments.is_idle() => {
@@ -229,12 +238,12 @@ async fn write_batch(
 
 /// A write that has ended.
 struct Written {
-    /// There was room only when the peer had read something. So the peer is there, though its answer
-    /// to a ping may stand behind much that it has still to read.
+    /// There was no room for a while. Then the peer has read something, and so it is there, though
+    /// its answer to a ping may stand behind much that it has still to read.
     has_waited: bool,
 }
 
-/// Waits for a write. `None` if the peer is gone, if it takes nothing before `until`, or if the
+/// Waits for a write. `None` if the peer is gone, if it has not taken all before `until`, or if the
 /// session is cut off.
 async fn within(
     counters: &Counters,
@@ -242,17 +251,24 @@ async fn within(
     until: Instant,
     mut writing: Pin<&mut impl Future<Output = Result<(), Error>>>,
 ) -> Option<Written> {
-    let mut has_waited = false;
+    let mut began_to_wait = None;
     let writing = poll_fn(|cx| {
         let written = writing.as_mut().poll(cx);
-        has_waited |= written.is_pending();
+        if written.is_pending() {
+            began_to_wait.get_or_insert_with(Instant::now);
+        }
         written
     });
     tokio::select! {
         // The writing asks the session for more too, and the session wakes the one that asked last.
         biased;
         written = timeout_at(until, writing) => match written {
-            Ok(written) => written.ok().map(|()| Written { has_waited }),
+            Ok(written) => {
+                written.ok()?;
+                session.has_written();
+                let has_waited = began_to_wait.is_some_and(|began| began.elapsed() >= WAITED);
+                Some(Written { has_waited })
+            }
             Err(_) => {
                 counters.lost.add(1);
                 None
