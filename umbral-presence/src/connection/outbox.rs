@@ -1,18 +1,19 @@
 //! What waits to be written to one connection.
 
+mod queue;
+
 use std::{
-    collections::VecDeque,
     fmt,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
 
-use indexmap::IndexSet;
 use smallvec::SmallVec;
 
+pub(crate) use self::queue::FeedId;
+use self::queue::{Entry, Queue};
 use crate::{
     counters::Counters,
-    limits::ENTRY_BYTES,
     sync::Mutex,
     wire::{Frames, Snapshot},
 };
@@ -46,11 +47,7 @@ pub(crate) struct Outbox {
 
 #[derive(Default)]
 struct Contents {
-    queue: VecDeque<Entry>,
-    /// What the entries of `queue` cost.
-    cost: usize,
-    /// How many of them are changes of groups.
-    deltas: usize,
+    queue: Queue,
     /// By slot; `None` where a feed has been closed.
     feeds: SmallVec<[Option<Feed>; 1]>,
     /// How many of the slots are free.
@@ -66,13 +63,6 @@ struct Contents {
     is_cut: bool,
     /// The reader, where it waits.
     reader: Option<Waker>,
-}
-
-/// Names a feed of an outbox. One that is closed is never named again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct FeedId {
-    slot: u32,
-    number: u64,
 }
 
 /// What a connection gets of one group.
@@ -97,17 +87,6 @@ enum At {
 pub(crate) trait Source: Send + Sync {
     /// The snapshot of this place, if it is still due there.
     fn take_due(&self, outbox: &Outbox, place: &DueSnapshot) -> Option<Arc<Snapshot>>;
-}
-
-enum Entry {
-    /// Must arrive: an answer, or news of the connection itself.
-    Control(Frames),
-    /// A message of the application.
-    Message(Frames),
-    /// Changes of a group.
-    Delta(FeedId, Frames),
-    /// The snapshot of this feed that has this number.
-    Snapshot(FeedId, u64),
 }
 
 /// Where a group's snapshot is to be written.
@@ -261,7 +240,7 @@ impl Outbox {
         is_due
     }
 
-    /// The connection is in the group of this feed no longer; nothing more of it is written.
+    /// The connection has left the group of this feed; nothing more of it is written.
     pub(crate) fn close(&self, id: FeedId) {
         let mut state = self.state.lock();
         if state.feed(id).is_none() {
@@ -273,10 +252,7 @@ impl Outbox {
             // A connection outside of all groups keeps no table.
             (state.feeds, state.free) = (SmallVec::new(), 0);
         }
-        state.retain(|entry| match entry {
-            Entry::Delta(of, _) | Entry::Snapshot(of, _) => *of != id,
-            Entry::Control(_) | Entry::Message(_) => true,
-        });
+        state.queue.drop_feed(id);
     }
 
     fn push(&self, entry: Entry) -> Option<Waker> {
@@ -293,16 +269,14 @@ impl Outbox {
             self.counters.missed.add(1);
             return state.reader.take();
         }
-        state.cost += entry.cost();
-        state.deltas += usize::from(entry.is_delta());
-        state.queue.push_back(entry);
-        if state.cost > self.limit {
+        state.queue.push(entry);
+        if state.queue.cost() > self.limit {
             self.counters.resyncs.add(state.collapse());
-            let missed = state.drop_messages(self.limit);
+            let missed = state.queue.drop_messages(self.limit);
             self.counters.missed.add(missed);
             state.missed += missed;
         }
-        if state.cost > self.limit {
+        if state.queue.cost() > self.limit {
             state.clear();
             state.end = Some(End::Overflow);
         }
@@ -371,22 +345,6 @@ impl Outbox {
     }
 }
 
-impl Entry {
-    fn is_delta(&self) -> bool {
-        matches!(self, Self::Delta(..))
-    }
-
-    fn cost(&self) -> usize {
-        ENTRY_BYTES
-            + match self {
-                Self::Control(frames) | Self::Message(frames) | Self::Delta(_, frames) => {
-                    frames.bytes()
-                }
-                Self::Snapshot(..) => 0,
-            }
-    }
-}
-
 impl Contents {
     fn take(&mut self) -> Option<Next> {
         // Of the messages, those that were dropped are the oldest.
@@ -394,7 +352,8 @@ impl Contents {
             return Some(Next::Missed(std::mem::take(&mut self.missed)));
         }
         loop {
-            let entry = self.pop()?;
+            let entry = self.queue.pop()?;
+            self.taken += 1;
             return Some(match entry {
                 Entry::Control(frames) | Entry::Message(frames) | Entry::Delta(_, frames) => {
                     Next::Frames(frames)
@@ -407,18 +366,6 @@ impl Contents {
                 }
             });
         }
-    }
-
-    fn pop(&mut self) -> Option<Entry> {
-        let entry = self.queue.pop_front()?;
-        self.cost -= entry.cost();
-        self.deltas -= usize::from(entry.is_delta());
-        self.taken += 1;
-        if self.queue.is_empty() {
-            // An idle connection keeps no buffer.
-            self.queue = VecDeque::new();
-        }
-        Some(entry)
     }
 
     /// A feed, unless it has been closed.
@@ -441,56 +388,19 @@ impl Contents {
     /// Puts a snapshot in the place of all changes of each group. Gives how many groups had
     /// some.
     fn collapse(&mut self) -> u64 {
-        if self.deltas == 0 {
-            return 0;
-        }
-        let mut behind: IndexSet<FeedId> = IndexSet::new();
-        self.retain(|entry| {
-            let Entry::Delta(feed, _) = entry else {
-                return true;
-            };
-            behind.insert(*feed);
-            false
-        });
+        let behind = self.queue.drop_deltas();
         let groups = behind.len() as u64;
         for feed in behind {
             // One that was wanted behind these changes has its place already.
             if let Some(place) = self.make_due(feed) {
-                self.cost += place.cost();
-                self.queue.push_back(place);
+                self.queue.push(place);
             }
         }
         groups
     }
 
-    /// Drops the oldest messages until the rest fits. Gives how many.
-    fn drop_messages(&mut self, limit: usize) -> u64 {
-        let mut dropped = 0;
-        while self.cost > limit
-            && let Some(at) = self.queue.iter().position(|e| matches!(e, Entry::Message(_)))
-            && let Some(message) = self.queue.remove(at)
-        {
-            self.cost -= message.cost();
-            dropped += 1;
-        }
-        dropped
-    }
-
-    fn retain(&mut self, mut keep: impl FnMut(&Entry) -> bool) {
-        let (cost, deltas) = (&mut self.cost, &mut self.deltas);
-        self.queue.retain(|entry| {
-            let kept = keep(entry);
-            if !kept {
-                *cost -= entry.cost();
-                *deltas -= usize::from(entry.is_delta());
-            }
-            kept
-        });
-    }
-
     fn clear(&mut self) {
-        self.queue = VecDeque::new();
-        (self.cost, self.deltas, self.missed) = (0, 0, 0);
+        (self.queue, self.missed) = (Queue::default(), 0);
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) {

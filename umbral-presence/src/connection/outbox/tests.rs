@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 
 use super::*;
+use crate::limits::ENTRY_BYTES;
 
 /// Room for `entries` of ten bytes each.
 fn outbox(entries: usize) -> Outbox {
@@ -180,7 +181,7 @@ fn nothing_more_is_written_of_a_group_that_was_left() {
     let again = outbox.open(Arc::new(Nobody));
     outbox.want_snapshot(again);
     assert_eq!(rest(&outbox), ["sync:0"]);
-    assert_eq!(outbox.state.lock().cost, 0);
+    assert_eq!(outbox.state.lock().queue.cost(), 0);
 }
 
 #[test]
