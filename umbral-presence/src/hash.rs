@@ -2,7 +2,7 @@
 //! clients, who could otherwise choose names that collide.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{BuildHasher, RandomState},
     sync::OnceLock,
 };
@@ -14,6 +14,9 @@ use foldhash::{
 
 /// A map whose keys are hashed with [`Keyed`].
 pub(crate) type KeyedMap<K, V> = HashMap<K, V, Keyed>;
+
+/// A set, likewise.
+pub(crate) type KeyedSet<K> = HashSet<K, Keyed>;
 
 /// Makes hashers with a key of their own, taken from the operating system's randomness.
 #[derive(Clone, Debug)]

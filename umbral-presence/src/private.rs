@@ -10,7 +10,7 @@ pub use crate::{
     name::{Group, GroupName, InvalidGroupName},
     spec::{
         declared::{BatchFuture, Declaration, DeclaredMatcher, DeclaredResolver},
-        part::{Field, Part, Parts, part},
+        part::{Field, Part, PartList, part},
         pattern::Pattern,
         resolver::ResolveContext,
     },
@@ -39,20 +39,20 @@ pub enum Nobody {}
     label = "wants `fn(&str) -> serde_json::Value`",
     note = "an `async fn` is given as `batch_resolver`, which looks up many users in one call"
 )]
-pub trait Resolver<'u> {
+pub trait PlainResolver<'u> {
     /// Calls it.
     fn call(self, user: &'u str) -> Value;
 }
 
 #[diagnostic::do_not_recommend]
-impl<'u> Resolver<'u> for fn(&'u str) -> Value {
+impl<'u> PlainResolver<'u> for fn(&'u str) -> Value {
     fn call(self, user: &'u str) -> Value {
         self(user)
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl Resolver<'_> for fn(Nobody) -> Nobody {
+impl PlainResolver<'_> for fn(Nobody) -> Nobody {
     fn call(self, _: &str) -> Value {
         Value::Null
     }
@@ -62,7 +62,7 @@ impl Resolver<'_> for fn(Nobody) -> Nobody {
 #[must_use]
 pub fn resolve<'u, A, R>(resolver: fn(A) -> R, user: &'u str) -> Value
 where
-    fn(A) -> R: Resolver<'u>,
+    fn(A) -> R: PlainResolver<'u>,
 {
     resolver.call(user)
 }
@@ -207,7 +207,7 @@ pub fn tail<T>(
 /// [`InvalidGroupName`] if the name is not valid, or if a value could not be read back from it because
 /// the value is empty or contains the text that ends its placeholder.
 #[inline(never)]
-pub fn assembled<P: Parts>(
+pub fn assembled<P: PartList>(
     pattern: &Pattern,
     parts: &P,
     given: P::Given<'_>,
@@ -241,7 +241,7 @@ fn joined(pattern: &Pattern, values: &[String]) -> Result<GroupName, InvalidGrou
 /// [`InvalidGroupName`] if the name is not valid, does not match the pattern, or has a part that its
 /// value would not write.
 #[inline(never)]
-pub fn values<P: Parts>(
+pub fn values<P: PartList>(
     name: &str,
     pattern: &Pattern,
     parts: &P,

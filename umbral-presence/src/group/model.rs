@@ -40,7 +40,7 @@ struct Model {
     connections: BTreeMap<u8, Open>,
     /// Those that are open and have left the group.
     outside: BTreeMap<u8, Open>,
-    /// Until when users stay whose connection broke off, where none is left.
+    /// Until when a user stays after the last connection broke off.
     graces: BTreeMap<u8, u64>,
     /// How often what is shown of a user has changed.
     editions: BTreeMap<u8, u64>,

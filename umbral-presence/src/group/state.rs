@@ -90,7 +90,7 @@ impl State {
         }
     }
 
-    /// Adds a subscriber, and its user where it has one, who has this seat if it is still there.
+    /// Adds a subscriber, and its user if it has one. `seat` is the user's, if it is still there.
     pub(crate) fn subscribe(
         &mut self,
         spec: Option<&PresenceSpec>,

@@ -1,19 +1,22 @@
-//! The subscribers of a group. They stand on pages, which a delivery shares: so the group is not
-//! locked while it goes through them. A change of a shared page copies that page.
+//! The subscribers of a group. They stand in rows, which a delivery shares: so the group is not
+//! locked while it goes through them. A change of a shared row copies that row.
 //!
-//! All pages but the last one are full: telling a group costs what its subscribers of now cost,
+//! All rows but the last one are full: telling a group costs what its subscribers of now cost,
 //! however many it had before.
 //!
 //! ```text
-//! id ─ places ─▶ page and index ─▶ a subscriber, with its id
+//! id ─ places ─▶ row and index ─▶ a subscriber, with its id
 //! ```
 
 use std::sync::Arc;
 
-use crate::connection::{FeedId, Reader};
+use crate::{
+    connection::{FeedId, Reader},
+    roster::{Id, Slab},
+};
 
-/// The most subscribers of a page. Tests have many small pages.
-const PAGE: usize = if cfg!(test) { 2 } else { 128 };
+/// The most subscribers of a row. Tests have many short rows.
+const ROW: usize = if cfg!(test) { 2 } else { 128 };
 
 /// Somebody who is told of a group.
 #[derive(Clone, Debug)]
@@ -22,27 +25,25 @@ pub(crate) struct Subscriber {
     pub(crate) feed: FeedId,
 }
 
-/// Names a subscriber. A later subscriber may get the id of one that has been removed.
+/// Names a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SubscriberId(u32);
+pub(crate) struct SubscriberId(Id);
 
 /// The subscribers of one group.
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers {
-    pages: Arc<Vec<Arc<Page>>>,
+    rows: Arc<Vec<Arc<Row>>>,
     len: usize,
-    /// By id: where the subscriber stands, or the id that was freed before this one.
-    places: Vec<u32>,
-    /// The id that was freed last.
-    free: Option<SubscriberId>,
+    /// By id: where the subscriber stands.
+    places: Slab<u32>,
 }
 
 /// Subscribers, each with its id.
-type Page = Vec<(Subscriber, SubscriberId)>;
+type Row = Vec<(Subscriber, SubscriberId)>;
 
 /// The subscribers at one moment.
 #[derive(Debug, Default)]
-pub(crate) struct Audience(Arc<Vec<Arc<Page>>>);
+pub(crate) struct Audience(Arc<Vec<Arc<Row>>>);
 
 impl Subscribers {
     pub(crate) fn len(&self) -> usize {
@@ -50,89 +51,67 @@ impl Subscribers {
     }
 
     pub(crate) fn add(&mut self, subscriber: Subscriber) -> SubscriberId {
-        let place = number(self.len);
-        let id = if let Some(id) = self.free {
-            let before = std::mem::replace(&mut self.places[id.index()], place);
-            self.free = (before != NOBODY).then_some(SubscriberId(before));
-            id
-        } else {
-            self.places.push(place);
-            SubscriberId(number(self.places.len() - 1))
-        };
-        let pages = Arc::make_mut(&mut self.pages);
-        if self.len.is_multiple_of(PAGE) {
-            // Small groups have a small page.
-            let places = if pages.is_empty() { 0 } else { PAGE };
-            pages.push(Arc::new(Page::with_capacity(places)));
+        let place = u32::try_from(self.len).expect("no process has so many connections");
+        let id = SubscriberId(self.places.insert(place));
+        let rows = Arc::make_mut(&mut self.rows);
+        if self.len.is_multiple_of(ROW) {
+            // Small groups have a short row.
+            let room = if rows.is_empty() { 0 } else { ROW };
+            rows.push(Arc::new(Row::with_capacity(room)));
         }
-        Arc::make_mut(&mut pages[self.len / PAGE]).push((subscriber, id));
+        Arc::make_mut(&mut rows[self.len / ROW]).push((subscriber, id));
         self.len += 1;
         id
     }
 
     /// Removes a subscriber, if it is there. The last subscriber takes its place.
     pub(crate) fn remove(&mut self, id: SubscriberId) {
-        let Some(place) = self.places.get(id.index()).copied() else {
+        let Some(place) = self.places.remove(id.0) else {
             return;
         };
-        let (page, at) = (place as usize / PAGE, place as usize % PAGE);
-        let found = self.pages.get(page).and_then(|page| page.get(at));
-        if found.is_none_or(|(_, other)| *other != id) {
-            return;
-        }
-        let pages = Arc::make_mut(&mut self.pages);
-        let last = pages.len() - 1;
-        let rest = Arc::make_mut(&mut pages[last]);
+        let (row, at) = (place as usize / ROW, place as usize % ROW);
+        let rows = Arc::make_mut(&mut self.rows);
+        let last = rows.len() - 1;
+        let rest = Arc::make_mut(&mut rows[last]);
         if let Some(moved) = rest.pop()
-            && moved.1 != id
+            && let Some(place_of_moved) = self.places.get_mut(moved.1.0)
         {
-            self.places[moved.1.index()] = place;
-            Arc::make_mut(&mut pages[page])[at] = moved;
+            *place_of_moved = place;
+            Arc::make_mut(&mut rows[row])[at] = moved;
         }
-        if pages[last].is_empty() {
-            pages.pop();
+        if rows[last].is_empty() {
+            rows.pop();
+            if rows.len() < rows.capacity() / 4 {
+                rows.shrink_to(2 * rows.len());
+            }
         }
-        self.places[id.index()] = self.free.map_or(NOBODY, |SubscriberId(before)| before);
-        self.free = Some(id);
         self.len -= 1;
         if self.len == 0 {
-            *self = Self::default();
+            self.rows = Arc::default();
         }
     }
 
-    /// How many there is room for on the pages.
+    /// How many subscribers, rows and places there is room for.
     #[cfg(all(test, not(feature = "__shuttle")))]
     pub(crate) fn capacity(&self) -> usize {
-        self.pages.iter().map(|page| page.capacity()).sum()
+        let in_rows: usize = self.rows.iter().map(|row| row.capacity()).sum();
+        in_rows + self.rows.capacity() + self.places.capacity()
     }
 
     /// Those who are there now.
     pub(crate) fn audience(&self) -> Audience {
-        Audience(self.pages.clone())
-    }
-}
-
-/// No id has been freed before.
-const NOBODY: u32 = u32::MAX;
-
-fn number(index: usize) -> u32 {
-    u32::try_from(index).expect("no process has so many connections")
-}
-
-impl SubscriberId {
-    fn index(self) -> usize {
-        self.0 as usize
+        Audience(self.rows.clone())
     }
 }
 
 impl Audience {
-    /// Those on the page with this number; `None` behind the last one.
+    /// Those in the row with this number; `None` behind the last one.
     pub(crate) fn page(&self, number: usize) -> Option<impl Iterator<Item = &Subscriber>> {
         Some(self.0.get(number)?.iter().map(|(subscriber, _)| subscriber))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Subscriber> {
-        self.0.iter().flat_map(|page| page.iter().map(|(subscriber, _)| subscriber))
+        self.0.iter().flat_map(|row| row.iter().map(|(subscriber, _)| subscriber))
     }
 }
 
@@ -174,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_pages_hold_the_subscribers_of_now_and_an_audience_those_of_then(
+        fn the_rows_hold_the_subscribers_of_now_and_an_audience_those_of_then(
             steps in prop::collection::vec((0..5_u8, any::<prop::sample::Index>()), 1..200),
         ) {
             let (mut subscribers, mut model) = (Subscribers::default(), BTreeMap::new());
@@ -191,10 +170,8 @@ mod tests {
                         let id = *model.keys().nth(which.index(model.len())).unwrap();
                         model.remove(&id);
                         subscribers.remove(SubscriberId(id));
-                        // Nobody has the place now.
-                        if !model.is_empty() {
-                            subscribers.remove(SubscriberId(id));
-                        }
+                        // It is not there now.
+                        subscribers.remove(SubscriberId(id));
                     }
                     _ => {
                         let audience = subscribers.audience();
@@ -206,7 +183,7 @@ mod tests {
                 expected.sort_unstable();
                 prop_assert_eq!(connections(&subscribers.audience()), expected);
                 prop_assert_eq!(subscribers.len(), model.len());
-                prop_assert_eq!(subscribers.pages.len(), model.len().div_ceil(PAGE));
+                prop_assert_eq!(subscribers.rows.len(), model.len().div_ceil(ROW));
             }
             for (audience, then) in before {
                 prop_assert_eq!(connections(&audience), then, "an audience stays as it was");

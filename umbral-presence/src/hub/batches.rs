@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::{task::JoinHandle, time::Instant};
 
 use crate::{
+    hash::{Keyed, KeyedMap},
     name::{GroupName, UserId},
     spec::PresenceSpec,
 };
@@ -27,12 +28,12 @@ struct Batch {
     waiting: Pending,
     /// Calls the resolver for as long as somebody waits. It may have ended with its runtime.
     task: Option<JoinHandle<()>>,
-    /// Pending who are asked for again in vain no sooner than then.
-    again: HashMap<UserId, Instant>,
+    /// Users whom a task will ask for again, and when.
+    again: KeyedMap<UserId, Instant>,
 }
 
 /// Users who are to be shown once the resolver has answered.
-pub(super) type Pending = IndexMap<UserId, PendingUser>;
+pub(super) type Pending = IndexMap<UserId, PendingUser, Keyed>;
 
 /// Where a user waits to be shown.
 #[derive(Debug, Default)]

@@ -1,8 +1,7 @@
 //! What one `Realtime` knows of who is where: the maps together, and how a group is used.
 //!
-//! Locks are taken in this order, and none is held across an `await`: a connection's
-//! subscriptions, then its user, then one group, then an outbox. The application's
-//! code (resolvers, predicates) is called under none of them, so that it may use the
+//! `ARCHITECTURE.md` has the order in which locks are taken. None is held across an `await`. The
+//! application's code (resolvers, predicates) is called under none of them, so that it may use the
 //! handles it has. What is to be done when all of them have been let go is gathered in
 //! [`Effects`].
 

@@ -1,6 +1,6 @@
 //! Connections joining and leaving groups.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use smallvec::SmallVec;
@@ -17,6 +17,7 @@ use crate::{
     clock::now,
     connection::log,
     group::GroupCell,
+    hash::KeyedSet,
     name::{GroupName, UserId},
     roster::{Answer, Payload},
     spec::{PresenceSpec, resolver::Resolver},
@@ -198,7 +199,7 @@ impl Hub {
         let is_denied =
             |name: &&GroupName| subscriptions.get(name).is_none_or(|held| held.allowed < *asked);
         let (denied, overruled): (Vec<_>, Vec<_>) = denied.iter().partition(is_denied);
-        let wanted: HashSet<_> = held.iter().chain(allowed).chain(overruled).collect();
+        let wanted: KeyedSet<_> = held.iter().chain(allowed).chain(overruled).collect();
         let mut left: Vec<_> = subscriptions.names().cloned().collect();
         left.retain(|name| !wanted.contains(name));
         for name in &left {

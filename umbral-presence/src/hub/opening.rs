@@ -119,8 +119,8 @@ impl Hub {
     /// Takes a connection out of everything. With `goodbye` its user leaves at once where
     /// it was the last connection, without it after the grace.
     pub(crate) fn depart(&self, connection: &Arc<Connection>, goodbye: bool) {
-        // Held to the end, so that who sends the user away meanwhile finds the connection in
-        // its groups, or waits until it has left them.
+        // Held to the end, so that a call that sends the user away in the meantime finds the
+        // connection in its groups, or waits until it has left them.
         let mut effects = self.effects();
         let mut subscriptions = connection.subscriptions.lock();
         if std::mem::replace(&mut subscriptions.ended, true) {

@@ -6,7 +6,7 @@ use std::{hash::Hash, net::IpAddr, sync::Arc};
 use dashmap::{DashMap, Entry};
 use tokio::sync::Semaphore;
 
-use crate::{limits::Limits, name::UserId};
+use crate::{hash::Keyed, limits::Limits, name::UserId};
 
 /// The permits of a hub that are left.
 #[derive(Debug)]
@@ -24,16 +24,16 @@ pub(super) struct Permits {
 
 /// How many each of many has; those who have none are not there.
 #[derive(Debug)]
-pub(super) struct Tally<K: Eq + Hash>(DashMap<K, usize>);
+pub(super) struct Tally<K: Eq + Hash>(DashMap<K, usize, Keyed>);
 
 impl<K: Eq + Hash> Default for Tally<K> {
     fn default() -> Self {
-        Self(DashMap::new())
+        Self(DashMap::default())
     }
 }
 
 impl<K: Eq + Hash> Tally<K> {
-    /// Tally one more for somebody who has less than `most`.
+    /// Counts one more for somebody who has fewer than `most`.
     pub(super) fn add(&self, who: K, most: usize) -> bool {
         let mut count = self.0.entry(who).or_default();
         let is_counted = *count < most;
@@ -41,7 +41,7 @@ impl<K: Eq + Hash> Tally<K> {
         is_counted
     }
 
-    /// Tally one less.
+    /// Counts one less.
     pub(super) fn remove(&self, who: K) {
         if let Entry::Occupied(mut count) = self.0.entry(who) {
             *count.get_mut() -= 1;

@@ -4,7 +4,7 @@ use std::{hash::Hash, net::IpAddr, time::Instant};
 
 use dashmap::DashMap;
 
-use crate::{connection::Rate, limits::Limits, name::UserId};
+use crate::{connection::Rate, hash::Keyed, limits::Limits, name::UserId};
 
 /// The rates of one hub.
 #[derive(Debug)]
@@ -47,12 +47,12 @@ impl Rates {
 pub(super) struct Each<K: Eq + Hash> {
     per_second: u32,
     /// Those who have done it within the last second, and some who are to be forgotten.
-    rates: DashMap<K, Rate>,
+    rates: DashMap<K, Rate, Keyed>,
 }
 
 impl<K: Eq + Hash> Each<K> {
     fn new(per_second: u32) -> Self {
-        Self { per_second, rates: DashMap::new() }
+        Self { per_second, rates: DashMap::default() }
     }
 
     /// Whether this one may do it once more now; once too often does not count.

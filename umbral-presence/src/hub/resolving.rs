@@ -20,6 +20,7 @@ use super::{
 use crate::{
     ask::ask,
     group::GroupCell,
+    hash::KeyedMap,
     name::{GroupName, UserId},
     roster::{Answer, Asked, Payload, SeatId},
     spec::{
@@ -28,8 +29,8 @@ use crate::{
     },
 };
 
-/// Two calls of one batch resolver begin at least so far apart; who comes meanwhile goes
-/// with the next one.
+/// Two calls of one batch resolver begin at least so far apart; a user who
+/// comes in between goes with the next one.
 const TICK: Duration = Duration::from_millis(25);
 
 /// A call that takes so long is given up. Long before, it has stopped holding up others.
@@ -83,7 +84,7 @@ impl Hub {
         if let Resolver::Batch(_) = spec.resolver {
             let waiting =
                 PendingUser { groups: BTreeSet::from([seat.0.name.clone()]), failures: 0 };
-            self.resolve_later(&spec, Pending::from([(user.id.clone(), waiting)]));
+            self.resolve_later(&spec, Pending::from_iter([(user.id.clone(), waiting)]));
         } else if let Some(answer) = self.resolve(&spec, &user.id, &seat.0.name) {
             self.show_as(seat, answer);
         }
@@ -150,12 +151,12 @@ impl Hub {
         &self,
         spec: &Arc<PresenceSpec>,
         users: Pending,
-        mut payloads: HashMap<UserId, Payload>,
+        mut payloads: KeyedMap<UserId, Payload>,
         asked: Asked,
     ) {
-        let mut shown: HashMap<GroupName, Showing> = HashMap::new();
+        let mut shown: KeyedMap<GroupName, Showing> = KeyedMap::default();
         let (mut missing, mut failures) = (Vec::new(), u32::MAX);
-        let mut outdated = Pending::new();
+        let mut outdated = Pending::default();
         for (id, waiting) in users {
             if !self.questions.counts(&id, asked) {
                 outdated.insert(id, waiting);
@@ -269,7 +270,7 @@ async fn call(
     resolver: &Arc<BatchFn>,
     users: Vec<UserId>,
     limit: Duration,
-) -> HashMap<UserId, Payload> {
+) -> KeyedMap<UserId, Payload> {
     let context = hub.context.clone();
     let answer = ask(limit, || resolver(users, context)).await;
     let payloads = answer.unwrap_or_else(|error| {

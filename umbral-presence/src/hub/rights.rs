@@ -66,9 +66,8 @@ impl Hub {
         connections
     }
 
-    /// The connections that are in a group. All that there are are looked at, and not those that
-    /// the group knows, since one that is just coming in, with an answer that counts no more, is
-    /// waited for.
+    /// The connections that are in a group. It looks at all connections and not at those that the
+    /// group knows: one that is just coming in, with a stale answer, must be waited for.
     fn connections_in(&self, name: &GroupName) -> Vec<Arc<Connection>> {
         let mut connections = self.all_connections();
         connections.retain(|connection| connection.is_in(name));

@@ -123,7 +123,7 @@ impl User {
         self.at.lock()
     }
 
-    /// Every connection of the user. One that has departed meanwhile is not to be found any more.
+    /// Every connection of the user. One that has departed meanwhile cannot be found any more.
     pub(super) fn connections(&self) -> Vec<ConnectionId> {
         self.lock().connections.clone()
     }

@@ -20,7 +20,7 @@ pub(crate) struct Paces {
     users: KeyedMap<UserId, Pace>,
     /// How many there were after the last look for those who are forgiven.
     kept: usize,
-    /// When it is to be looked for them again, where there are many.
+    /// When to look for them again, if there are many.
     look_at: Option<Instant>,
 }
 

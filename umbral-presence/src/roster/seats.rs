@@ -161,7 +161,7 @@ impl Seats {
         self.seats.get(seat.0).filter(|seat| seat.connections.is_empty())?.grace
     }
 
-    /// When it is to be looked for graces that are over. That may be too early.
+    /// When to look for graces that are over. That may be too early.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.graces.peek().filter(|_| self.staying > 0).map(|Reverse((until, _))| *until)
     }

@@ -1,7 +1,6 @@
 //! Which spec owns a group.
 
 use std::{
-    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -10,6 +9,7 @@ use super::{
     MAX_GRACE, Matching, PresenceSpec, SpecSource, pattern::Pattern, problem::SpecProblem,
 };
 use crate::{
+    hash::KeyedMap,
     invisible::Shown,
     name::{GroupName, MAX_GROUP_NAME_BYTES, bad_character},
     sync::assert_unlocked,
@@ -22,7 +22,7 @@ use crate::{
 /// same text.
 #[derive(Debug, Default)]
 pub(crate) struct Matcher {
-    exact: HashMap<String, Arc<PresenceSpec>>,
+    exact: KeyedMap<String, Arc<PresenceSpec>>,
     /// Sorted by their texts, so that one search finds every head that a name begins with.
     heads: Vec<Head>,
     predicates: Vec<Arc<PresenceSpec>>,

@@ -49,7 +49,7 @@ impl<T> Part<T> {
 }
 
 /// The parts of a name. A list of any length is a pair of the first part and the rest.
-pub trait Parts {
+pub trait PartList {
     /// The values that they stand for.
     type Values;
     /// References to the values of the fields.
@@ -62,7 +62,7 @@ pub trait Parts {
     fn read(&self, texts: &[&str]) -> Option<Self::Values>;
 }
 
-impl Parts for () {
+impl PartList for () {
     type Values = ();
     type Given<'v> = ();
 
@@ -73,7 +73,7 @@ impl Parts for () {
     }
 }
 
-impl<T: 'static, R: Parts> Parts for (Part<T>, R) {
+impl<T: 'static, R: PartList> PartList for (Part<T>, R) {
     type Values = (T, R::Values);
     type Given<'v> = (&'v T, R::Given<'v>);
 

@@ -101,7 +101,7 @@ impl Roster {
         self.seats.grace_of(seat)
     }
 
-    /// When it is to be looked for graces that are over.
+    /// When to look for graces that are over.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.seats.deadline()
     }
@@ -132,21 +132,21 @@ impl Roster {
         self.seats.is_empty() && self.view.is_empty()
     }
 
-    /// As the user of a seat is shown.
     /// How many there is room for in all its tables.
     #[cfg(all(test, not(feature = "__shuttle")))]
     pub(crate) fn capacity(&self) -> usize {
         self.seats.capacity() + self.view.capacity()
     }
 
+    /// As the user of a seat is shown.
     #[cfg(test)]
     pub(super) fn member(&self, seat: SeatId) -> Option<&crate::roster::Member> {
         self.view.member(self.seats.get(seat)?.place?)
     }
 }
 
-/// Applies a fact about the user with this place in the view,
-/// if there is one. Gives the place that the user has now.
+/// Applies a fact about the user with this place in the view, if there is one. Gives the place that
+/// the user has now.
 fn apply(fact: Fact<'_>, view: &mut View, place: Option<PlaceId>) -> Option<PlaceId> {
     match (fact, place) {
         (Fact::Here(user, answer), None) => Some(view.show(user, answer)),

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     access::{TooLong, Unfit, check_head, wants_events},
+    hash::Keyed,
     hub::{KeptRequest, Opening, Session, Verdict},
     name::{GroupName, Token},
     wire::{Dialect, Transport},
@@ -67,7 +68,7 @@ pub(super) fn group_names<'a>(
     names: impl IntoIterator<Item = &'a str>,
 ) -> Result<Vec<GroupName>, Refusal> {
     let most = site.door.hub.limits.groups_per_connection;
-    let mut groups = IndexSet::new();
+    let mut groups: IndexSet<_, Keyed> = IndexSet::default();
     for (count, name) in names.into_iter().enumerate() {
         if count >= most {
             site.door.hub.counters().reached.note("groups_per_connection", most, None);
