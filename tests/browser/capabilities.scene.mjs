@@ -58,7 +58,7 @@ async function withoutCookies(name) {
   const context = await startPersistent(folder);
   const close = async () => {
     await context.close();
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   };
   return { profile: new Profile(context, {}), close };
 }

@@ -73,6 +73,6 @@ scenario("a page that is prerendered waits until somebody looks at it, and has o
     assert.deepEqual(watcher.events, [["join", "ada"]]);
   } finally {
     await stop();
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }));

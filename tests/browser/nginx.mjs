@@ -68,7 +68,7 @@ export async function startNginx(upstream, { tls = false, location = "" } = {}) 
     async stop() {
       child.kill();
       await ended;
-      await rm(folder, { recursive: true });
+      await rm(folder, { recursive: true, maxRetries: 20, retryDelay: 100 });
     },
   };
 }

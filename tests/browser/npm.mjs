@@ -23,9 +23,9 @@ export async function pack(folder) {
 /** An application's folder with the package installed; gives where it is. */
 export async function install(name) {
   const app = fileURLToPath(new URL(`../../target/npm/${name}`, import.meta.url));
-  await rm(app, { recursive: true, force: true });
+  await rm(app, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   const place = `${app}/node_modules/umbral-presence`;
-  await mkdir(place, { recursive: true });
+  await mkdir(place, { recursive: true, maxRetries: 20, retryDelay: 100 });
   const { filename } = await pack(app);
   await run("tar", ["-xzf", `${app}/${filename}`, "-C", place, "--strip-components=1"]);
   return app;
