@@ -373,7 +373,7 @@ impl Real {
     fn answer(&mut self, user: u8, edition: u64) -> Answer {
         self.questions += 1;
         let payload = to_raw_value(&payload(user, edition)).expect("JSON");
-        Answer { payload: Payload::Json(payload), asked: Asked(self.questions) }
+        Answer { payload: Payload::Json(payload.into()), asked: Asked(self.questions) }
     }
 
     fn join(&mut self, connection: u8, user: Option<u8>, dialect: u8, edition: u64) {

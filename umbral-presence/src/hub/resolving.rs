@@ -279,7 +279,7 @@ async fn call(
     });
     let most = hub.limits.payload_bytes;
     let encode = |(user, payload)| match encode(&payload, most) {
-        Ok(payload) => Some((user, Payload::Json(payload))),
+        Ok(payload) => Some((user, Payload::Json(payload.into()))),
         Err(error) => {
             hub.counters().failed.member(&user, None, spec.place(), &error);
             None

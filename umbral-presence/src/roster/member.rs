@@ -31,7 +31,19 @@ pub(crate) enum Payload {
     /// `{"id": ..}`: nothing is kept, and it is written where it goes.
     IdOnly,
     /// What the resolver has returned.
-    Json(Box<RawValue>),
+    Json(Arc<RawValue>),
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::IdOnly, Self::IdOnly) => true,
+            (Self::Json(one), Self::Json(other)) => {
+                Arc::ptr_eq(one, other) || one.get() == other.get()
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What is to be shown of a user, and when that was asked for.

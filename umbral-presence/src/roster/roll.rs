@@ -301,7 +301,7 @@ mod tests {
         Member::new(
             UserId::new("7").unwrap(),
             key,
-            Answer { payload: Payload::Json(payload), asked: Asked::default() },
+            Answer { payload: Payload::Json(payload.into()), asked: Asked::default() },
         )
     }
 

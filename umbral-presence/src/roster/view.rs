@@ -118,9 +118,16 @@ impl View {
 
     /// Shows a user like this from now on, unless what is shown was asked for later.
     pub(crate) fn update(&mut self, place: PlaceId, answer: Answer) {
-        if let Some(at) = self.places.get_mut(place.0)
+        if let Some(at) = self.places.get(place.0)
             && at.member.asked() <= answer.asked
         {
+            self.replace(place, answer);
+        }
+    }
+
+    /// Shows a user like this from now on.
+    pub(crate) fn replace(&mut self, place: PlaceId, answer: Answer) {
+        if let Some(at) = self.places.get_mut(place.0) {
             let (user, key) = (at.member.id().clone(), at.member.key());
             at.member = Member::new(user, key, answer);
             self.compare(place);

@@ -109,7 +109,7 @@ impl Resolver {
                 .map_err(|_| Unresolved::Panicked)?,
             Self::Batch(_) => return Err(Unresolved::Later),
         };
-        encode(&payload, most).map(Payload::Json)
+        encode(&payload, most).map(|json| Payload::Json(json.into()))
     }
 }
 

@@ -9,6 +9,9 @@
 
 mod fact;
 mod local;
+// The rules between nodes and their scripts. Nothing but their tests uses them yet.
+#[cfg(all(test, feature = "__redis", not(feature = "__shuttle")))]
+mod redis;
 #[cfg(test)]
 mod tests;
 

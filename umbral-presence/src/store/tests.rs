@@ -18,7 +18,7 @@ fn conn(id: u64) -> ConnectionId {
 }
 
 fn answer(text: &str, asked: u64) -> Answer {
-    let payload = Payload::Json(serde_json::value::to_raw_value(text).unwrap());
+    let payload = Payload::Json(serde_json::value::to_raw_value(text).unwrap().into());
     Answer { payload, asked: Asked(asked) }
 }
 

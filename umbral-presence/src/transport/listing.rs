@@ -80,7 +80,7 @@ mod tests {
         let payload = serde_json::value::to_raw_value(&"x".repeat(8000)).unwrap();
         for key in 1..=512 {
             let answer =
-                Answer { payload: Payload::Json(payload.clone()), asked: Asked::default() };
+                Answer { payload: Payload::Json(payload.clone().into()), asked: Asked::default() };
             roll.insert(Member::new(UserId::new("7").unwrap(), key, answer));
         }
         let snapshot = Arc::new(Snapshot::new(GroupName::new("room:1").unwrap(), 1, roll));

@@ -200,7 +200,7 @@ mod tests {
         Member::new(
             UserId::new(id).unwrap(),
             key,
-            Answer { payload: Payload::Json(payload), asked: Asked::default() },
+            Answer { payload: Payload::Json(payload.into()), asked: Asked::default() },
         )
     }
 

@@ -251,7 +251,7 @@ mod tests {
         for key in 1..=members {
             let payload = json!({ "id": key.to_string(), "x": "x".repeat(payload_bytes) });
             let payload = serde_json::value::to_raw_value(&payload).unwrap();
-            let answer = Answer { payload: Payload::Json(payload), asked: Asked::default() };
+            let answer = Answer { payload: Payload::Json(payload.into()), asked: Asked::default() };
             roll.insert(Member::new(UserId::new(key.to_string()).unwrap(), key, answer));
         }
         Arc::new(Snapshot::new(GroupName::new("room:1").unwrap(), 9, roll))
