@@ -104,7 +104,11 @@ pub(crate) enum Answer {
     /// The messages that follow will be heard.
     Subscribed,
     /// The node is registered. A dead one may be named whose facts are still there.
-    Alive { node: NodeId, at: Position, dead: Option<NodeId> },
+    Alive {
+        node: NodeId,
+        at: Position,
+        dead: Option<NodeId>,
+    },
     /// The node is not registered, or its connection is not the newest.
     Refused {
         node: NodeId,
