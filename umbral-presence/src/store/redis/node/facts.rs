@@ -160,27 +160,28 @@ impl Facts {
         }
     }
 
-    /// Everything up to a version has been told. Says whether all is as it was said; otherwise the
-    /// group is to be read.
+    /// Everything up to a version has been told. Where that is not as it was said, something was
+    /// missed.
     pub(crate) fn reached(
         &mut self,
         user: &UserId,
         version: Version,
         us: Option<NodeId>,
         view: &mut View,
-    ) -> bool {
+    ) {
         let (Reading::Read(_), Some(entry)) = (&self.reading, self.users.get_mut(user)) else {
             // What is read will tell.
-            return true;
+            return;
         };
-        let is_reached = matches!(entry.sending, Sending::Stored(at) if at <= version);
-        if !is_reached {
-            return true;
+        if !matches!(entry.sending, Sending::Stored(at) if at <= version) {
+            return;
         }
         entry.sending = Sending::Nothing;
         let is_as_said = self.unsaid.contains(user) || entry.is_stored_as_wanted(us);
         self.settle(user, view);
-        is_as_said
+        if !is_as_said {
+            self.missed();
+        }
     }
 
     /// Takes in what a node has said of a user.
@@ -267,8 +268,8 @@ impl Facts {
         self.reading = Reading::Asked(Vec::new());
     }
 
-    /// Takes in what was read. What the store says no more is held if `holds`.
-    /// Says whether it has come to something: not where something was missed meanwhile.
+    /// Takes in what was read, unless something was missed meanwhile. What the store says no more is
+    /// held if `holds`.
     pub(crate) fn read(
         &mut self,
         version: Version,
@@ -277,9 +278,9 @@ impl Facts {
         is_ours: impl Fn(NodeId) -> bool,
         holds: bool,
         view: &mut View,
-    ) -> bool {
+    ) {
         let Reading::Asked(meanwhile) = mem::take(&mut self.reading) else {
-            return false;
+            return;
         };
         let mut before: KeyedMap<_, SmallVec<[Known; 1]>> = KeyedMap::default();
         for (user, entry) in &mut self.users {
@@ -312,7 +313,6 @@ impl Facts {
         for user in before.into_keys() {
             self.settle(&user, view);
         }
-        true
     }
 
     /// The store is out of reach, or within it again.
@@ -351,8 +351,7 @@ impl Facts {
                 }
             }
         }
-        let is_stored = entry.nodes.iter().any(|known| known.is_ours);
-        if entry.here.is_none() && !is_stored && entry.sending == Sending::Nothing {
+        if entry.here.is_none() && !entry.is_open() {
             self.unsaid.remove(user);
             if entry.nodes.is_empty() && entry.place.is_none() {
                 self.users.remove(user);
@@ -370,10 +369,7 @@ impl Facts {
 
     /// Whether nothing would be lost if the group were forgotten here.
     pub(crate) fn is_idle(&self) -> bool {
-        let is_idle = |entry: &Entry| {
-            entry.sending == Sending::Nothing && !entry.nodes.iter().any(|known| known.is_ours)
-        };
-        self.here == 0 && self.unsaid.is_empty() && self.users.values().all(is_idle)
+        self.here == 0 && self.unsaid.is_empty() && !self.users.values().any(Entry::is_open)
     }
 }
 
@@ -393,12 +389,14 @@ impl Entry {
             (Some(here), _) if !by_others => Shown::Like(here),
             (_, Some(newest)) if by_others => Shown::Like(&newest.stored.payload),
             // Our leave has not come back: another node's join may come before it.
-            (None, ours) if waits && self.place.is_some() => {
-                let is_open = ours.is_some() || self.sending != Sending::Nothing || !is_read;
-                if is_open { Shown::AsBefore } else { Shown::Not }
-            }
+            _ if waits && self.place.is_some() && (self.is_open() || !is_read) => Shown::AsBefore,
             _ => Shown::Not,
         }
+    }
+
+    /// Whether the store has something of this node, or may have.
+    fn is_open(&self) -> bool {
+        self.sending != Sending::Nothing || self.nodes.iter().any(|known| known.is_ours)
     }
 
     /// Whether the store holds of this node what this node wants.

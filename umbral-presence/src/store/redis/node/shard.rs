@@ -208,14 +208,10 @@ impl<C: Chance> Shard<C> {
             // The store may have it, or not.
             self.give_up();
         }
-        if let Some(batch) = self.batch.take() {
-            self.say_again(batch.users, groups);
-        }
+        self.say_batch_again(groups);
         if let Some(reading) = self.reading.take() {
             for group in reading.groups {
-                if groups.with(&group, |facts, _| facts.missed()).is_some() {
-                    self.unread.insert(group);
-                }
+                self.with(&group, groups, |facts, _| facts.missed());
             }
         }
         self.is_clearing = false;
@@ -396,12 +392,7 @@ impl<C: Chance> Shard<C> {
             self.dead = dead.map(|node| (node, now));
         }
         if !mem::replace(&mut self.is_registered, true) {
-            groups.each(|group, facts, _| {
-                facts.say_all();
-                if facts.is_unsaid() {
-                    self.unsaid.insert(group.clone());
-                }
-            });
+            self.each(groups, |facts, _| facts.say_all());
         }
         let is_greeting = mem::replace(&mut self.link, Link::Up) == Link::Greeting;
         let is_another_server = mem::take(&mut self.is_another_server);
@@ -431,9 +422,7 @@ impl<C: Chance> Shard<C> {
         self.give_up();
         self.heartbeat = None;
         self.heartbeat_at = now;
-        if let Some(batch) = self.batch.take() {
-            self.say_again(batch.users, groups);
-        }
+        self.say_batch_again(groups);
     }
 
     fn give_up(&mut self) {
@@ -459,9 +448,14 @@ impl<C: Chance> Shard<C> {
     /// It is not known whether this is stored.
     fn say_again(&mut self, users: Vec<(GroupName, UserId)>, groups: &mut impl Groups) {
         for (group, user) in users {
-            if groups.with(&group, |facts, _| facts.say_again(&user)).is_some() {
-                self.unsaid.insert(group);
-            }
+            self.with(&group, groups, |facts, _| facts.say_again(&user));
+        }
+    }
+
+    /// No answer to the batch is waited for any more.
+    fn say_batch_again(&mut self, groups: &mut impl Groups) {
+        if let Some(batch) = self.batch.take() {
+            self.say_again(batch.users, groups);
         }
     }
 
@@ -470,16 +464,7 @@ impl<C: Chance> Shard<C> {
         while let Some((_, users)) = self.stored.pop_front_if(|(at, _)| *at <= self.known) {
             for (group, user) in users {
                 let (known, us) = (self.known, self.us);
-                let is_as_said = groups.with(&group, |facts, view| {
-                    let is_as_said = facts.reached(&user, known, us, view);
-                    if !is_as_said {
-                        facts.missed();
-                    }
-                    is_as_said
-                });
-                if is_as_said == Some(false) {
-                    self.unread.insert(group);
-                }
+                self.with(&group, groups, |facts, view| facts.reached(&user, known, us, view));
             }
         }
     }
@@ -502,23 +487,13 @@ impl<C: Chance> Shard<C> {
             let is_ours = |node: NodeId| node.process() == process;
             for (group, mut users) in found {
                 users.retain(|(_, stored)| live.contains(&stored.node));
-                let is_unsaid = groups.with(&group, |facts, view| {
+                self.with(&group, groups, |facts, view| {
                     facts.read(at.version, users, us, is_ours, holds, view);
-                    facts.is_unsaid()
                 });
-                if is_unsaid == Some(true) {
-                    self.unsaid.insert(group);
-                }
             }
         } else {
             for group in &reading.groups {
-                groups.with(group, |facts, _| facts.missed());
-            }
-        }
-        for group in reading.groups {
-            let is_read = |facts: &mut Facts, _: &mut View| !facts.is_unread();
-            if groups.with(&group, is_read) == Some(false) {
-                self.unread.insert(group);
+                self.with(group, groups, |facts, _| facts.missed());
             }
         }
     }
@@ -542,18 +517,11 @@ impl<C: Chance> Shard<C> {
             News::Said(said) => {
                 for Said { group, user, payload, .. } in said {
                     let told = Told { version: at.version, node, is_ours, user, payload };
-                    self.watched(&group, groups, |facts, view| facts.told(told, view));
+                    self.with(&group, groups, |facts, view| facts.told(told, view));
                 }
             }
             News::Dead => {
-                let mut unread = Vec::new();
-                groups.each(|group, facts, view| {
-                    facts.dead(at.version, node, view);
-                    if facts.is_unread() {
-                        unread.push(group.clone());
-                    }
-                });
-                self.unread.extend(unread);
+                self.each(groups, |facts, view| facts.dead(at.version, node, view));
                 if Some(node) == self.us {
                     self.refused(now, groups);
                 }
@@ -563,19 +531,34 @@ impl<C: Chance> Shard<C> {
         self.release(groups);
     }
 
-    /// Uses a group, and has it read where that is needed then.
-    fn watched(
+    /// Changes what is known of a group, and has it read, or has its users said, where that is to be
+    /// done then.
+    fn with(
         &mut self,
         group: &GroupName,
         groups: &mut impl Groups,
         change: impl FnOnce(&mut Facts, &mut View),
     ) {
-        let is_unread = groups.with(group, |facts, view| {
+        groups.with(group, |facts, view| {
             change(facts, view);
-            facts.is_unread()
+            self.note(group, facts);
         });
-        if is_unread == Some(true) {
+    }
+
+    /// The same with all groups.
+    fn each(&mut self, groups: &mut impl Groups, mut change: impl FnMut(&mut Facts, &mut View)) {
+        groups.each(|group, facts, view| {
+            change(facts, view);
+            self.note(group, facts);
+        });
+    }
+
+    fn note(&mut self, group: &GroupName, facts: &Facts) {
+        if facts.is_unread() {
             self.unread.insert(group.clone());
+        }
+        if facts.is_unsaid() {
+            self.unsaid.insert(group.clone());
         }
     }
 
@@ -589,13 +572,7 @@ impl<C: Chance> Shard<C> {
         if let Some(reading) = &mut self.reading {
             reading.since = reading.since.max(version);
         }
-        let unread = &mut self.unread;
-        groups.each(|group, facts, _| {
-            facts.missed_until(version);
-            if facts.is_unread() {
-                unread.insert(group.clone());
-            }
-        });
+        self.each(groups, |facts, _| facts.missed_until(version));
     }
 
     /// What the store holds is not what was known: it is read again, and who is missing there is
@@ -615,16 +592,10 @@ impl<C: Chance> Shard<C> {
             reading.is_void = true;
         }
         // What was asked before may be answered out of the new history.
-        if let Some(batch) = self.batch.take() {
-            self.say_again(batch.users, groups);
-        }
+        self.say_batch_again(groups);
         for (_, users) in mem::take(&mut self.stored) {
             self.say_again(users, groups);
         }
-        let unread = &mut self.unread;
-        groups.each(|group, facts, _| {
-            facts.missed();
-            unread.insert(group.clone());
-        });
+        self.each(groups, |facts, _| facts.missed());
     }
 }
