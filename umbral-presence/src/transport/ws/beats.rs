@@ -35,13 +35,21 @@ pub(super) struct Beats {
     /// When the next heartbeat of a page is due. Another client gets none.
     text: Option<Instant>,
     lost_at: Instant,
+    /// The peer has been silent for too long, and what may have arrived is being read.
+    last_call: bool,
 }
 
 impl Beats {
     pub(super) fn new(with_text: bool) -> Self {
         let now = Instant::now();
         let (ping, text) = (now + PING, with_text.then(|| now + HEARTBEAT));
-        Self { timer: Box::pin(sleep_until(ping)), ping, text, lost_at: now + SILENCE }
+        Self {
+            timer: Box::pin(sleep_until(ping)),
+            ping,
+            text,
+            lost_at: now + SILENCE,
+            last_call: false,
+        }
     }
 
     /// When the peer counts as lost if it stays silent.
@@ -51,7 +59,7 @@ impl Beats {
 
     /// The peer has sent something.
     pub(super) fn heard(&mut self) {
-        self.lost_at = Instant::now() + SILENCE;
+        (self.lost_at, self.last_call) = (Instant::now() + SILENCE, false);
     }
 
     /// The next beat, and when it is due.
@@ -67,12 +75,15 @@ impl Beats {
         loop {
             self.timer.as_mut().await;
             let (now, (at, beat)) = (Instant::now(), self.due());
-            let is_due = at <= now;
+            let mut is_due = at <= now;
             if is_due {
                 match beat {
                     Beat::Ping => self.ping = now + PING,
                     Beat::Text => self.text = Some(now + HEARTBEAT),
-                    Beat::Silence => self.lost_at = now + LAST_CALL,
+                    Beat::Silence => {
+                        self.lost_at = now + LAST_CALL;
+                        is_due = std::mem::replace(&mut self.last_call, true);
+                    }
                 }
             }
             let (next, _) = self.due();
@@ -80,7 +91,7 @@ impl Beats {
             if is_due {
                 return beat;
             }
-            // The peer has sent something since the timer was set.
+            // The peer has sent something since the timer was set, or may have.
         }
     }
 }

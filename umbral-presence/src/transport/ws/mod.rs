@@ -121,7 +121,6 @@ fn complaint(error: &Error) -> Option<Closing> {
 /// Serves the connection until one side ends it. Returns why this side does, if it does.
 async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Option<Closing> {
     let mut beats = Beats::new(session.connection().dialect().v1);
-    let mut last_call = false;
     let counters = site.door.hub.counters();
     let mut inbox = Inbox::new(site.clone(), session.connection().clone());
     let mut fragments = Fragments::default();
@@ -138,7 +137,6 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
                     };
                     if written.has_waited {
                         beats.heard();
-                        last_call = false;
                     }
                     // The peer is read even if there is always something to write to it.
                     heard = socket.next().now_or_never();
@@ -152,7 +150,6 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
                     let ping = pin!(socket.send(Message::Ping(Bytes::new())));
                     if within(counters, session, beats.lost_at(), ping).await?.has_waited {
                         beats.heard();
-                        last_call = false;
                     }
                 }
                 // A page that is being written to needs no heartbeat.
@@ -160,11 +157,10 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
                     fragments.push(Bytes::from_static(SIGN_OF_LIFE), true);
                 }
                 Beat::Text => {}
-                Beat::Silence if last_call => {
+                Beat::Silence => {
                     counters.lost.add(1);
                     return None;
                 }
-                Beat::Silence => last_call = true,
             },
         }
         if let Some(message) = heard {
@@ -173,7 +169,6 @@ async fn run(socket: &mut Socket, session: &mut Session, site: &Arc<Site>) -> Op
                 counters.reached.note("message_bytes", most, user);
             }
             beats.heard();
-            last_call = false;
             if let ControlFlow::Break(end) = hear(message, session, &mut inbox) {
                 return end;
             }
