@@ -126,11 +126,11 @@ async fn a_session_leaves_its_lines_and_none_of_its_secrets() {
     let room = server.realtime.to_group("room:secretive");
     room.send("news", &"secret-data").await.expect("a valid group");
     member.event("news").await;
-    server.presence().refresh("eve").await;
+    server.presence().refresh("eve").await.expect("no other node");
     socket.send(&json!({ "op": "leave", "groups": ["room:secretive"] })).await;
     socket.event("@left").await;
     socket.close(1000).await;
-    server.realtime.disconnect_user("adam");
+    server.realtime.disconnect_user("adam").await.expect("no other node");
     drop(stream);
     for parts in [
         &["DEBUG", "open", "user=eve", "event stream"][..],
@@ -159,6 +159,51 @@ async fn a_session_leaves_its_lines_and_none_of_its_secrets() {
         assert!(lines.is_empty(), "{secret}: {lines:#?}");
     }
     assert!(text.contains("umbral_presence"));
+}
+
+/// Logs what it hears.
+struct Loud;
+
+impl MessageHandler for Loud {
+    async fn on_message(&self, _: &MessageContext, text: &str) {
+        tracing::info!(text, "the handler hears");
+    }
+}
+
+#[tokio::test]
+async fn what_happens_for_a_connection_happens_in_its_spans() {
+    let log = &*LOG;
+    let rooms = PresenceSpec::prefixes(["room:"]).resolver(|user| {
+        tracing::info!("the resolver is asked");
+        json!({ "id": user })
+    });
+    let plugin = Server::plugin()
+        .with_presence(rooms)
+        .identity_resolver(|_| async {
+            tracing::info!("the identity resolver is asked");
+            Some("spanned".to_owned())
+        })
+        .group_policy_fn(|_, _| {
+            tracing::info!("the policy is asked");
+            true
+        })
+        .message_handler(Loud);
+    let server = Server::start(plugin).await;
+    let mut socket = Client::open(&server, Kind::WsV1, None, "room:spanned").await;
+    socket.send(&json!("spanned")).await;
+
+    let handshake = "presence.handshake{transport=\"websocket\"}";
+    log.has(&[&format!("{handshake}:presence.identity: "), "the identity resolver is asked"]).await;
+    let policy = format!("{handshake}:presence.policy{{user=spanned group=room:spanned}}");
+    log.has(&[&policy, "the policy is asked"]).await;
+    log.has(&["presence.resolve{spec=tests/logs.rs:", "user=spanned", "the resolver is asked"])
+        .await;
+    let connection = "user=spanned transport=\"websocket\"}: ";
+    log.has(&["INFO presence.connection{connection=", connection, "the handler hears"]).await;
+    socket.close(1000).await;
+    for what in ["open", "join", "leave", "close"] {
+        log.has(&["DEBUG", "presence.connection{connection=", connection, what]).await;
+    }
 }
 
 #[tokio::test]
@@ -201,6 +246,10 @@ async fn nobody_fills_the_log_by_what_makes_the_application_fail() {
     let log = &*LOG;
     let plugin = Server::plugin()
         .with_presence(PresenceSpec::prefixes(["room:"]).resolver(|_| panic!("flood")))
+        .with_presence(PresenceSpec::matching(|name| {
+            assert_ne!(name, "unmatched-flood");
+            false
+        }))
         .identity_resolver(|parts| async move {
             let user = parts.headers.get(USER_HEADER)?.to_str().ok()?.to_owned();
             Some(if user == "flood-nobody" { "\n".to_owned() } else { user })
@@ -212,6 +261,7 @@ async fn nobody_fills_the_log_by_what_makes_the_application_fail() {
         ("flood-nobody", "", StatusCode::INTERNAL_SERVER_ERROR),
         ("flood-somebody", "flood", StatusCode::INTERNAL_SERVER_ERROR),
         ("flood-somebody", "room:flood", StatusCode::OK),
+        ("flood-somebody", "unmatched-flood", StatusCode::OK),
     ] {
         for _ in 0..50 {
             let request = Request::get(format!("/realtime/sse?groups={groups}"));
@@ -224,12 +274,43 @@ async fn nobody_fills_the_log_by_what_makes_the_application_fail() {
         &["the identity resolver gave no usable answer", "times=1"][..],
         &["the policy gave no answer", "user=flood-somebody", "group=flood", "times=1"],
         &["a member is not shown", "user=flood-somebody", "group=room:flood", "times=1"],
+        &["matching a name panicked", "group=\"unmatched-flood\"", "times=1"],
     ] {
         // One more where the machine stood still for so long.
         let lines = log.lines(&[&["ERROR"], &parts[..parts.len() - 1]].concat());
         assert!((1..=3).contains(&lines.len()), "{parts:?}: {lines:#?}");
         log.has(parts).await;
     }
+}
+
+/// An error that has a cause.
+#[derive(Debug)]
+struct Away(io::Error);
+
+impl std::fmt::Display for Away {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no session")
+    }
+}
+
+impl std::error::Error for Away {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_application_is_logged_with_what_has_caused_it() {
+    let log = &*LOG;
+    let plugin = Server::plugin().identity_resolver(|_| async {
+        Err::<Option<String>, _>(Away(io::Error::other("the socket is closed")))
+    });
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let request = Request::get("/realtime/sse").header(EVENT_STREAM.0, EVENT_STREAM.1);
+    let answer = call(&realtime, request.body(Body::empty()).expect("a request")).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let line = "it failed: no session: the socket is closed";
+    log.has(&["ERROR", "the identity resolver gave no usable answer", line]).await;
 }
 
 #[test]
@@ -311,7 +392,10 @@ fn the_headers_that_a_recheck_leaves_are_told_when_it_is_built() {
     plugin().build().expect("a plugin that can be built");
     let lines = log.lines(&["INFO", "every=123.457s"]);
     assert_eq!(lines.len(), 1, "{lines:#?}");
-    for part in ["headers=authorization, cookie, host, x-told ", "`recheck_headers` names more"] {
+    for part in [
+        "headers=authorization, cookie, host, x-told ",
+        "`recheck_headers` and `recheck_extension` name more",
+    ] {
         assert!(lines[0].contains(part), "{}", lines[0]);
     }
 }

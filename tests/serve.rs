@@ -56,7 +56,7 @@ async fn main() {
                 }
                 "disconnect" => {
                     let before = tests::on_processor();
-                    server.realtime.disconnect_user("attacker");
+                    drop(server.realtime.disconnect_user("attacker"));
                     println!("{}", (tests::on_processor() - before).as_micros());
                 }
                 "mark" => {

@@ -73,7 +73,7 @@ const MOVES: Duration = Duration::from_millis(1500);
 type Moves = Arc<Mutex<HashMap<String, Instant>>>;
 
 /// A user who comes and goes until `end`, and stays or not. Gives the connection, which is to be
-/// kept.
+/// read on: one that does not answer pings is taken for lost.
 async fn come_and_go(mut client: Client, user: String, moves: Moves, end: Instant) -> Client {
     let mut random = Random::new(user.len() as u64 + user.bytes().map(u64::from).sum::<u64>());
     sleep(Duration::from_millis(random.below(1500))).await;
@@ -101,6 +101,11 @@ async fn come_and_go(mut client: Client, user: String, moves: Moves, end: Instan
         unanswered -= i32::from(answer.event.starts_with('@'));
     }
     client
+}
+
+/// Answers pings.
+async fn stay(mut client: Client) {
+    while client.read().await.is_some() {}
 }
 
 /// A reader that keeps up until it sees the mark. Gives how long each join took to be seen.
@@ -191,10 +196,12 @@ async fn who_does_not_read_costs_little_slows_nobody_and_has_the_truth_when_goin
         .into_iter()
         .map(|(client, user)| come_and_go(client, user, moves.clone(), end))
         .collect();
-    let movers = moving.join_all().await;
+    let movers: JoinSet<()> = moving.join_all().await.into_iter().map(stay).collect();
     let took = start.elapsed();
     let halting = halting.join_all().await;
     let after = server.memory("VmHWM");
+    let mut going_on: JoinSet<_> =
+        halting.into_iter().map(|(client, roster)| go_on(client, roster)).collect();
 
     server.order("mark").await;
     let (mut delays, mut truth) = (Vec::new(), None);
@@ -204,12 +211,9 @@ async fn who_does_not_read_costs_little_slows_nobody_and_has_the_truth_when_goin
         assert_eq!(*truth.get_or_insert(ids.clone()), ids, "healthy readers agree");
     }
     let truth = truth.expect("healthy readers");
-    let going_on: JoinSet<_> = stuck
-        .into_iter()
-        .map(|client| (client, Fold::of(ROOM)))
-        .chain(halting)
-        .map(|(client, roster)| go_on(client, roster))
-        .collect();
+    for client in stuck {
+        going_on.spawn(go_on(client, Fold::of(ROOM)));
+    }
     let rosters = settled("those who were stuck go on", going_on.join_all()).await;
     for roster in &rosters {
         assert!(roster.ids().iter().eq(&truth), "{roster:?} is not {truth:?}");

@@ -9,7 +9,7 @@ const NAMES = ["currentScript", "hidden", "prerendering", "addEventListener", "v
 const GLOBALS = ["SharedWorker", "onconnect", "umbral", "locks", "origin", "performance", "SharedWorkerGlobalScope"];
 const COVERED = [
   ...NAMES.map((name) => `<img name="${name}" src="http://elsewhere.test/x/y.png">`),
-  ...GLOBALS.map((name) => `<form id="${name}" name="${name}"><input name="realtime"><input name="configured"></form>`),
+  ...GLOBALS.map((name) => `<form id="${name}" name="${name}"><input name="realtime"><input name="base"></form>`),
 ].join("");
 
 for (const script of ["", "delete window.SharedWorker"]) {

@@ -35,7 +35,7 @@ for (const transport of ["sse", "ws"]) {
     assert.deepEqual(await tab.state(bare), { members: [], count: 0, me: "ada", status: "live" });
     assert.equal(await error(room), null);
     assert.deepEqual(lines.warn.filter((line) => line.includes("no_presence")).length, 1);
-    assert.match(lines.warn.join(), /bare:1: no presence is declared/);
+    assert.match(lines.warn.join(), /bare:1: it has no presence/);
   }));
 }
 

@@ -1,4 +1,4 @@
-// The package of npm, bundled with real React and real Svelte, in a browser.
+// The package of npm, bundled with real React, Svelte, Vue and Solid, in a browser.
 
 import assert from "node:assert/strict";
 import { bundle } from "./npm.mjs";
@@ -14,7 +14,7 @@ const shown = (tab, name) =>
 
 const shows = (tab, name, ...expected) => eventually(`${name}: ${expected}`, expected, () => shown(tab, name));
 
-for (const [framework, entry] of [["React", "react.jsx"], ["Svelte", "svelte.js"]]) {
+for (const [framework, entry] of [["React", "react.jsx"], ["Svelte", "svelte.js"], ["Vue", "vue.js"], ["Solid", "solid.js"]]) {
   scenario(`${framework} shows who is there, and leaves a room that nothing shows any more`, CHROMIUM, async (scene) => {
     const html = "<!doctype html><main></main><script type=module src=/app.js></script>";
     scene.proxy.serve("/app", "text/html", html);

@@ -498,6 +498,16 @@ test("a server that drains is left for another one, before it ends the stream", 
   assert.deepEqual(statuses, []);
 });
 
+test("a sign-in that runs out is shown to go on by a call, on the same stream", async () => {
+  const { page, wire } = await livePage();
+  const calls = browser.server.calls.length;
+  wire.write({ c: "@conn", e: "@expiring", d: { within: 60 } });
+  await until("the call", () => browser.server.calls.length > calls);
+  assert.equal(browser.server.calls.length, calls + 1);
+  assert.equal(wire.open, true);
+  assert.ok(page);
+});
+
 test("after a refusal with Retry-After the next attempt waits that long, and no more than twice", async () => {
   const { page, wire } = await livePage();
   browser.server.answers.push(new Response("{}", { status: 429, headers: { "retry-after": "1" } }));
@@ -513,15 +523,15 @@ test("after a refusal with Retry-After the next attempt waits that long, and no 
 
 test("a stream that is refused for good stays so until a page is looked at", async () => {
   const { page, wire, subscription } = await livePage();
-  const { fetch } = globalThis;
+  const { fetch } = browser.server;
   let asked = 0;
   const error = { code: "denied", message: "no" };
-  globalThis.fetch = async () => ((asked += 1), Response.json({ error }, { status: 403 }));
+  browser.server.fetch = async () => ((asked += 1), Response.json({ error }, { status: 403 }));
   wire.end();
   await until("the refusal", () => subscription.status === "denied");
   assert.deepEqual(plain(subscription.error), error);
   assert.equal(asked, 1);
-  globalThis.fetch = fetch;
+  browser.server.fetch = fetch;
   page.document.dispatchEvent(new Event("visibilitychange"));
   const next = await stream(2);
   await greet(next);
@@ -580,7 +590,7 @@ test("the script that compares snapshots is loaded for one that differs, and mes
 
 const MISSING = {
   "cannot be loaded": [() => Promise.reject(new TypeError("no script")), /no script/],
-  "does not come within ten seconds": [() => new Promise(() => {}), /compare\.js: no answer/],
+  "does not come within ten seconds": [() => new Promise(() => {}), /no compare\.js/],
 };
 
 for (const [what, [imports, said]] of Object.entries(MISSING)) {
@@ -739,6 +749,19 @@ test("over a WebSocket, a gap asks for the snapshot of that group alone", async 
   assert.equal(Socket.all.length, 1);
 });
 
+test("over a WebSocket, a sign-in that runs out is shown to go on by a new socket, before the old one ends", async () => {
+  const { socket } = await socketPage();
+  browser.hub.stream.steadyAt -= 20000;
+  socket.say("@expiring", { within: 60 });
+  const next = await until("the next socket", () => Socket.all[1]);
+  assert.equal(socket.readyState, Socket.OPEN);
+  // Where nobody has signed in anew, the new one is told the same at once.
+  next.greet();
+  next.say("@expiring", { within: 60 });
+  for (let i = 0; i < 50; i += 1) await new Promise(setImmediate);
+  assert.equal(Socket.all.length, 2);
+});
+
 test("over a WebSocket, groups are left, entered, denied and refused each by itself", async () => {
   const { page, socket, subscription } = await socketPage();
   const [second, staff] = [page.realtime.presence("room:2"), page.realtime.presence("staff")];
@@ -790,7 +813,7 @@ test("over a WebSocket, messages wait for the connection, and are not sent as an
 });
 
 test("names are taken and refused as by the server and the attribute", async () => {
-  const RULE = new RegExp(`a group name is 1 to ${names.most_bytes} bytes`);
+  const RULE = new RegExp(`a group is 1 to ${names.most_bytes} bytes`);
   const page = browser.open();
   const isTaken = (name) => {
     try {

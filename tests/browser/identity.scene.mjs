@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { BOTH, scenario } from "./scene.mjs";
-import { changes, until } from "./server.mjs";
+import { changes, eventually, until } from "./server.mjs";
 
 const me = async (tab, room) => (await tab.state(room)).me;
 
@@ -64,7 +64,7 @@ scenario("when another user has signed in, all tabs start afresh", BOTH, async (
     const later = (await tabs[0].seen(room)).slice(at);
     assert.deepEqual(later.filter(([what, value]) => what === "letter" && value[0] === "@user:ada"), []);
     await scene.streams(1);
-    assert.deepEqual(await scene.server.members(room), ["ben", "eve"]);
+    await eventually("Ada is gone", ["ben", "eve"], () => scene.server.members(room));
   } finally {
     stop();
   }

@@ -11,10 +11,16 @@ export { eventually, startChromium as startBrowser };
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Starts the lobby on a port (0: any that is free); gives its address and what stops it. */
-export async function startLobby(port = 0) {
+/** Starts the lobby on a port (0: any that is free), alone or as a node with a Redis server; gives
+ * its address and what stops it. */
+export function startLobby(port = 0, redis = null) {
+  return startExample("lobby", redis ? ["--port", String(port), "--redis", redis.url] : [String(port)]);
+}
+
+/** Starts an example, whose first line is its address. */
+export async function startExample(name, words) {
   const target = process.env.CARGO_TARGET_DIR ?? `${root}target`;
-  const child = spawn(`${target}/debug/lobby`, [String(port)], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(`${target}/debug/${name}`, words, { stdio: ["ignore", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout });
   const [url] = await once(lines, "line");
   return {
@@ -48,6 +54,13 @@ export async function signIn(page, name) {
 export async function enter(page, room) {
   await page.locator(`[data-enter="${room}"]`).click();
   await page.locator(`article[data-room="${room}"][data-status="live"]`).waitFor({ timeout: DEADLINE });
+}
+
+/** Says something in a room and waits until the page has heard it. */
+export async function say(page, room, text) {
+  await page.locator(`article[data-room="${room}"] form[name="say"] input`).fill(text);
+  await page.keyboard.press("Enter");
+  await page.locator(`article[data-room="${room}"] .message p`, { hasText: text }).last().waitFor();
 }
 
 /** The names that a page shows in a room, sorted. */

@@ -77,6 +77,23 @@ test("two people with two tabs each: everybody sees both, one connection per bro
   assert.deepEqual([first.errors, second.errors], [[], []]);
 });
 
+test("the metrics say how many are there, and name nobody", async () => {
+  const tab = await openTab(await profile(), lobby.url);
+  await signIn(tab, "Ada");
+  await shows(tab, "lobby", ["Ada"]);
+  const metrics = await (await fetch(`${lobby.url}/metrics`)).text();
+  for (const line of [
+    "# TYPE presence_connections gauge",
+    'presence_connections{transport="sse"} 1',
+    'presence_members{declaration="lobby::rooms::Lobby"} 1',
+    'presence_members{declaration="lobby::rooms::Room"} 0',
+    'presence_resolve_seconds_bucket{resolver="batch",le="+Inf"}',
+  ]) {
+    assert(metrics.includes(line), `${line} is not in:\n${metrics}`);
+  }
+  assert(!metrics.includes("Ada") && !metrics.includes(LOBBY));
+});
+
 test("a reload is seen by nobody, with one tab and with two", async () => {
   const [ada, ben] = [await profile(), await profile()];
   const watcher = await openTab(ben, lobby.url);
@@ -195,6 +212,7 @@ test("a server that goes away and comes back is found again", async () => {
   await status("live");
   await own.stop();
   await status("reconnecting");
+  await page.getByText("reconnecting: connection lost").or(page.getByText(/^reconnecting: sse/)).waitFor();
   own = await startLobby(own.port);
   try {
     await status("live");

@@ -63,10 +63,20 @@ const svelte = {
   },
 };
 
+/** The first script that the guide's page about pages shows under a heading. */
+export async function guide(heading) {
+  const page = await readFile(new URL("../../umbral-presence/docs/in_the_page.md", import.meta.url), "utf8");
+  const [, part] = page.split(`\n## ${heading}\n`);
+  return /```js\n(.*?)```/s.exec(part)[1];
+}
+
 /** A script of the folder `hooks`, with all that it imports. */
 export async function bundle(entry) {
   const app = await install(entry);
   for (const file of await readdir(`${here}hooks`)) await cp(`${here}hooks/${file}`, `${app}/${file}`);
+  for (const framework of ["Vue", "Solid"]) {
+    await writeFile(`${app}/${framework.toLowerCase()}-presence.js`, await guide(framework));
+  }
   const { outputFiles } = await build({
     entryPoints: [`${app}/${entry}`],
     bundle: true,
@@ -76,7 +86,7 @@ export async function bundle(entry) {
     // What is not in the application's own folder is in the tests'.
     nodePaths: [`${here}node_modules`],
     conditions: ["browser"],
-    define: { "process.env.NODE_ENV": '"development"' },
+    define: { "process.env.NODE_ENV": '"development"', __VUE_OPTIONS_API__: "false", __VUE_PROD_DEVTOOLS__: "false" },
     plugins: [svelte],
     logLevel: "error",
   });

@@ -91,7 +91,7 @@ export class Browser {
   #pages = [];
 
   constructor() {
-    globalThis.fetch = this.server.fetch;
+    globalThis.fetch = (...request) => this.server.fetch(...request);
     Object.defineProperty(globalThis, "navigator", { value: { locks: this.locks }, configurable: true });
     this.hub = createHub(`${ORIGIN}/realtime/`);
   }

@@ -110,7 +110,7 @@ class Proxy {
   #note(request) {
     const { pathname: path } = new URL(request.url, this.url);
     const user = /user=([^;]*)/.exec(request.headers.cookie ?? "")?.[1];
-    const noted = { method: request.method, path, user, at: Date.now() };
+    const noted = { method: request.method, url: request.url, path, user, at: Date.now() };
     this.requests.push(noted);
     return noted;
   }

@@ -7,11 +7,13 @@ import { gzipSync } from "node:zlib";
 import ts from "typescript";
 import { startServer } from "./server.mjs";
 
-const SCRIPTS = ["client.js", "worker.js", "ws.js", "leader.js", "compare.js", "iterate.js", "debug.js", "client.mjs", "react.mjs", "store.mjs"];
+const SCRIPTS = ["client.js", "worker.js", "ws.js", "leader.js", "compare.js", "iterate.js", "debug.js", "port.js", "token.js", "worker-token.js", "ws-token.js", "client.mjs", "react.mjs", "store.mjs", "version.js"];
 
 let server;
 before(async () => (server = await startServer()));
 after(() => server.stop());
+
+const { version } = JSON.parse(readFileSync(new URL("../../umbral-presence/client/package.json", import.meta.url), "utf8"));
 
 const written = (name) => readFileSync(new URL(`../../umbral-presence/client/${name}`, import.meta.url), "utf8");
 
@@ -41,7 +43,12 @@ for (const name of SCRIPTS) {
   test(`${name} is served without comments and indentation, and each token stands on its line`, async () => {
     const [script, text] = [written(name), await served(name)];
     const hash = /const VERSION = "(.*)"/.exec(text)?.[1];
-    const told = script.replace("0.1.0", hash).replace('"__ADDRESS__"', "import.meta.url");
+    const [, scripts] = /const SCRIPTS = "(.*)"/.exec(text) ?? [];
+    const told = script
+      .replace(/(?<=const VERSION = ").*(?=")/, hash)
+      .replace('"__ADDRESS__"', "import.meta.url")
+      .replace("__VERSION__", version)
+      .replace("__HASH__", scripts);
     assert.deepEqual(tokens(text), tokens(told));
     assert.equal(text.split("\n").length, script.split("\n").length);
     for (const line of text.split("\n")) {

@@ -62,7 +62,12 @@ fn router(realtime: &Realtime) -> Router {
 }
 
 /// The value of the cookie `user`; an empty one is nobody.
+/// By a token, which is the user's name unless it begins with `old-`, or by a cookie.
 fn user_of(headers: &HeaderMap) -> Option<String> {
+    if let Some(header) = headers.get(header::AUTHORIZATION) {
+        let token = header.to_str().ok()?.strip_prefix("Bearer ")?;
+        return (!token.starts_with("old-")).then(|| token.to_owned());
+    }
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|line| line.split(';'));
     let user = pairs.find_map(|pair| pair.trim().strip_prefix("user="))?;
@@ -132,7 +137,7 @@ struct User {
 }
 
 async fn disconnect(State(realtime): State<Realtime>, Json(who): Json<User>) -> StatusCode {
-    realtime.disconnect_user(who.user);
+    realtime.disconnect_user(who.user).await.expect("no other node");
     StatusCode::NO_CONTENT
 }
 

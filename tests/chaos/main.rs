@@ -40,7 +40,7 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_happens_everybody_ends_up_with_the_truth() {
-    let seconds = Duration::from_secs(setting("CHAOS_SECONDS", 30));
+    let seconds = Duration::from_secs(setting("CHAOS_SECONDS", 20));
     let seed = setting("CHAOS_SEED", 0x5eed);
     let world = Arc::new(World::start(seconds));
     let mut actors: JoinSet<Remains> = JoinSet::new();

@@ -19,3 +19,4 @@ mod presence;
 mod privacy;
 mod silence;
 mod wire;
+mod world;

@@ -158,8 +158,8 @@ async fn sync_comes_once_and_to_the_joiner_alone() {
         assert_eq!(presence_of(&seen), [""; 0], "{kind:?}: no join of oneself");
         let seen = first.frames_until_now(&server, "room:1").await;
         assert!(!presence_of(&seen).contains(&"presence:sync"), "{kind:?}");
-        server.realtime.disconnect_user(1);
-        server.realtime.disconnect_user(2);
+        server.realtime.disconnect_user(1).await.expect("no other node");
+        server.realtime.disconnect_user(2).await.expect("no other node");
         drop((first, second));
         server.is_empty().await;
     }
@@ -198,7 +198,7 @@ async fn asking_for_the_members_does_not_end_the_tick() {
     sleep(SLACK).await;
     assert_eq!(ask().await, (2, json!([{ "id": "7" }, { "id": "8" }])));
     drop(second);
-    realtime.disconnect_user(8);
+    realtime.disconnect_user(8).await.expect("no other node");
     let third = open("9").await;
     assert_eq!(ask().await.1, json!([{ "id": "7" }]));
     drop(third);

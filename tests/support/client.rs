@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
+use http::HeaderName;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use tokio_tungstenite::{
@@ -68,6 +69,29 @@ impl Client {
         .await
     }
 
+    /// Opens a stream with a header, such as a cookie, or gives the status and the body of the
+    /// refusal.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    ///
+    /// # Panics
+    ///
+    /// Where the server does not answer.
+    pub async fn with_header(
+        server: &Server,
+        kind: Kind,
+        header: (&str, &str),
+        groups: &str,
+    ) -> Result<Self, (u16, Value)> {
+        settled("the stream opens", async {
+            let socket = TcpStream::connect(server.address).await.expect("a server");
+            Self::say_on(socket, kind, Some(header), groups).await.expect("an answer")
+        })
+        .await
+    }
+
     /// Opens a stream on a connected socket, or gives the status and the body of the refusal.
     ///
     /// # Errors
@@ -79,11 +103,20 @@ impl Client {
         user: Option<&str>,
         groups: &str,
     ) -> io::Result<Result<Self, (u16, Value)>> {
+        Self::say_on(socket, kind, user.map(|user| (USER_HEADER, user)), groups).await
+    }
+
+    async fn say_on(
+        socket: TcpStream,
+        kind: Kind,
+        header: Option<(&str, &str)>,
+        groups: &str,
+    ) -> io::Result<Result<Self, (u16, Value)>> {
         let (host, path) = (socket.peer_addr()?, kind.path(groups));
         let stream = if kind.is_sse() {
-            open_sse(socket, host, &path, user).await?
+            open_sse(socket, host, &path, header).await?
         } else {
-            open_ws(socket, host, &path, user).await?
+            open_ws(socket, host, &path, header).await?
         };
         Ok(stream.map(|stream| Self { stream, ahead: VecDeque::new() }))
     }
@@ -310,11 +343,11 @@ async fn open_sse(
     mut socket: TcpStream,
     host: SocketAddr,
     path: &str,
-    user: Option<&str>,
+    header: Option<(&str, &str)>,
 ) -> io::Result<Result<Transport, (u16, Value)>> {
-    let user = user.map(|user| format!("{USER_HEADER}: {user}\r\n")).unwrap_or_default();
+    let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
     let accept = "accept: text/event-stream\r\n";
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{accept}{user}\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{accept}{header}\r\n");
     socket.write_all(request.as_bytes()).await?;
     let (head, mut body) = read_head(socket).await?;
     if head.status != 200 {
@@ -329,12 +362,12 @@ async fn open_ws(
     socket: TcpStream,
     host: SocketAddr,
     path: &str,
-    user: Option<&str>,
+    header: Option<(&str, &str)>,
 ) -> io::Result<Result<Transport, (u16, Value)>> {
     let mut request = format!("ws://{host}{path}").into_client_request().expect("a URL");
-    if let Some(user) = user {
-        let user = user.parse().expect("a header's value");
-        request.headers_mut().insert(USER_HEADER, user);
+    if let Some((name, value)) = header {
+        let name = HeaderName::try_from(name).expect("a header's name");
+        request.headers_mut().insert(name, value.parse().expect("a header's value"));
     }
     match client_async(request, socket).await {
         Ok((socket, _)) => Ok(Ok(Transport::Ws(Box::new(socket)))),

@@ -12,6 +12,7 @@ mod proxy;
 mod random;
 mod routes;
 mod server;
+mod store;
 mod wait;
 mod watcher;
 
@@ -27,6 +28,7 @@ pub use self::{
     random::Random,
     routes::{Chunks, call, code, control, get, json, told},
     server::{EVENT_STREAM, Server, USER_HEADER},
+    store::Store,
     wait::{DEADLINE, eventually, settled},
     watcher::{Watcher, is_settled},
 };

@@ -20,6 +20,8 @@ pub enum Mode {
     Forward,
     /// Takes it and hands nothing on, the end of a connection included.
     Swallow,
+    /// Hands on what clients say, and takes what servers answer.
+    SwallowAnswers,
     /// Takes nothing more, and keeps the sockets.
     Deaf,
 }
@@ -83,11 +85,28 @@ async fn accept(
             let ((from_client, to_client), (from_server, to_server)) =
                 (client.into_split(), server.into_split());
             let _ = tokio::join!(
-                forward(from_client, to_server, modes.clone()),
-                forward(from_server, to_client, modes),
+                forward(from_client, to_server, modes.clone(), Way::Asked),
+                forward(from_server, to_client, modes, Way::Answered),
             );
         });
         while connections.try_join_next().is_some() {}
+    }
+}
+
+/// From which side something comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Asked,
+    Answered,
+}
+
+impl Way {
+    /// What is done with what comes this way.
+    fn mode(self, mode: Mode) -> Mode {
+        match mode {
+            Mode::SwallowAnswers if self == Self::Asked => Mode::Forward,
+            mode => mode,
+        }
     }
 }
 
@@ -95,10 +114,11 @@ async fn forward(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut modes: watch::Receiver<Mode>,
+    way: Way,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
-        let mode = *modes.borrow_and_update();
+        let mode = way.mode(*modes.borrow_and_update());
         let read = tokio::select! {
             read = from.read(&mut buffer), if mode != Mode::Deaf => read?,
             changed = modes.changed() => {
@@ -107,12 +127,13 @@ async fn forward(
             }
         };
         // It may have changed while nothing came.
-        let mode = *modes.borrow();
+        let mode = way.mode(*modes.borrow());
         match mode {
             Mode::Forward if read == 0 => return to.shutdown().await,
             Mode::Forward => to.write_all(&buffer[..read]).await?,
-            Mode::Swallow | Mode::Deaf if read == 0 => std::future::pending().await,
-            Mode::Swallow | Mode::Deaf => {}
+            // The end of a connection is not handed on either.
+            _ if read == 0 => std::future::pending().await,
+            Mode::Swallow | Mode::SwallowAnswers | Mode::Deaf => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use axum::Router;
 use http::{Method, request::Parts};
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -43,8 +44,16 @@ impl Server {
     /// Where the plugin cannot be built.
     pub fn start_on(listener: TcpListener, plugin: RealtimePlugin) -> Self {
         let realtime = plugin.build().expect("a plugin that can be built");
+        Self::serve(listener, realtime.router(), realtime)
+    }
+
+    /// Serves a whole application, of which `realtime` is a part.
+    ///
+    /// # Panics
+    ///
+    /// Where the listener has no address.
+    pub fn serve(listener: TcpListener, router: Router, realtime: Realtime) -> Self {
         let address = listener.local_addr().expect("an address");
-        let router = realtime.router();
         let task = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("serving does not end");
         });

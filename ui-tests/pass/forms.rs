@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 use umbral_presence::{
-    DeclaredMatcher, DeclaredResolver, Group, GroupName, ResolveContext, UserId, declared, presence,
+    Declared, DeclaredMatcher, DeclaredResolver, Group, GroupName, ResolveContext, UserId,
+    declared, presence,
 };
 
 const TABLE: &str = "table:";
@@ -60,6 +61,25 @@ struct Seat {
 #[presence(matching = is_long, batch_resolver = names, crate = umbral_presence)]
 struct Long;
 
+/// The two forms of a policy.
+#[presence(prefix = "shelf:", policy = is_low)]
+struct Shelf(u8);
+
+fn is_low(_user: Option<&UserId>, shelf: &Shelf) -> bool {
+    shelf.0 < 3
+}
+
+#[presence(exact = "attic", policy = is_allowed)]
+struct Attic;
+
+async fn is_allowed(
+    user: Option<UserId>,
+    _attic: GroupName,
+    _context: ResolveContext,
+) -> Result<bool, std::io::Error> {
+    Ok(user.is_some())
+}
+
 fn main() {
     let name = |group: &dyn Group| group.group_name().map(|name| name.to_string()).ok();
     assert_eq!(name(&Room(42)).as_deref(), Some("room:42"));
@@ -87,9 +107,12 @@ fn main() {
 
     let all = declared();
     let types: Vec<_> = all.iter().map(|declaration| declaration.type_name).collect();
-    assert_eq!(types, ["Room", "Table", "Several", "Lobby", "Places", "Doc", "Seat", "Long"]);
+    assert_eq!(
+        types,
+        ["Room", "Table", "Several", "Lobby", "Places", "Doc", "Seat", "Long", "Shelf", "Attic"]
+    );
     assert_eq!(all[0].docs, "The people in a chat room.\n\nThere may be many.");
-    assert!(all[0].file.ends_with("forms.rs") && all[0].line == 27, "{}", all[0].line);
+    assert!(all[0].file.ends_with("forms.rs") && all[0].line == 28, "{}", all[0].line);
     assert!(matches!(all[1].matcher, DeclaredMatcher::Prefixes(["table:"])));
     let [is_number] = all[0].fields else { panic!("one field") };
     assert!(is_number("1") && !is_number("x") && !is_number("01"));
@@ -98,4 +121,7 @@ fn main() {
     assert!(matches!(all[0].resolver, DeclaredResolver::Plain(_)));
     assert!(matches!(all[1].resolver, DeclaredResolver::IdOnly));
     assert!(matches!(all[7].resolver, DeclaredResolver::Batch(_)));
+    let has_policy: Vec<_> = all.iter().map(|declaration| declaration.policy.is_some()).collect();
+    assert_eq!(has_policy, [false, false, false, false, false, false, false, false, true, true]);
+    assert_eq!(Shelf::DECLARATION.type_name, "Shelf");
 }

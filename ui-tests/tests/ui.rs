@@ -3,8 +3,8 @@
 
 use std::{env, fs, process::Command};
 
-/// The toolchain that owns the messages, to the minor version.
-const TOOLCHAIN: &str = env!("CARGO_PKG_RUST_VERSION");
+/// Says which toolchain owns the messages.
+const TOOLCHAIN: &str = include_str!("../../rust-toolchain.toml");
 
 #[test]
 fn mistakes_are_found_by_the_compiler() {
@@ -40,11 +40,14 @@ fn only_the_owner_of_the_messages() {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(&rustc).arg("--version").output().expect("a compiler to ask");
     let version = String::from_utf8_lossy(&output.stdout);
+    let mut settings = TOOLCHAIN.lines().filter_map(|line| line.split_once(" = "));
+    let channel = settings.find(|(key, _)| *key == "channel").map(|(_, value)| value);
+    let owner = channel.expect("rust-toolchain.toml has a channel").trim_matches('"');
     assert!(
-        version.starts_with(&format!("rustc {TOOLCHAIN}.")),
-        "the .stderr files are those of rustc {TOOLCHAIN}, and this is {version:?}: run \
-         `cargo +{TOOLCHAIN}.0 test -p ui-tests`; to change the toolchain, change `rust-version` in \
-         Cargo.toml and `channel` in rust-toolchain.toml, run the tests once with \
-         TRYBUILD=overwrite, and read every message that has changed"
+        version.starts_with(&format!("rustc {owner} ")),
+        "the .stderr files are those of rustc {owner}, and this is {version:?}: run \
+         `cargo +{owner} test -p ui-tests`; to change the toolchain, change `channel` in \
+         rust-toolchain.toml, run the tests once with TRYBUILD=overwrite, and read every message that \
+         has changed"
     );
 }

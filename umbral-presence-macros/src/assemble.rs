@@ -93,7 +93,8 @@ pub(crate) fn declaration<'i>(
         (None, Some(given)) => Resolver::Batch(given.value),
         (None, None) => Resolver::IdOnly,
     };
-    problems.is_empty().then_some(Declaration { target, matcher, resolver, grace })
+    let policy = args.policy.map(|given| given.value);
+    problems.is_empty().then_some(Declaration { target, matcher, resolver, policy, grace })
 }
 
 /// The pattern, or `None` if one of its rules is broken.

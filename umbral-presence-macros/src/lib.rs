@@ -41,6 +41,7 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `resolver = path` | a `fn(&str) -> serde_json::Value` |
 /// | `batch_resolver = path` | an `async fn(Vec<UserId>, ResolveContext) -> HashMap<UserId, Value>` |
+/// | `policy = path` | a `fn(Option<&UserId>, &Room) -> bool`, or an `async fn(Option<UserId>, Room, ResolveContext) -> bool` |
 /// | `grace = "2s"` | at most `"10m"`; 3 s without it |
 /// | `crate = path` | the runtime crate under another name |
 #[proc_macro_attribute]

@@ -12,6 +12,8 @@ pub(crate) struct Declaration<'i> {
     pub(crate) target: &'i Target<'i>,
     pub(crate) matcher: Matcher,
     pub(crate) resolver: Resolver,
+    /// The path of a function of the user, which says who may join.
+    pub(crate) policy: Option<Path>,
     pub(crate) grace: Option<Duration>,
 }
 

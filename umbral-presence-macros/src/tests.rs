@@ -51,7 +51,7 @@ fn every_form_is_taken() {
         (r#"pattern = "org:{org}:doc:{doc}""#, "struct Doc { doc: String, org: u64 }"),
         (r#"pattern = "t:{type}""#, "struct Kind { r#type: u64 }"),
         ("matching = is_long", "struct Long;"),
-        ("matching = is_long, batch_resolver = names::of_all", "struct Long;"),
+        ("matching = is_long, batch_resolver = names::of_all, policy = is_open", "struct Long;"),
         ("matching = is_long::<A, B>, resolver = display::<A, Vec<B>>", "struct Long;"),
         (r#"prefix = "room:", resolver = display, grace = "2s", crate = a::b,"#, "struct Room;"),
     ] {
@@ -184,15 +184,8 @@ fn a_pattern_is_as_long_as_its_shortest_name() {
     assert_eq!(doc(200), ["201 bytes; a group's name has at most 200"]);
 }
 
+/// Tokens that may come beside the keys.
 const ODD: &[&str] = &[
-    "prefix",
-    "exact",
-    "pattern",
-    "matching",
-    "resolver",
-    "batch_resolver",
-    "grace",
-    "crate",
     "r#crate",
     "=",
     "=",
@@ -266,7 +259,7 @@ const ITEMS: &[&str] = &[
 /// Tokens in any order, inside of brackets of any kind and depth.
 fn tokens() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
-        8 => sample::select(ODD).prop_map(str::to_owned),
+        8 => sample::select([&KEYS[..], ODD].concat()).prop_map(str::to_owned),
         1 => any::<String>().prop_map(|text| format!("{text:?}")),
         1 => any::<u32>().prop_map(|number| number.to_string()),
         1 => "\\PC{0,6}",

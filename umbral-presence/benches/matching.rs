@@ -25,6 +25,7 @@ fn declaration(
         matcher,
         fields,
         resolver: DeclaredResolver::IdOnly,
+        policy: None,
         grace: Some(Duration::from_secs(3)),
         type_name: "Bench",
         module_path: module_path!(),

@@ -9,7 +9,8 @@ declare global {
 /** What keeps a subscription from being live, or from having members, in the server's words if there
  * are any. The console shows each failure once as well. */
 export interface Failure {
-  /** The code of the server's refusal, or one of these: `denied`; `too_many_groups`; `no_presence` (the
+  /** The code of the server's refusal, or one of these: `denied`; `too_many_groups`; `token` (the
+   * function of `configure` has failed); `identity_changed` (another tab has another user's token); `no_presence` (the
    * server declares none for this group); `script` (a script of the client cannot be loaded);
    * `unreachable`; `lost`; `no_websocket`; the status of an answer that is not the server's, such as
    * `502`. */
@@ -17,6 +18,8 @@ export interface Failure {
   readonly message: string;
   /** What the server allows at most, if that is the reason. */
   readonly limit?: number;
+  /** Where the guide says why, and what to do, if the server has refused. */
+  readonly help?: string;
 }
 
 /**
@@ -100,6 +103,11 @@ export interface Options {
   base?: string;
   /** `sse` by default. */
   transport?: "sse" | "ws";
+  /** Gives the token by which the server knows the user, `null` where nobody is signed in. It is asked
+   * before each stream and each call, so it should remember a token for as long as it is good.
+   * `refused`: the server has refused the last one, so a newer one is needed. The same one again is
+   * not tried. Where the function fails, the last token is used further. */
+  token?(refused: boolean): string | null | undefined | Promise<string | null | undefined>;
   /** Writes to the console (`console.debug`) what the shared connection does. A worker makes its
    * requests, which are in no tab's network panel. */
   debug?: boolean;
@@ -117,9 +125,9 @@ export interface Realtime {
   reconnect(): void;
   /** Must come before everything else. */
   configure(options: Options): void;
-  /** Whether it is known where the server is: from the script's own address, by `configure`, or because
-   * this is the npm package, which has a default. */
-  readonly configured: boolean;
+  /** Where the server is, if it is known: from the script's own address, by `configure`, or because this
+   * is the npm package, which has a default. */
+  readonly base?: string;
 }
 
 export const presence: Realtime["presence"];

@@ -24,7 +24,7 @@
 
   /** The server's URL, with a slash at its end. @type {(base: string) => string} */
   const place = (base) => {
-    const url = new URL(`${base}`.replace(/\/?$/, "/"), globalThis.location?.href ?? "http://server");
+    const url = new URL(`${base}`.replace(/\/?$/, "/"), `${globalThis.location ?? "http://server"}`);
     if (!base || /[?#]|\/\/[^/]*@/.test(base) || !/^http/.test(url.href))
       throw new TypeError(`umbral.realtime: base is a path or URL without user, query, hash, not ${`${base}`.replace(/\/\/[^/]*@/, "//")}`);
     return bare(url);
@@ -134,7 +134,7 @@
     load(script) {
       return Promise.race([
         import(/* webpackIgnore: true */ /* @vite-ignore */ this.url(script) + this.again),
-        new Promise((_, fail) => setTimeout(fail, 10000, `${script}.js: no answer`)),
+        new Promise((_, fail) => setTimeout(fail, 10000, `no ${script}.js`)),
       ]).catch((error) => {
         this.again += "#";
         throw error;
@@ -155,7 +155,7 @@
     enter(group) {
       if (!this.base) throw new TypeError("umbral.realtime: configure({ base }) comes first");
       if (typeof group !== "string" || !/^(?!@)[^\s,\p{Cc}\p{Cs}\p{DI}\u2800\uFFF9-\uFFFB]+$/u.test(group) || new Blob([group]).size > 200) {
-        throw new TypeError(`umbral.realtime: a group name is 1 to 200 bytes of visible characters without comma or leading @, not ${JSON.stringify(group)}`);
+        throw new TypeError(`umbral.realtime: a group is 1 to 200 bytes of visible characters without comma or leading @, not ${JSON.stringify(group)}`);
       }
       const room = this.rooms.get(group) ?? createRoom(group);
       this.rooms.set(group, room);
@@ -197,8 +197,7 @@
         for (const { handlers } of (c[0] === "@" ? this : room)?.listeners ?? [])
           if (typeof handlers === "function") this.call(handlers, e, d, c);
           else if (Object.hasOwn(handlers, e)) this.call(handlers[e], d, c);
-      } else if (t === "log") console.debug("umbral.realtime:", data.text);
-      else if (t === "status") {
+      } else if (t === "status") {
         Object.assign(this, data.page);
         report(this, this.error);
         for (const each of this.rooms.values()) {
@@ -258,13 +257,14 @@
       }
       if (nth !== this.starts) return;
       try {
-        /** @type {Port | undefined} */
+        /** @type {any} */
         let port;
         if (this.locks && !isLed && !this.noWorker) port = await this.startWorker(url, name);
         if (!port) {
           this.noWorker = true;
           port = await /** @type {{join: (...values: any[]) => Promise<Port>}} */ (await this.load("leader")).join(this.base, url + this.again, name, this.locks);
         }
+        if (this.token || this.debug) port = (await this.load("port")).extend(port, this);
         if (nth === this.starts) this.attach(port);
       } catch (error) {
         // It may have been the hub's script, which leader.js loads.
@@ -310,12 +310,12 @@
     // after the other. While the page is deaf, which ends with `ready`, they may be for another user.
     attach(port) {
       this.release?.();
-      const name = `umbral-presence-tab ${this.base} ${Math.random()}`;
+      const name = `umbral-presence-tab ${Math.random()}`;
       /** @param {Lock | null} [lock] */
-      const hello = (lock) => port.postMessage({ t: "attach", lock: lock?.name, debug: this.debug, groups: [...this.rooms.keys()] });
+      const hello = (lock) => port.postMessage({ t: "attach", lock: lock?.name, groups: [...this.rooms.keys()] });
       port.onmessage = ({ data }) => {
         this.turn = this.turn
-          .then(() => (data.t === "ready" ? this.use(port, data.lock) : this.deaf || this.receive(data)))
+          .then(() => (data.t === "ready" ? this.use(port, data.lock) : (this.deaf && !data.forget) || this.receive(data)))
           .catch(reportError);
       };
       if (!this.locks) return hello();
@@ -405,8 +405,7 @@
           yield* (await page.load("iterate")).iterate(self, watch.synced);
         },
       };
-      const { dispose, asyncDispose } = Symbol;
-      if (dispose) Object.assign(self, { [dispose]: self.unsubscribe, [asyncDispose]: self.unsubscribe });
+      for (const name of /** @type {const} */ (["dispose", "asyncDispose"])) if (Symbol[name]) /** @type {any} */ (self)[Symbol[name]] = self.unsubscribe;
 
       room.watches.add(watch);
       queueMicrotask(() => {
@@ -431,7 +430,7 @@
     },
 
     send(group, event, data) {
-      if (page.hubScript !== "ws") throw new TypeError('umbral.realtime: send() needs configure({ transport: "ws" })');
+      if (page.hubScript[1] !== "s") throw new TypeError('umbral.realtime: send() needs configure({ transport: "ws" })');
       page.plan();
       page.post({ t: "send", text: JSON.stringify({ group, event, data }) });
     },
@@ -444,16 +443,16 @@
       page.post({ t: "identity" });
     },
 
-    configure({ base, transport = "sse", debug, ...others }) {
+    configure({ base, transport = "sse", debug, token, ...others }) {
       const hubScript = { sse: "worker", ws: "ws" }[transport];
       const wrong = page.begun ? "too late" : hubScript ? `${Object.keys(others)}` : JSON.stringify(transport);
-      if (wrong) throw new TypeError(`umbral.realtime: configure({ base, transport: "sse" or "ws", debug }) comes first: ${wrong}`);
+      if (wrong) throw new TypeError(`umbral.realtime: configure({ base, transport: "sse" or "ws", token, debug }) comes first: ${wrong}`);
       if (base !== undefined) page.base = place(base);
-      Object.assign(page, { hubScript, debug });
+      Object.assign(page, { hubScript: token ? hubScript + "-token" : hubScript, debug, token });
     },
 
-    get configured() {
-      return !!page.base;
+    get base() {
+      return page.base;
     },
   };
 

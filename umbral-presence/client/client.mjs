@@ -5,7 +5,28 @@ import "./client.js";
 // server is, so the npm package has a base of its own.
 const ADDRESS = "__ADDRESS__";
 
-const { realtime } = globalThis.umbral;
-if (!realtime.configured) realtime.configure({ base: new URL(".", ADDRESS).href });
+// The version of the npm package.
+const VERSION = "0.1.0";
 
-export const { presence, subscribe, send, reconnect, configure } = realtime;
+const { realtime } = globalThis.umbral;
+if (!realtime.base) realtime.configure({ base: new URL(".", ADDRESS).href });
+
+// The npm package works with scripts of the server, so both must have one version. A script of the
+// server's says in the console if they have not. It is loaded once, with the first subscription:
+// before, it may not be known where the server is.
+let isCompared = ADDRESS.includes("/") || !globalThis.document;
+
+/** @template {(...values: any[]) => any} Subscribe @param {Subscribe} subscribe @returns {Subscribe} */
+const comparing = (subscribe) => /** @type {any} */ ((/** @type {any[]} */ ...values) => {
+  const subscription = subscribe(...values);
+  if (!isCompared) {
+    isCompared = true;
+    // Where the server cannot be reached, the client says so by itself.
+    import(/* webpackIgnore: true */ /* @vite-ignore */ `${realtime.base}version.js?v=${VERSION}`).catch(() => {});
+  }
+  return subscription;
+});
+
+export const presence = comparing(realtime.presence);
+export const subscribe = comparing(realtime.subscribe);
+export const { send, reconnect, configure } = realtime;

@@ -74,9 +74,10 @@ declare global {
    * - `vanish`: it is gone, or in the back/forward cache;
    * - `identity`: somebody may have signed in or out;
    * - `retry`: somebody looks at it, or the network is back;
+   * - `token`: the token of the tab, or why there is none;
    * - `send`: something for the application, over a WebSocket. */
   interface TabMessage {
-    t: "attach" | "want" | "vanish" | "identity" | "retry" | "send";
+    t: "attach" | "want" | "vanish" | "identity" | "retry" | "send" | "token";
     /** With `attach` and `want`. */
     groups: string[];
     /** With `attach`: the name of a lock that the tab holds for as long as it is there; none where locks
@@ -86,7 +87,15 @@ declare global {
     debug?: boolean;
     /** With `send`. */
     text: string;
+    /** With `token`: the question's number, and the answer. */
+    n?: number;
+    token?: string | null;
+    error?: string;
   }
+
+  /** What a tab answers to the question for its token: `null` where nobody is signed in. Nothing where it
+   * has not answered. */
+  type TokenAnswer = Pick<TabMessage, "token" | "error">;
 
   /** What a hub says to a tab. */
   type HubMessage =
@@ -103,7 +112,9 @@ declare global {
     /** An event of the application or the connection: the frame's fields. */
     | { t: "event"; c: string; e: string; d: any }
     /** What the hub does (debug.js). */
-    | { t: "log"; text: string };
+    | { t: "log"; text: string }
+    /** Asks for the tab's token (token.js). */
+    | { t: "token"; n: number; refused: boolean };
 
   /** A member with its key. */
   type Entry = [key: number, member: any];
@@ -254,7 +265,17 @@ declare global {
     goodbye(): void;
   }
 
-  type CreateHub = (base: string) => Hub;
+  type CreateHub = (base: string, way?: Way) => Hub;
+
+  /** How a hub makes its requests. */
+  interface Way {
+    fetch: typeof fetch;
+    /** The token of now, for the first text of a WebSocket (token.js); `refused` where the server has
+     * refused the last one. */
+    token?(refused: boolean): Promise<string | null>;
+    /** What the request of this moment has carried. */
+    carry?(moment: number, token: string | null): void;
+  }
 
   /** Tells a tab what its hub does from now on (debug.js). */
   type Follow = (hub: Hub, port: Port) => void;
@@ -329,8 +350,8 @@ declare global {
     subscribe(groups: string | string[], handlers: any): { unsubscribe(): void };
     send(group: string, event: string, data?: unknown): void;
     reconnect(): void;
-    configure(options: { base?: string; transport?: string; debug?: boolean }): void;
-    readonly configured: boolean;
+    configure(options: { base?: string; transport?: string; debug?: boolean; token?: Page["token"] }): void;
+    readonly base?: string;
   }
 
   /** This tab, and its way to the hub. */
@@ -341,6 +362,8 @@ declare global {
     hubScript: string;
     /** Whether what the hub does is written to the console. */
     debug?: boolean;
+    /** Gives the token of a request. */
+    token?(refused: boolean): string | null | undefined | Promise<string | null | undefined>;
     rooms: Map<string, Room>;
     /** Those of what is for all tabs. */
     listeners: Set<{ handlers: any }>;
@@ -392,6 +415,9 @@ declare global {
 
   /** Reaches the leader's hub (leader.js). */
   type Join = (base: string, script: string, name: string, locks: LockManager | null) => Promise<Port>;
+
+  /** What a port does besides (port.js). */
+  type Extend = (port: Port, page: Pick<Page, "token" | "debug">) => Port;
 
   /** The events of a subscription (iterate.js). */
   type Iterate = (presence: Subscribed, synced: boolean) => AsyncIterableIterator<PresenceEvent<any>>;

@@ -11,8 +11,8 @@
 // Whatever fails, a stream or a call, counts in `failures` and makes the next pause longer. No
 // answers of a server, in whatever order, make the hub ask without end.
 
-const DENIED = { code: "denied", message: "you are not let in" };
-const NO_PRESENCE = { code: "no_presence", message: "no presence is declared" };
+const DENIED = { code: "denied", message: "you may not join" };
+const NO_PRESENCE = { code: "no_presence", message: "it has no presence" };
 
 // Over plain HTTP a browser sends no `Sec-Fetch-Site`, and no `Origin` with a GET. The header shows
 // that no picture is asking, and the referrer shows whose page it is.
@@ -50,7 +50,7 @@ export const fold = (roster, { e, d, v, k }) => {
 };
 
 /** @type {CreateHub} */
-export const createHub = (base) => ({
+export const createHub = (base, { fetch } = globalThis) => ({
   tabs: new Map(),
   rosters: new Map(),
   stream: null,
@@ -61,7 +61,7 @@ export const createHub = (base) => ({
   failures: 0,
   failedCalls: 0,
   moment: 0,
-  lock: `umbral-presence-hub-${Math.random()}`,
+  lock: `${Math.random()}`,
 
   // What tabs say -----------------------------------------------------------------------------
 
@@ -376,7 +376,7 @@ export const createHub = (base) => ({
     // A URL has room for the names of ten groups, and a call asks for the others. The first call of all
     // is made in any case, to see whether calls come through.
     const first = groups.splice(0, 10);
-    this.changed = !this.isProven || groups.length > 0;
+    this.changed = !this.isProven || !!groups.length;
     const stream = {
       groups: first,
       done,
@@ -444,6 +444,8 @@ export const createHub = (base) => ({
       else if (came.length) this.tell(c, { t: "diff", group: c, changes: came });
     } else {
       if (e === "@denied") for (const group of d.groups) this.decide(group, DENIED);
+      // A call with the cookies of now shows that the sign-in goes on.
+      if (e === "@expiring") this.plan();
       if (e === "@drain")
         stream.drained ??= setTimeout(
           () => stream === this.stream && this.open(),

@@ -16,13 +16,18 @@ const MOST_NAMES = 80;
 /** How long an answer may take, in milliseconds. */
 const PATIENCE = 10000;
 
+/** The least time between a stream and the one that is opened because its sign-in runs out. */
+const LEAST_AGE = 20000;
+
 /** @type {CreateHub} */
-export const createHub = (base) => {
-  const hub = create(base);
+export const createHub = (base, way = { fetch: globalThis.fetch }) => {
+  const hub = create(base, way);
   const { control, confirm, identity, receive, reset, succeed } = hub;
   /** What has not been sent, by the port of its tab. @type {Map<object, string[]>} */
   const unsent = new Map();
   let isAsking = false;
+  /** The token that the server has just refused, and its words. @type {{token?: string | null, reply: Reply} | null} */
+  let refused = null;
 
   const current = () => /** @type {SocketStream | null} */ (hub.stream);
 
@@ -56,25 +61,46 @@ export const createHub = (base) => {
 
     /** @type {Hub["connect"]} */
     async connect(done) {
+      const before = refused;
+      refused = null;
+      /** @type {string | null | undefined} */
+      let token;
+      try {
+        token = await way.token?.(before !== null);
+      } catch (error) {
+        return done({ body: { error } });
+      }
+      if (before && token === before.token) return done(before.reply);
+      // The hub may serve nobody any more.
+      if (!hub.tabs.size) return done({});
       /** @type {WebSocket | undefined} */
       let socket;
+      /** What the server has said instead of hello. @type {Reply | undefined} */
+      let no;
       const stream = /** @type {SocketStream} */ (hub.createStream(done, () => socket?.close(REPLACED)));
+      if (token !== undefined) way.carry?.(stream.moment, token);
       let [isOpen, isLive, isOver] = [false, false, false];
       const end = async () => {
         if (isOver) return;
         isOver = true;
         stream.question?.answer({});
-        if (!isLive) done(await refusal(hub, base, isOpen));
+        if (!isLive && no?.status === 401 && !before) {
+          refused = { token, reply: no };
+          hub.connect(done);
+        } else if (!isLive) done(no ?? (await refusal(hub, base, isOpen, way.fetch)));
         hub.lose(stream);
       };
       try {
-        socket = new WebSocket(address(base, stream.groups));
+        socket = new WebSocket(address(base, stream.groups, token));
       } catch {
         // The page's policy forbids it, or its address.
         return end();
       }
       Object.assign(stream, { socket, joined: new Set(stream.groups), question: null });
-      socket.onopen = () => (isOpen = true);
+      socket.onopen = () => {
+        isOpen = true;
+        if (token !== undefined) socket.send(JSON.stringify({ op: "auth", token }));
+      };
       socket.onmessage = ({ data }) => {
         hub.heard(stream);
         try {
@@ -82,6 +108,13 @@ export const createHub = (base) => {
           // A browser answers the server's pings without a word to the page, so the server says
           // `@ping` as well to be heard when it has nothing to say.
           if (e === "@ping" || (c === "@conn" && isAnswer(stream, e, d))) return;
+          if (e === "@refused" && !isLive) no = { status: d.error.code === "unauthenticated" ? 401 : 503, body: d };
+          // Only a handshake says who asks now. The new socket takes over. It may be told the same at
+          // once, where nobody has signed in anew.
+          if (e === "@expiring") {
+            const age = performance.now() - stream.steadyAt;
+            setTimeout(() => stream === hub.stream && hub.open(), Math.max(0, LEAST_AGE - age));
+          }
           hub.take(stream, { c, e, d, v, k });
           if (e !== "@hello") return;
           isLive = true;
@@ -100,7 +133,7 @@ export const createHub = (base) => {
     /** @type {Hub["control"]} */
     async control() {
       const { stream } = hub;
-      if (stream && isUnsure() && !isAsking && !hub.opening) {
+      if (!way.token && stream && isUnsure() && !isAsking && !hub.opening) {
         isAsking = true;
         const moment = ++hub.moment;
         const hello = await greeting(base).catch(() => null);
@@ -151,8 +184,9 @@ export const createHub = (base) => {
       return { status: 200, body: settled };
     },
 
-    confirm(/** @type {number} */ moment) {
-      confirm.call(hub, moment);
+    /** @type {(this: Hub, moment: number) => void} */
+    confirm(moment) {
+      confirm.call(this, moment);
       flush();
     },
 
@@ -171,8 +205,9 @@ export const createHub = (base) => {
   });
 };
 
-/** @param {string} base @param {string[]} groups */
-const address = (base, groups) => `${base.replace(/^http/, "ws")}ws?v=1&groups=${encodeURIComponent(groups.join())}`;
+/** @param {string} base @param {string[]} groups @param {string | null} [token] comes in the first text */
+const address = (base, groups, token) =>
+  `${base.replace(/^http/, "ws")}ws?v=1&groups=${encodeURIComponent(groups.join())}${token === undefined ? "" : "&auth=1"}`;
 
 /** Names in so many texts that none is too long for the server. @param {string[]} names */
 const chunks = (names) => {
@@ -245,8 +280,8 @@ const greeting = (base) =>
 
 /** Why there is no socket.
  * @param {Hub} hub @param {string} base @param {boolean} isOpen whether the handshake came about
- * @returns {Promise<Reply>} */
-const refusal = async (hub, base, isOpen) => {
+ * @param {typeof globalThis.fetch} fetch @returns {Promise<Reply>} */
+const refusal = async (hub, base, isOpen, fetch) => {
   // This costs one more request.
   hub.failures++;
   const abort = new AbortController();

@@ -1,16 +1,19 @@
 //! Asking the application's code, which may be slow or panic.
 
-use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+use std::{error::Error, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 
 /// Why the application's code gave no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Unanswered {
     #[error("it panicked")]
     Panicked,
     #[error("it took too long")]
     TimedOut,
+    /// It says that it does not know.
+    #[error("it failed")]
+    Failed(#[source] Arc<dyn Error + Send + Sync>),
 }
 
 /// Waits for an answer, at most for `timeout`. Nothing else is touched by a panic.
@@ -36,15 +39,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_panic_and_a_late_answer_are_no_answers() {
-        assert_eq!(ask(SECOND, || async { 7 }).await, Ok(7));
-        assert_eq!(
-            ask(SECOND, || -> std::future::Ready<()> { panic!("boom") }).await,
-            Err(Unanswered::Panicked)
-        );
-        assert_eq!(
-            ask(SECOND, || async { panic!("boom") }).await,
-            Err::<(), _>(Unanswered::Panicked)
-        );
-        assert_eq!(ask(SECOND, std::future::pending::<()>).await, Err(Unanswered::TimedOut));
+        assert_eq!(ask(SECOND, || async { 7 }).await.ok(), Some(7));
+        let early = ask(SECOND, || -> std::future::Ready<()> { panic!("boom") }).await;
+        assert!(matches!(early, Err(Unanswered::Panicked)));
+        let late = ask(SECOND, || async { panic!("boom") }).await;
+        assert!(matches!(late, Err::<(), _>(Unanswered::Panicked)));
+        let never = ask(SECOND, std::future::pending::<()>).await;
+        assert!(matches!(never, Err(Unanswered::TimedOut)));
     }
 }

@@ -5,12 +5,17 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::{
-    hub::{Hub, Opening, Session, Verdict},
+    handle::Watch,
+    hub::{Hub, Opening, Session, SignIn, Verdict},
     limits::Limits,
     name::{GroupName, UserId},
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
+    store::Nodes,
     wire::{Dialect, Transport},
 };
+
+#[cfg(feature = "redis")]
+pub use crate::store::redis::Alone;
 
 /// One room without a server around it.
 #[derive(Debug)]
@@ -37,11 +42,29 @@ impl Room {
     /// Never: what it is made of is fixed.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(Nodes::default())
+    }
+
+    /// An empty room of a node that shares a store with others.
+    ///
+    /// # Panics
+    ///
+    /// Where the address cannot be read.
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub fn on(url: &str) -> Self {
+        let settings = crate::RedisStore::at(url).check().expect("an address");
+        let room = Self::with(Nodes::at(Some(settings)).expect("randomness"));
+        room.hub.nodes.start(&Arc::downgrade(&room.hub));
+        room
+    }
+
+    fn with(nodes: Nodes) -> Self {
         let specs = vec![PresenceSpec::prefixes(["room:"]).grace(std::time::Duration::ZERO)];
         let (matcher, _) = Matcher::new(specs);
         let limits = Limits { connections: usize::MAX, ..Limits::default() };
         let name = GroupName::new("room:1").expect("a valid name");
-        Self { hub: Hub::new(matcher, limits, ResolveContext::default()), name }
+        Self { hub: Hub::new(matcher, limits, ResolveContext::default(), nodes), name }
     }
 
     /// Another room of the same registry.
@@ -63,7 +86,11 @@ impl Room {
     #[must_use]
     pub fn visitor(&self, user: &str) -> Visitor {
         let opening = Opening {
-            user: Some(UserId::new(user).expect("a valid id")),
+            sign_in: Some(SignIn {
+                user: UserId::new(user).expect("a valid id"),
+                session: None,
+                until: None,
+            }),
             dialect: Dialect { transport: Transport::Sse, v1: true },
             token: None,
             request: None,
@@ -83,6 +110,23 @@ impl Room {
     #[must_use]
     pub fn is_telling(&self) -> bool {
         self.hub.is_telling(&self.name)
+    }
+
+    /// What happens in the room from now on.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.hub.clone(), &self.name)
+    }
+
+    /// How many are in the room, on whatever node, once that is known.
+    pub async fn members(&self) -> usize {
+        let _visit = self.hub.visit(&self.name).await;
+        self.hub.members(&self.name).len()
+    }
+
+    /// The visitor goes out.
+    pub fn leave(&self, visitor: &Visitor) {
+        self.hub.unsubscribe(visitor.0.connection(), std::slice::from_ref(&self.name));
     }
 
     /// How many are in the room.

@@ -1,26 +1,12 @@
 //! What has happened so far, counted.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use serde::Serialize;
 
-use crate::journal::{Failures, Reached};
-
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn add(&self, count: u64) {
-        if count > 0 {
-            self.0.fetch_add(count, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use crate::{
+    counter::Counter,
+    figures::Traffic,
+    journal::{Failures, Reached},
+};
 
 /// The counters of one `Realtime`.
 #[derive(Debug, Default)]
@@ -30,8 +16,11 @@ pub(crate) struct Counters {
     pub(crate) resyncs: Counter,
     pub(crate) missed: Counter,
     pub(crate) lost: Counter,
+    pub(crate) unreadable: Counter,
+    pub(crate) unsent: Counter,
     pub(crate) reached: Reached,
     pub(crate) failed: Failures,
+    pub(crate) traffic: Traffic,
 }
 
 /// What has happened since [`build`](crate::RealtimePlugin::build), as
@@ -50,6 +39,12 @@ pub struct Counts {
     pub missed: u64,
     /// Connections that were ended because their peer was gone or stuck.
     pub lost: u64,
+    /// Events of the application, and questions, that other nodes were not sent: the store was out of
+    /// reach, or too much waited for it.
+    pub unsent: u64,
+    /// Messages of other nodes that this node could not read, and ignored: of another version of
+    /// the library, or garbage.
+    pub unreadable: u64,
 }
 
 impl Counters {
@@ -60,6 +55,8 @@ impl Counters {
             resyncs: self.resyncs.get(),
             missed: self.missed.get(),
             lost: self.lost.get(),
+            unsent: self.unsent.get(),
+            unreadable: self.unreadable.get(),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     limits::LimitProblem,
     name::{InvalidGroupName, InvalidUserId},
     spec::problem::SpecProblem,
+    store::Silent,
 };
 
 /// Everything that is wrong with a [`RealtimePlugin`](crate::RealtimePlugin).
@@ -54,6 +55,10 @@ pub(crate) enum BuildProblem {
     )]
     NotDeclared { text: String },
     #[error(
+        "the declaration of `{type_name}` is expected and not found: `without_declared` leaves all of them out"
+    )]
+    NotFound { type_name: &'static str },
+    #[error(
         "the base path {path:?} is not usable: it starts with '/', does not end with one, and holds no '{{', '}}', '*', '?', '#', ':' or whitespace; \"/realtime\" is an example"
     )]
     BasePath { path: String },
@@ -79,6 +84,12 @@ pub(crate) enum BuildProblem {
         "`recheck_headers` is given {name:?}, which is not a header's name; \"x-session\" is an example"
     )]
     RecheckHeader { name: String },
+    #[cfg(feature = "redis")]
+    #[error(transparent)]
+    Redis(#[from] crate::store::redis::RedisProblem),
+    #[cfg(feature = "redis")]
+    #[error("there is no randomness to name this node with: {error}")]
+    Randomness { error: getrandom::Error },
 }
 
 /// Why a message was not sent. It has been sent to nobody.
@@ -117,10 +128,40 @@ pub enum SendError {
     /// The policy does not let this user send to this group.
     #[error("the policy does not let this user send to {0:?}")]
     Denied(String),
-    /// The policy gave no answer. It panicked, or took longer than
+    /// The policy gave no answer. It panicked, returned an error, or took longer than
     /// [`Limits::policy_timeout`](crate::Limits::policy_timeout).
     #[error("the policy gave no answer for {0:?}")]
     Unanswered(String),
+}
+
+/// Why something that was to be done on all nodes may not have been done on all.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum RevokeError {
+    /// The name of the group is not valid. Nothing was done.
+    #[error(transparent)]
+    Group(#[from] InvalidGroupName),
+    /// It was done on this node. Other nodes have not said within two seconds that it was done
+    /// there.
+    #[error(
+        "it was done here, and {} other nodes have not said within 2 s that it was done there",
+        nodes.map_or_else(|| "the".to_owned(), |nodes| nodes.to_string())
+    )]
+    Unreached {
+        /// How many they are. `None` where the store between the nodes is out of reach, so that
+        /// none of them could be asked.
+        nodes: Option<usize>,
+    },
+}
+
+impl RevokeError {
+    /// The error where some nodes were silent.
+    pub(crate) fn check(silent: Option<Silent>) -> Result<(), Self> {
+        match silent {
+            None => Ok(()),
+            Some(Silent { nodes }) => Err(Self::Unreached { nodes }),
+        }
+    }
 }
 
 /// `Debug` prints the same sentences as `Display`, because that is how the error of `main` and of
@@ -135,7 +176,7 @@ macro_rules! debug_in_words {
     )*};
 }
 
-debug_in_words!(BuildError SendError InvalidGroupName InvalidUserId);
+debug_in_words!(BuildError SendError RevokeError InvalidGroupName InvalidUserId);
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    error::Error,
     fmt,
     time::{Duration, Instant},
 };
@@ -13,6 +14,7 @@ use tracing::{error, warn};
 use crate::{
     ask::Unanswered,
     clock::now,
+    figures::Function,
     name::{GroupName, UserId},
     sync::Mutex,
 };
@@ -72,17 +74,37 @@ impl Reached {
 
 /// The application's code that has failed.
 #[derive(Debug, Default)]
-pub(crate) struct Failures(Seldom);
+pub(crate) struct Failures {
+    said: Seldom,
+    /// When it last gave no answer that may be had later.
+    last: Mutex<Option<Instant>>,
+}
 
 impl Failures {
-    pub(crate) fn policy(&self, user: Option<&UserId>, group: &GroupName, error: Unanswered) {
-        if let Some(times) = self.0.count("policy", FAILURE_ONCE_IN) {
+    /// Whether the application has given no answer within this time: what it asks may be away.
+    pub(crate) fn is_away(&self, within: Duration) -> bool {
+        self.last.lock().is_some_and(|last| now().duration_since(last) < within)
+    }
+
+    /// Notes that the application has given no answer.
+    pub(crate) fn note(&self, error: &Unanswered) {
+        if !matches!(error, Unanswered::Panicked) {
+            *self.last.lock() = Some(now());
+        }
+    }
+
+    pub(crate) fn policy(&self, user: Option<&UserId>, group: &GroupName, error: &Unanswered) {
+        Function::Policy.has_failed(1);
+        if let Some(times) = self.said.count("policy", FAILURE_ONCE_IN) {
+            let error = Chain(error);
             error!(user = %Who(user), %group, %error, times, "the policy gave no answer");
         }
     }
 
-    pub(crate) fn identity(&self, error: &impl fmt::Display) {
-        if let Some(times) = self.0.count("identity", FAILURE_ONCE_IN) {
+    pub(crate) fn identity(&self, error: &(dyn Error + 'static)) {
+        Function::Identity.has_failed(1);
+        if let Some(times) = self.said.count("identity", FAILURE_ONCE_IN) {
+            let error = Chain(error);
             error!(%error, times, "the identity resolver gave no usable answer");
         }
     }
@@ -95,15 +117,30 @@ impl Failures {
         spec: impl fmt::Display,
         error: &impl fmt::Display,
     ) {
-        if let Some(times) = self.0.count("member", FAILURE_ONCE_IN) {
+        Function::Resolver.has_failed(1);
+        if let Some(times) = self.said.count("member", FAILURE_ONCE_IN) {
             let group = group.map(tracing::field::display);
             error!(%user, group, %spec, %error, times, "a member is not shown");
         }
     }
 
     pub(crate) fn handler(&self, user: Option<&UserId>) {
-        if let Some(times) = self.0.count("handler", FAILURE_ONCE_IN) {
+        Function::Handler.has_failed(1);
+        if let Some(times) = self.said.count("handler", FAILURE_ONCE_IN) {
             error!(user = %Who(user), times, "the message handler panicked");
+        }
+    }
+}
+
+/// The panics of the application's code that says which spec owns a group.
+#[derive(Debug, Default)]
+pub(crate) struct Panics(Seldom);
+
+impl Panics {
+    /// Logs that a spec could not say whether a group is its own.
+    pub(crate) fn note(&self, group: &str, spec: impl fmt::Display) {
+        if let Some(times) = self.0.count("matching", FAILURE_ONCE_IN) {
+            error!(group, %spec, times, "matching a name panicked");
         }
     }
 }
@@ -165,6 +202,21 @@ fn shown(value: Option<&[u8]>) -> String {
         return "none".to_owned();
     };
     value[..value.len().min(MOST_BYTES)].escape_ascii().to_string()
+}
+
+/// An error, with what has caused it.
+struct Chain<'a>(&'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
 }
 
 /// Whom a line is about.

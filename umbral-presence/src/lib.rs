@@ -1,40 +1,4 @@
-//! Shows who is online in a group, for axum applications.
-//!
-//! You declare a group once, on the server. The library then counts its users, tells every page
-//! who comes and who goes, and serves the client for the browser.
-//!
-//! ```standalone_crate
-//! use umbral_presence::{RealtimePlugin, presence};
-//!
-//! /// The people in a chat room.
-//! #[presence(prefix = "room:", resolver = display)]
-//! pub struct Room(pub u64);
-//!
-//! fn display(user_id: &str) -> serde_json::Value {
-//!     serde_json::json!({ "id": user_id, "name": format!("User {user_id}") })
-//! }
-//!
-//! # async fn user_id_of(_: &http::request::Parts) -> Option<String> { None }
-//! let realtime = RealtimePlugin::new()
-//!     .identity_resolver(|parts: http::request::Parts| async move { user_id_of(&parts).await })
-//!     .group_policy_fn(|user: Option<&str>, _group: &str| user.is_some())
-//!     .build()?;
-//! let app: axum::Router = axum::Router::new().merge(realtime.router());
-//! # Ok::<(), umbral_presence::BuildError>(())
-//! ```
-//!
-//! A page shows who is in the room:
-//!
-//! ```html
-//! <script src="/realtime/client.js"></script>
-//! <script>
-//!   umbral.realtime.presence('room:42', {
-//!     sync: (members) => { /* everybody who is here */ },
-//!     join: (member) => { /* one user became present */ },
-//!     leave: (member) => { /* one user fully left */ },
-//!   });
-//! </script>
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! # What you can rely on
 //!
@@ -54,6 +18,10 @@
 //! - [`Presence`] answers who is where. [`Target`] sends an event.
 //! - [`GroupPolicy`] decides who may join. [`MessageHandler`] takes what clients send.
 //! - [`Limits`] bounds what a client can make the server hold or do.
+//! - The [`guide`] begins with a first application.
+
+// On docs.rs an item says which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[doc(hidden)]
 #[path = "bench.rs"]
@@ -66,9 +34,12 @@ mod ask;
 mod chance;
 mod clock;
 mod connection;
+mod counter;
 mod counters;
 mod error;
+mod figures;
 mod group;
+pub mod guide;
 mod handle;
 mod hash;
 #[cfg(all(test, not(feature = "__shuttle")))]
@@ -81,10 +52,15 @@ mod name;
 mod open_files;
 mod plugin;
 mod realtime;
+#[cfg(feature = "metrics")]
+mod report;
 mod roster;
+mod spans;
 mod spec;
 mod store;
 mod sync;
+#[cfg(feature = "test")]
+pub mod test;
 mod transport;
 mod wakes;
 mod wire;
@@ -92,25 +68,33 @@ mod wire;
 #[doc = include_str!("attribute.md")]
 pub use umbral_presence_macros::presence;
 
+#[cfg(feature = "redis")]
+pub use self::store::redis::RedisStore;
 pub use self::{
-    access::{GroupPolicy, PublicGroupsOnly},
+    access::{Decision, GroupPolicy, Identity, PublicGroupsOnly, WhoAsks},
     counters::Counts,
-    error::{BuildError, SendError},
+    error::{BuildError, RevokeError, SendError},
     group::Transition,
-    handle::{MessageContext, MessageHandler, Presence, Target, Watch},
+    handle::{
+        ClientMessage, MessageContext, MessageHandler, Presence, Target, UnreadableMessage, Watch,
+    },
     limits::Limits,
     name::{
-        Group, GroupName, InvalidGroupName, InvalidUserId, MAX_GROUP_NAME_BYTES, MAX_USER_ID_BYTES,
-        UserId,
+        Group, GroupName, InvalidGroupName, InvalidUserId, MAX_GROUP_NAME_BYTES, MAX_SESSION_BYTES,
+        MAX_USER_ID_BYTES, UserId,
     },
     plugin::RealtimePlugin,
     realtime::{Health, Realtime},
     roster::Member,
     spec::{
         DEFAULT_GRACE, MAX_GRACE, PresenceSpec,
-        declared::{BatchFuture, Declaration, DeclaredMatcher, DeclaredResolver, declared},
+        declared::{
+            BatchFuture, Declaration, Declared, DeclaredMatcher, DeclaredPolicy, DeclaredResolver,
+            PolicyFuture, declared,
+        },
         pattern::Pattern,
         resolver::ResolveContext,
     },
+    store::degraded::Degraded,
     transport::socket::notice_dead_peers,
 };

@@ -4,10 +4,12 @@ use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderName, request::Parts};
 
+#[cfg(feature = "redis")]
+use crate::store::redis::RedisStore;
 use crate::{
     access::{
-        AnyPolicy, Door, Gate, GroupPolicy, IdentityResolver, OriginFault, PolicyAsyncFn, PolicyFn,
-        PublicGroupsOnly, Recheck,
+        Answering, AnyPolicy, Decision, Door, Expiry, Gate, GroupPolicy, IdentityResolver, Keeps,
+        KeptExtension, OriginFault, PolicyAsyncFn, PolicyFn, Recheck, WhoAsks,
     },
     error::{BuildError, BuildProblem},
     handle::{AnyHandler, MessageHandler},
@@ -17,10 +19,11 @@ use crate::{
     realtime::Realtime,
     spec::{
         PresenceSpec,
-        declared::{Declaration, declared},
+        declared::{Declaration, Declared, declared},
         matcher::Matcher,
         resolver::ResolveContext,
     },
+    store::Nodes,
     transport::{ClientAddress, Site},
 };
 
@@ -48,17 +51,21 @@ use crate::{
 pub struct RealtimePlugin {
     use_declared: bool,
     expected: Vec<String>,
+    expected_types: Vec<&'static Declaration>,
     specs: Vec<PresenceSpec>,
     identity: IdentityResolver,
-    policy: Box<dyn AnyPolicy>,
+    policy: Option<Box<dyn AnyPolicy>>,
     handler: Option<Box<dyn AnyHandler>>,
     gate: Gate,
     address: ClientAddress,
     recheck_every: Option<Duration>,
     recheck_headers: Vec<HeaderName>,
+    recheck_extensions: Vec<KeptExtension>,
     limits: Limits,
     context: ResolveContext,
     base: String,
+    #[cfg(feature = "redis")]
+    redis: Option<RedisStore>,
     problems: Vec<BuildProblem>,
 }
 
@@ -74,22 +81,27 @@ impl RealtimePlugin {
         Self {
             use_declared: true,
             expected: Vec::new(),
+            expected_types: Vec::new(),
             specs: Vec::new(),
             identity: IdentityResolver::ANONYMOUS,
-            policy: Box::new(PublicGroupsOnly),
+            policy: None,
             handler: None,
             gate: Gate::default(),
             address: ClientAddress::default(),
             recheck_every: None,
             recheck_headers: Vec::new(),
+            recheck_extensions: Vec::new(),
             limits: Limits::default(),
             context: ResolveContext::default(),
             base: "/realtime".to_owned(),
+            #[cfg(feature = "redis")]
+            redis: None,
             problems: Vec::new(),
         }
     }
 
-    /// Ignores the `#[presence(..)]` declarations.
+    /// Ignores the `#[presence(..)]` declarations, and the policies that they name. The policy for all
+    /// groups decides alone then.
     pub fn without_declared(mut self) -> Self {
         self.use_declared = false;
         self
@@ -102,6 +114,23 @@ impl RealtimePlugin {
         self
     }
 
+    /// Makes [`build`](Self::build) fail if the declaration of this struct is not found. To name the
+    /// struct links its crate, so it also sees to it that the declaration is there.
+    ///
+    /// ```standalone_crate
+    /// use umbral_presence::{RealtimePlugin, presence};
+    ///
+    /// #[presence(prefix = "room:")]
+    /// pub struct Room(pub u64);
+    ///
+    /// let realtime = RealtimePlugin::new().expect_declaration::<Room>().build()?;
+    /// # Ok::<(), umbral_presence::BuildError>(())
+    /// ```
+    pub fn expect_declaration<D: Declared>(mut self) -> Self {
+        self.expected_types.push(D::DECLARATION);
+        self
+    }
+
     /// Adds a spec to the declared ones. It may be called again.
     pub fn with_presence(mut self, spec: PresenceSpec) -> Self {
         self.specs.push(spec);
@@ -109,34 +138,38 @@ impl RealtimePlugin {
     }
 
     /// Sets the function that finds the user of a request: the signed-in user's primary key as
-    /// text, or `None`.
+    /// text, or `None`. A function that may fail to find it out returns
+    /// `Result<Option<String>, E>` ([`WhoAsks`]).
     ///
     /// The function gets the head of the request. Its extensions hold what a session layer has
     /// put there. With [`recheck_every`](Self::recheck_every) the function gets only some of the
-    /// headers.
+    /// headers, and no extensions.
     ///
     /// The request gets `500` if the function panics or returns a text that is not a
-    /// [`UserId`](crate::UserId), and `503` if it takes longer than [`Limits::policy_timeout`].
+    /// [`UserId`](crate::UserId), and `503` if it returns an error or takes longer than
+    /// [`Limits::policy_timeout`].
     pub fn identity_resolver<F, Fut>(mut self, resolve: F) -> Self
     where
         F: Fn(Parts) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Option<String>> + Send + 'static,
+        Fut: Future<Output: WhoAsks> + Send + 'static,
     {
         self.identity = IdentityResolver::new(resolve);
         self
     }
 
-    /// Sets the policy, which decides who may join a group and see it. The request gets `500` if
-    /// the policy panics, and `503` if it takes longer than [`Limits::policy_timeout`].
-    pub fn group_policy(mut self, policy: impl GroupPolicy) -> Self {
-        self.policy = Box::new(policy);
+    /// Sets the policy, which decides who may join a group and see it. Where the group's declaration
+    /// has a policy of its own, both must agree. The request gets `500` if
+    /// the policy panics, and `503` if it returns an error ([`Decision`]) or takes longer than
+    /// [`Limits::policy_timeout`].
+    pub fn group_policy<D: Decision>(mut self, policy: impl GroupPolicy<D>) -> Self {
+        self.policy = Some(Box::new(Answering::new(policy)));
         self
     }
 
     /// [`group_policy`](Self::group_policy) from a function.
-    pub fn group_policy_fn(
+    pub fn group_policy_fn<D: Decision>(
         self,
-        can_join: impl Fn(Option<&str>, &str) -> bool + Send + Sync + 'static,
+        can_join: impl Fn(Option<&str>, &str) -> D + Send + Sync + 'static,
     ) -> Self {
         self.group_policy(PolicyFn(can_join))
     }
@@ -145,11 +178,11 @@ impl RealtimePlugin {
     ///
     /// ```
     /// # use umbral_presence::RealtimePlugin;
-    /// # async fn is_friend(_: &str, _: &str) -> bool { true }
+    /// # async fn is_friend(_: &str, _: &str) -> std::io::Result<bool> { Ok(true) }
     /// let plugin = RealtimePlugin::new().group_policy_async_fn(|user, group| async move {
     ///     match user {
     ///         Some(user) => is_friend(&user, &group).await,
-    ///         None => false,
+    ///         None => Ok(false),
     ///     }
     /// });
     /// # let _ = plugin;
@@ -157,7 +190,7 @@ impl RealtimePlugin {
     pub fn group_policy_async_fn<F, Fut>(self, can_join: F) -> Self
     where
         F: Fn(Option<String>, String) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = bool> + Send + 'static,
+        Fut: Future<Output: Decision> + Send + 'static,
     {
         self.group_policy(PolicyAsyncFn(can_join))
     }
@@ -222,8 +255,9 @@ impl RealtimePlugin {
         self
     }
 
-    /// Gives a value, such as a database pool, to the batch resolvers. They find it in their
-    /// [`ResolveContext`] by its type. It may be called once for each type.
+    /// Gives a value, such as a database pool, to the batch resolvers and to the policies of
+    /// declarations. They find it in their [`ResolveContext`] by its type. It may be called once for
+    /// each type.
     pub fn with_state<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Self {
         if self.context.insert(state) {
             self.problems.push(BuildProblem::State { name: std::any::type_name::<T>() });
@@ -248,17 +282,16 @@ impl RealtimePlugin {
     ///
     /// # What the identity resolver gets
     ///
-    /// The library keeps the method, the path and the extensions of a request, its headers
-    /// `cookie`, `authorization` and `host`, and the headers that
-    /// [`recheck_headers`](Self::recheck_headers) names. The identity resolver gets no other
-    /// header, not even when the connection opens: a resolver that needs another one finds nobody
-    /// signed in from the start. [`build`](Self::build) logs which headers it gets.
-    /// [`Limits::recheck_bytes`] bounds how long they may be.
+    /// The library keeps the method and the path of a request, its headers `cookie`,
+    /// `authorization` and `host`, and the headers that [`recheck_headers`](Self::recheck_headers)
+    /// names. The identity resolver gets no other header, not even when the connection opens: a
+    /// resolver that needs another one finds nobody signed in from the start. [`build`](Self::build)
+    /// logs which headers it gets. [`Limits::recheck_bytes`] bounds how long they may be.
     ///
-    /// The extensions are those of the request that opened the connection. A session that a layer
-    /// has loaded into them (axum-login's `AuthSession`, tower-sessions' `Session`) still says what
-    /// it said then. To notice a sign-out elsewhere, look the session up by the cookie, or ask the
-    /// store whether the user may still be signed in.
+    /// It gets no extensions either. A session that a layer has loaded into them (axum-login's
+    /// `AuthSession`, tower-sessions' `Session`) would say for ever what it said when the connection
+    /// opened. Look the session up by the cookie. What is no session, such as a tenant or a database
+    /// pool, is named by [`recheck_extension`](Self::recheck_extension).
     ///
     /// ```
     /// # use umbral_presence::RealtimePlugin;
@@ -307,6 +340,25 @@ impl RealtimePlugin {
         self
     }
 
+    /// Keeps the extensions of this type for the identity resolver, which gets no others with
+    /// [`recheck_every`](Self::recheck_every). Each connection keeps what its own request had. Do
+    /// not keep a session: it would say for ever that its user is signed in.
+    ///
+    /// ```
+    /// # use umbral_presence::RealtimePlugin;
+    /// #[derive(Clone)]
+    /// struct Tenant(u32);
+    ///
+    /// let plugin = RealtimePlugin::new()
+    ///     .recheck_every(std::time::Duration::from_secs(60))
+    ///     .recheck_extension::<Tenant>();
+    /// # let _ = plugin;
+    /// ```
+    pub fn recheck_extension<T: Clone + Send + Sync + 'static>(mut self) -> Self {
+        self.recheck_extensions.push(KeptExtension::of::<T>());
+        self
+    }
+
     /// Sets the function that finds the address of a request, for the limits of each address
     /// ([`Limits::connections_per_address`], [`Limits::opens_per_address`]). The limits do not
     /// apply to a request without an address.
@@ -343,6 +395,31 @@ impl RealtimePlugin {
         self
     }
 
+    /// Shows one roster on several nodes, with a Redis server (7 or later) or Valkey between them.
+    /// Without it a node knows its own users only.
+    ///
+    /// [`build`](Self::build) checks the address. The connection is made afterwards, and made again
+    /// whenever it is lost; what is wrong with the server is logged, and is in
+    /// [`Health::degraded`](crate::Health::degraded). Meanwhile this node goes on alone.
+    ///
+    /// ```
+    /// # use umbral_presence::RealtimePlugin;
+    /// let plugin = RealtimePlugin::new().redis("redis://127.0.0.1:6379");
+    /// # let _ = plugin;
+    /// ```
+    #[cfg(feature = "redis")]
+    pub fn redis(mut self, store: impl Into<RedisStore>) -> Self {
+        self.redis = Some(store.into());
+        self
+    }
+
+    /// Has users of tests be who they are.
+    #[cfg(feature = "test")]
+    pub(crate) fn for_tests(mut self) -> Self {
+        self.identity = self.identity.for_tests();
+        self.recheck_extension::<crate::access::TestUser>()
+    }
+
     /// Checks everything and builds the handle.
     ///
     /// It logs every declaration with its place, and which headers the identity resolver gets if
@@ -361,6 +438,12 @@ impl RealtimePlugin {
         for declaration in &declarations {
             log(declaration);
         }
+        let is_found = |expected: &&Declaration| {
+            declarations.iter().any(|found| found.place() == expected.place())
+        };
+        let not_found: Vec<_> =
+            self.expected_types.into_iter().filter(|it| !is_found(it)).collect();
+        let not_found = not_found.into_iter().map(|it| it.type_name);
         let specs = declarations.into_iter().map(PresenceSpec::declared);
         let (matcher, of_specs) = Matcher::new(specs.chain(self.specs).collect());
         let mut problems = self.problems;
@@ -371,6 +454,15 @@ impl RealtimePlugin {
         }
         let missing = self.expected.into_iter().filter(|text| !matcher.declares(text));
         problems.extend(missing.map(|text| BuildProblem::NotDeclared { text }));
+        problems.extend(not_found.map(|type_name| BuildProblem::NotFound { type_name }));
+        #[cfg(feature = "redis")]
+        let settings = match self.redis.map(RedisStore::check).transpose() {
+            Ok(settings) => settings,
+            Err(of_redis) => {
+                problems.extend(of_redis.into_iter().map(BuildProblem::from));
+                None
+            }
+        };
         if !problems.is_empty() {
             return Err(BuildError::new(problems));
         }
@@ -384,20 +476,28 @@ impl RealtimePlugin {
         for warning in self.limits.warnings().into_iter().chain(too_many) {
             tracing::warn!("{warning}");
         }
-        let keeps = (!self.identity.is_anonymous())
-            .then_some((self.recheck_headers, self.limits.recheck_bytes));
+        let (headers, extensions) = (self.recheck_headers, self.recheck_extensions);
+        let most = self.limits.recheck_bytes;
+        let keeps = (!self.identity.is_anonymous()).then(|| Keeps::new(headers, most, extensions));
         let recheck = self.recheck_every.map(|every| Recheck::every(every, keeps));
         if self.identity.is_anonymous() {
             // No signed-in user could need a place that is kept free.
             self.limits.anonymous = Some(self.limits.connections);
         }
-        let hub = Hub::new(matcher, self.limits, self.context);
+        #[cfg(feature = "redis")]
+        let nodes = Nodes::at(settings)
+            .map_err(|error| BuildError::new(vec![BuildProblem::Randomness { error }]))?;
+        #[cfg(not(feature = "redis"))]
+        let nodes = Nodes::default();
+        let hub = Hub::new(matcher, self.limits, self.context, nodes);
+        hub.nodes.start(&Arc::downgrade(&hub));
         Ok(Realtime::new(Site {
             door: Arc::new(Door::new(hub, self.identity, self.policy)),
             handler: self.handler,
             gate: self.gate,
             address: self.address,
             recheck: recheck.unwrap_or_default(),
+            expiry: Expiry::default(),
             base: self.base,
         }))
     }

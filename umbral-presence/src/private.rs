@@ -1,23 +1,30 @@
 //! What the code of `#[presence(..)]` calls. It is not for use by hand, because it changes together
 //! with the attribute and without notice.
 
-use std::{collections::HashMap, fmt::Display, future::Future};
+use std::{
+    collections::HashMap,
+    fmt::Display,
+    future::{Future, ready},
+};
 
 pub use inventory;
 pub use serde_json::Value;
 
+use crate::{
+    access::Decision,
+    name::{MAX_GROUP_NAME_BYTES, NameFault},
+    spec::{PresenceSpec, matcher::Matcher},
+};
 pub use crate::{
-    name::{Group, GroupName, InvalidGroupName},
+    name::{Group, GroupName, InvalidGroupName, UserId},
     spec::{
-        declared::{BatchFuture, Declaration, DeclaredMatcher, DeclaredResolver},
+        declared::{
+            BatchFuture, Declaration, Declared, DeclaredMatcher, DeclaredResolver, PolicyFuture,
+        },
         part::{Field, Part, PartList, part},
         pattern::Pattern,
         resolver::ResolveContext,
     },
-};
-use crate::{
-    name::{MAX_GROUP_NAME_BYTES, NameFault, UserId},
-    spec::{PresenceSpec, matcher::Matcher},
 };
 
 /// The users of one call of a batch resolver.
@@ -140,6 +147,77 @@ where
 {
     resolver.call(users, context)
 }
+
+/// A function that can be a `policy`. `How` tells the two forms apart.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no function for `policy`",
+    label = "wants `fn(Option<&UserId>, &Group) -> bool` or `async fn(Option<UserId>, Group, ResolveContext) -> bool`",
+    note = "`Group` is the struct, or `GroupName` if the struct has no fields",
+    note = "either form may answer with `Result<bool, E>` as well, where `E` becomes a `Box<dyn Error + Send + Sync>`: not `Box<dyn Error>`, not `()`"
+)]
+pub trait Policy<G, How> {
+    /// Calls it.
+    fn ask(self, user: Option<&UserId>, group: G, context: &ResolveContext) -> PolicyFuture;
+}
+
+/// The form that answers at once.
+#[derive(Debug)]
+pub struct AtOnce<D>(Nobody, D);
+
+/// The form that may wait.
+#[derive(Debug)]
+pub struct Waiting<F>(Nobody, F);
+
+#[diagnostic::do_not_recommend]
+impl<P, G, D> Policy<G, AtOnce<D>> for P
+where
+    P: Fn(Option<&UserId>, &G) -> D,
+    D: Decision,
+{
+    fn ask(self, user: Option<&UserId>, group: G, _: &ResolveContext) -> PolicyFuture {
+        Box::pin(ready(self(user, &group).decide()))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<P, G, F> Policy<G, Waiting<F>> for P
+where
+    P: Fn(Option<UserId>, G, ResolveContext) -> F,
+    F: Future<Output: Decision> + Send + 'static,
+{
+    fn ask(self, user: Option<&UserId>, group: G, context: &ResolveContext) -> PolicyFuture {
+        let answer = self(user.cloned(), group, context.clone());
+        Box::pin(async move { answer.await.decide() })
+    }
+}
+
+/// Asks the user's policy. Nobody may join a group whose name is none of the struct's.
+pub fn may_join<P: Policy<G, How>, G, How>(
+    policy: P,
+    user: Option<&UserId>,
+    group: Result<G, InvalidGroupName>,
+    context: &ResolveContext,
+) -> PolicyFuture {
+    match group {
+        Ok(group) => policy.ask(user, group, context),
+        Err(_) => Box::pin(ready(Ok(false))),
+    }
+}
+
+/// What a struct declares whose declaration is wrong, which does not compile.
+pub const NO_DECLARATION: &Declaration = &Declaration {
+    matcher: DeclaredMatcher::Exact(&[]),
+    fields: &[],
+    resolver: DeclaredResolver::IdOnly,
+    policy: None,
+    grace: None,
+    type_name: "",
+    module_path: "",
+    docs: "",
+    file: "",
+    line: 0,
+    column: 0,
+};
 
 /// Checks a constant that is a prefix or an exact name while the user's crate compiles. A panic in a
 /// constant is an error of the compiler at the caller's place. `build()` checks the characters beyond

@@ -210,16 +210,17 @@ function remember() {
 // The lobby ------------------------------------------------------------------------------
 
 const lobby = realtime.presence('public:lobby', {
-  status: () => (showLobby(), checkIdentity()),
-  join: showLobby,
-  leave: showLobby,
+  status: checkIdentity,
   // It comes again after a lost connection, in which the list of rooms may have changed.
-  sync: () => (showLobby(), listRooms()),
+  sync: listRooms,
 });
+lobby.subscribe(showLobby);
 realtime.subscribe(['public:lobby'], { rooms: showRooms });
 
 function showLobby() {
-  $('#status').textContent = $('#status').dataset.status = lobby.status;
+  const { status, error } = lobby;
+  $('#status').dataset.status = status;
+  $('#status').textContent = error ? `${status}: ${error.message}` : status;
   showPeople($('[data-room=lobby] .people'), lobby.members);
   showCount($('[data-room=lobby] .count'), lobby.count);
 }

@@ -33,7 +33,17 @@ window.enter = (group, as = group) => {
   };
 };
 
-if (options.has("transport")) realtime.configure({ transport: options.get("transport") });
+/** What the page gives for a token, and how often it was asked for one that the server has not refused,
+ * and for one after that. */
+window.token = { now: options.get("token"), fresh: options.get("fresh"), asked: [0, 0] };
+const token = (refused) => {
+  window.token.asked[Number(refused)] += 1;
+  return refused ? window.token.fresh : window.token.now;
+};
+
+const transport = options.get("transport") ?? "sse";
+if (options.has("token")) realtime.configure({ transport, token });
+else if (options.has("transport")) realtime.configure({ transport });
 for (const group of options.getAll("room")) window.enter(group);
 
 addEventListener("pageshow", (event) => window.happened.push(event.persisted ? "restored" : "loaded"));

@@ -15,6 +15,8 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 
+use crate::{client::Change, leaves::Leaves};
+
 /// Far more than it takes.
 const TOLD_WITHIN: Duration = Duration::from_secs(30);
 
@@ -45,6 +47,8 @@ pub(crate) enum Part {
     Told(Arc<Arrivals>),
     /// It is a newcomer's.
     Newcomer(Arc<Arrivals>),
+    /// It notes who is said to have left.
+    Watcher(Arc<Leaves>),
 }
 
 impl Arrivals {
@@ -85,6 +89,17 @@ impl Arrivals {
         timeout(TOLD_WITHIN, is_told).await
     }
 
+    /// A connection has been told, at `now`, that the user has joined.
+    fn sees(&self, user: u32, now: Instant) {
+        let Some(newcomer) = self.newcomer(user) else { return };
+        if newcomer.untold.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let asked = newcomer.asked.load(Ordering::Relaxed);
+            let took = self.since_start(now).saturating_sub(asked);
+            self.told.lock().push(Duration::from_nanos(took));
+            self.progress.notify_one();
+        }
+    }
+
     fn since_start(&self, now: Instant) -> u64 {
         let nanoseconds = now.saturating_duration_since(self.start).as_nanos();
         u64::try_from(nanoseconds).unwrap_or(u64::MAX)
@@ -101,15 +116,12 @@ impl Part {
         }
     }
 
-    /// The connection has been told, at `now`, that the user has joined.
-    pub(crate) fn sees(&self, user: u32, now: Instant) {
-        let Self::Told(arrivals) = self else { return };
-        let Some(newcomer) = arrivals.newcomer(user) else { return };
-        if newcomer.untold.fetch_sub(1, Ordering::Relaxed) == 1 {
-            let asked = newcomer.asked.load(Ordering::Relaxed);
-            let took = arrivals.since_start(now).saturating_sub(asked);
-            arrivals.told.lock().push(Duration::from_nanos(took));
-            arrivals.progress.notify_one();
+    /// The connection has been told something, at `now`.
+    pub(crate) fn sees(&self, change: Change, now: Instant) {
+        match (self, change) {
+            (Self::Told(arrivals), Change::Join(user)) => arrivals.sees(user, now),
+            (Self::Watcher(leaves), Change::Leave(user)) => leaves.note(user, now),
+            _ => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Many connections to one server, and whether each of them knows the truth.
+//! Many connections, to one server or to several, and whether each of them knows the truth.
 
 use std::{
     collections::BTreeMap,
@@ -76,7 +76,38 @@ impl Crowd {
         self
     }
 
-    /// What those who are opened from now on have to do with arrivals.
+    /// Where those go who are opened from now on.
+    pub(crate) fn goes_to(&mut self, host: SocketAddr) {
+        self.around.host = host;
+    }
+
+    /// Closes the connection of a user to a server. Gives whether that was the last one of the user.
+    pub(crate) fn close(&mut self, user: u32, host: SocketAddr) -> bool {
+        let is_theirs = |client: &Client| client.visitor.user == Some(user);
+        let found = |client: &Client| is_theirs(client) && client.host == host;
+        if let Some(at) = self.clients.iter().position(found) {
+            self.clients.swap_remove(at);
+        }
+        !self.clients.iter().any(is_theirs)
+    }
+
+    /// Waits until each connection has its answer.
+    pub(crate) async fn opened(&self) -> Result<(), Failure> {
+        let start = Instant::now();
+        while let Some(client) = self.clients.iter().find(|client| !client.seen().stream.is_open())
+        {
+            if let Some(fault) = &client.seen().fault {
+                return Err(format!("{:?}: {fault}", client.visitor).into());
+            }
+            if start.elapsed() > DEADLINE {
+                return Err(format!("{:?} has no answer", client.visitor).into());
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// What those who are opened from now on have to do with arrivals and leaves.
     pub(crate) fn takes_part(&mut self, part: Part) {
         self.around.part = part;
     }
@@ -112,8 +143,11 @@ impl Crowd {
         let wrong = loop {
             last = waiting.iter().filter_map(|client| client.seen().last).fold(last, Instant::max);
             let is_over = last.elapsed() > QUIET || start.elapsed() > DEADLINE;
-            // The number of members is soon compared; who they are is, once that is right.
+            // The number of members is soon compared; who they are is, once that is right. Of many
+            // that takes a while, and what is measured is not this.
+            let look = Instant::now();
             waiting.retain(|client| !self.has_as_many(client, &truth));
+            let pause = LOOK.max(look.elapsed() * 50);
             if waiting.is_empty() || is_over {
                 let complaint = |client| Some((client, self.complaint(client, &truth)?));
                 let wrong: Vec<_> = self.clients.iter().filter_map(complaint).collect();
@@ -122,7 +156,7 @@ impl Crowd {
                 }
                 waiting = wrong.into_iter().map(|(client, _)| client).collect();
             }
-            sleep(LOOK).await;
+            sleep(pause).await;
         };
         let (count, all) = (wrong.len(), self.clients.len());
         match wrong.first() {
@@ -138,7 +172,7 @@ impl Crowd {
     }
 
     /// Who is in which room, by the connections that are open; sorted.
-    fn truth(&self) -> BTreeMap<Room, Vec<u32>> {
+    pub(crate) fn truth(&self) -> BTreeMap<Room, Vec<u32>> {
         let mut truth = BTreeMap::<_, Vec<u32>>::new();
         for Visitor { room, user, .. } in self.clients.iter().map(|client| client.visitor) {
             truth.entry(room).or_default().extend(user);

@@ -3,7 +3,7 @@
 //! connections from this one, and every roster checked at the end.
 //!
 //! ```text
-//! load SCENARIO.. [connections=N] [changes=N] [rounds=5] [peer=PROGRAM]
+//! load SCENARIO.. [connections=N] [changes=N] [rounds=5] [peer=PROGRAM] [picture=FILE]
 //! ```
 
 mod arrivals;
@@ -11,8 +11,11 @@ mod client;
 mod crowd;
 mod files;
 mod inside;
+mod leaves;
 mod machine;
+mod picture;
 mod process;
+mod redis;
 mod scenario;
 mod serve;
 mod settings;
@@ -33,7 +36,8 @@ async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match *words {
-        ["serve", subject] => serve::run(subject).await,
+        ["serve", subject] => serve::run(subject, None).await,
+        ["serve", subject, store] => serve::run(subject, Some(store)).await,
         ["inside", what, subject, count] => inside::run(what, subject, count).await,
         _ => measure(&words).await,
     };

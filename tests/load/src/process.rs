@@ -28,8 +28,26 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the subject's server, which says on its first line where it listens.
+    /// Starts the subject's server.
     pub(crate) async fn start(subject: Subject, settings: &Settings) -> Result<Self, Failure> {
+        Self::run(subject, settings, None).await
+    }
+
+    /// Starts it as one of several nodes that share this store.
+    pub(crate) async fn start_on(
+        store: &str,
+        subject: Subject,
+        settings: &Settings,
+    ) -> Result<Self, Failure> {
+        Self::run(subject, settings, Some(store)).await
+    }
+
+    /// The server says on its first line where it listens.
+    async fn run(
+        subject: Subject,
+        settings: &Settings,
+        store: Option<&str>,
+    ) -> Result<Self, Failure> {
         let mut command = match subject {
             Subject::Peer => {
                 let program = settings.peer.as_ref().ok_or("no program of the peer")?;
@@ -43,6 +61,7 @@ impl Server {
                 command
             }
         };
+        command.args(store);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
         let mut child = child.map_err(|error| format!("the server {subject}: {error}"))?;
         let input = child.stdin.take().ok_or("a pipe that was asked for")?;

@@ -4,7 +4,8 @@ use std::{path::PathBuf, str::FromStr};
 
 use crate::{Failure, scenario::Scenario, subject::Subject};
 
-const USAGE: &str = "usage: load SCENARIO.. [connections=N] [changes=N] [rounds=5] [peer=PROGRAM]";
+const USAGE: &str = "usage: load SCENARIO.. [connections=N] [changes=N] [rounds=5] \
+                     [peer=PROGRAM] [picture=FILE]";
 
 /// How much of everything. Where a number is absent each scenario has its own.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Settings {
     pub(crate) rounds: usize,
     /// The peer's server; without it the peer is left out.
     pub(crate) peer: Option<PathBuf>,
+    /// Where `scale` draws its figures.
+    pub(crate) picture: Option<PathBuf>,
 }
 
 impl Settings {
@@ -27,7 +30,8 @@ impl Settings {
 
 /// Which scenarios to run, and how.
 pub(crate) fn read(arguments: &[&str]) -> Result<(Vec<Scenario>, Settings), Failure> {
-    let mut settings = Settings { connections: None, changes: None, rounds: 5, peer: None };
+    let mut settings =
+        Settings { connections: None, changes: None, rounds: 5, peer: None, picture: None };
     let mut scenarios = Vec::new();
     for argument in arguments {
         match argument.split_once('=') {
@@ -35,6 +39,7 @@ pub(crate) fn read(arguments: &[&str]) -> Result<(Vec<Scenario>, Settings), Fail
             Some(("changes", value)) => settings.changes = Some(number(value)?),
             Some(("rounds", value)) => settings.rounds = number(value)?,
             Some(("peer", value)) => settings.peer = Some(value.into()),
+            Some(("picture", value)) => settings.picture = Some(value.into()),
             Some((key, _)) => return Err(format!("{key} is no setting\n{USAGE}").into()),
             None => scenarios.extend(Scenario::named(argument)?),
         }

@@ -7,7 +7,7 @@ use crate::{machine, settings::Settings, subject::Subject};
 /// The columns beside ours, as the table names them.
 const COLUMNS: [(&str, &[Subject]); 3] = [
     ("umbral-presence", &[Subject::Ours]),
-    ("floor", &[Subject::Bare, Subject::Writes]),
+    ("floor", &[Subject::Bare, Subject::Writes, Subject::Scripts]),
     ("umbral-realtime", &[Subject::Peer]),
 ];
 
@@ -16,7 +16,9 @@ const COLUMNS: [(&str, &[Subject]); 3] = [
 enum Unit {
     Bytes,
     Time,
+    Rate,
     Count,
+    Mean,
 }
 
 /// The rows, in the order in which they were first measured.
@@ -61,6 +63,22 @@ impl Sheet {
         self.note(name, Unit::Count, subject, count as f64);
     }
 
+    /// Notes how many there are of something on the average.
+    pub(crate) fn mean(&mut self, name: &str, subject: Subject, count: f64) {
+        self.note(name, Unit::Mean, subject, count);
+    }
+
+    /// The median of a row.
+    pub(crate) fn median(&self, name: &str, subject: Subject) -> Option<f64> {
+        self.rows.iter().find(|row| row.name == name)?.median(&[subject])
+    }
+
+    /// Notes how often something happens in a second.
+    pub(crate) fn rate(&mut self, name: &str, subject: Subject, count: u32, time: Duration) {
+        let rate = f64::from(count) / time.as_secs_f64();
+        self.note(name, Unit::Rate, subject, rate);
+    }
+
     /// Notes a number.
     fn note(&mut self, name: &str, unit: Unit, subject: Subject, value: f64) {
         let found = self.rows.iter().position(|row| row.name == name);
@@ -92,7 +110,7 @@ impl fmt::Display for Sheet {
             };
             let ratio = ours
                 .zip(floor)
-                .filter(|_| row.unit != Unit::Count)
+                .filter(|_| !matches!(row.unit, Unit::Count | Unit::Mean))
                 .map(|(ours, floor)| format!("{:.2}", ours / floor));
             let (name, ratio) = (&row.name, ratio.unwrap_or_else(|| "–".to_owned()));
             writeln!(
@@ -125,14 +143,15 @@ impl fmt::Display for Shown {
         let scales: &[(f64, &str)] = match unit {
             Unit::Bytes => &[(1_048_576.0, "MiB"), (1024.0, "KiB"), (1.0, "bytes")],
             Unit::Time => &[(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")],
-            Unit::Count => &[(1.0, "")],
+            Unit::Rate => &[(1.0, "/s")],
+            Unit::Count | Unit::Mean => &[(1.0, "")],
         };
         let scale = scales.iter().find(|(scale, _)| value.abs() >= *scale);
         let (scale, name) = scale.or(scales.last()).copied().unwrap_or((1.0, ""));
         let scaled = value / scale;
         let digits = if unit == Unit::Count || scaled >= 100.0 {
             0
-        } else if scaled >= 10.0 {
+        } else if scaled >= 10.0 || unit == Unit::Mean {
             1
         } else {
             2

@@ -11,6 +11,8 @@ pub(crate) enum Subject {
     Bare,
     /// A loop that writes to every socket, without axum and without tasks.
     Writes,
+    /// The store's scripts, without a node around them.
+    Scripts,
     /// umbral-realtime.
     Peer,
 }
@@ -22,6 +24,7 @@ impl Subject {
             Self::Ours => "ours",
             Self::Bare => "bare",
             Self::Writes => "writes",
+            Self::Scripts => "scripts",
             Self::Peer => "peer",
         }
     }

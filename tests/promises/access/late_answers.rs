@@ -118,9 +118,13 @@ async fn a_late_no_of_a_recheck_does_not_undo_the_yes_of_a_later_one() {
     locally(async {
         let (mut questions, realtime) = asked_for_groups(rooms());
         let (mut stream, _) = enter(&realtime, &mut questions).await;
-        let first = spawn(&realtime, async |realtime| realtime.recheck_policy(7).await);
+        let first = spawn(&realtime, async |realtime| {
+            realtime.recheck_policy(7).await.expect("no other node");
+        });
         let late = questions.next().await;
-        let second = spawn(&realtime, async |realtime| realtime.recheck_policy(7).await);
+        let second = spawn(&realtime, async |realtime| {
+            realtime.recheck_policy(7).await.expect("no other node");
+        });
         questions.answer(true).await;
         second.await.expect("no panic");
         late.send(false).expect("still waited for");
@@ -128,7 +132,9 @@ async fn a_late_no_of_a_recheck_does_not_undo_the_yes_of_a_later_one() {
         assert!(is_in(&realtime).await);
         assert!(!is_denied(&mut stream).await);
         // A no that nothing has overtaken counts.
-        let third = spawn(&realtime, async |realtime| realtime.recheck_policy(7).await);
+        let third = spawn(&realtime, async |realtime| {
+            realtime.recheck_policy(7).await.expect("no other node");
+        });
         questions.answer(false).await;
         third.await.expect("no panic");
         assert!(!is_in(&realtime).await);
@@ -147,7 +153,7 @@ async fn a_late_no_of_a_recheck_does_not_undo_a_join_that_was_asked_for_later() 
                 if by_group {
                     realtime.recheck_group(ROOM).await.expect("a valid name");
                 } else {
-                    realtime.recheck_policy(7).await;
+                    realtime.recheck_policy(7).await.expect("no other node");
                 }
             });
             let late = questions.next().await;
@@ -175,7 +181,9 @@ async fn a_late_no_does_not_end_a_grace_that_a_later_yes_has_begun() {
     locally(async {
         let (mut questions, realtime) = asked_for_groups(rooms());
         let (stream, _) = enter(&realtime, &mut questions).await;
-        let recheck = spawn(&realtime, async |realtime| realtime.recheck_policy(7).await);
+        let recheck = spawn(&realtime, async |realtime| {
+            realtime.recheck_policy(7).await.expect("no other node");
+        });
         let late = questions.next().await;
         drop(stream);
         drop(enter(&realtime, &mut questions).await);
@@ -193,7 +201,9 @@ async fn a_late_no_of_the_interval_does_not_undo_a_later_yes() {
         let (mut questions, realtime) = asked_for_groups(plugin);
         let (mut stream, _) = enter(&realtime, &mut questions).await;
         let late = questions.next().await;
-        let recheck = spawn(&realtime, async |realtime| realtime.recheck_policy(7).await);
+        let recheck = spawn(&realtime, async |realtime| {
+            realtime.recheck_policy(7).await.expect("no other node");
+        });
         questions.answer(true).await;
         recheck.await.expect("no panic");
         late.send(false).expect("still waited for");
@@ -271,7 +281,7 @@ async fn what_the_application_has_asked_again_is_seen_through_though_it_does_not
                 if by_group {
                     realtime.recheck_group(ROOM).await.expect("a valid name");
                 } else {
-                    realtime.recheck_policy(7).await;
+                    realtime.recheck_policy(7).await.expect("no other node");
                 }
             });
             let question = questions.next().await;
@@ -289,7 +299,7 @@ async fn what_the_application_has_asked_again_is_seen_through_though_it_does_not
 #[test]
 fn nothing_is_asked_again_about_nobody_without_a_runtime_too() {
     let realtime = rooms().build().expect("a plugin that can be built");
-    assert_eq!(realtime.recheck_policy(7).now_or_never(), Some(()));
+    assert!(matches!(realtime.recheck_policy(7).now_or_never(), Some(Ok(()))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,7 +334,7 @@ async fn a_no_from_before_the_right_was_given_is_asked_again() {
         });
         let early = questions.next().await;
         // The application gives the right and says so; nobody is in a group yet.
-        realtime.recheck_policy(7).await;
+        realtime.recheck_policy(7).await.expect("no other node");
         early.send(false).expect("still waited for");
         questions.answer(true).await;
         let mut stream = opening.await.expect("a stream");
@@ -406,7 +416,7 @@ async fn a_yes_to_send_from_before_the_right_was_lost_is_asked_again() {
     let mut socket = pipes.websocket("7", "groups=room:1").await;
     socket.send(Message::text("hello")).await.expect("an open connection");
     let early = questions.next().await;
-    realtime.recheck_policy(7).await;
+    realtime.recheck_policy(7).await.expect("no other node");
     early.send(true).expect("still waited for");
     questions.answer(false).await;
     assert_eq!(sent.recv().await, Some(false));

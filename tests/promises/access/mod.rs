@@ -1,10 +1,14 @@
 //! Who may not join sees nothing, and who may no longer is out at once.
 
 mod crowd;
+mod declared;
+mod expiry;
 mod late_answers;
 mod origins;
 mod recheck;
 mod revocation;
+mod sessions;
+mod tokens;
 
 use std::time::Duration;
 
@@ -78,12 +82,12 @@ async fn a_user_can_be_disconnected() {
         let mut client = Client::open(&server, kind, Some("7"), "room:1").await;
         let mut other = Client::open(&server, kind, Some("8"), "room:1").await;
         client.event("presence:sync").await;
-        server.realtime.disconnect_user(7);
+        server.realtime.disconnect_user(7).await.expect("no other node");
         assert!(!server.presence().contains("room:1", 7).await.unwrap());
         client.end().await;
         let seen = other.frames_until_now(&server, "room:1").await;
         assert!(!seen.is_empty());
-        server.realtime.disconnect_user(8);
+        server.realtime.disconnect_user(8).await.expect("no other node");
     }
     server.is_empty().await;
 }
@@ -104,16 +108,16 @@ async fn who_loses_the_right_gets_denied_and_nothing_after_it() {
     for kind in Kind::ALL {
         open.store(true, Ordering::SeqCst);
         let mut client = Client::open(&server, kind, Some("7"), "room:1,room:2").await;
-        server.realtime.recheck_policy(7).await;
+        server.realtime.recheck_policy(7).await.expect("no other node");
         assert_eq!(server.presence().groups_of(7).await.len(), 2);
         open.store(false, Ordering::SeqCst);
-        server.realtime.recheck_policy(7).await;
+        server.realtime.recheck_policy(7).await.expect("no other node");
         assert_eq!(client.event("@denied").await.data, json!({ "groups": ["room:1"] }));
         server.realtime.to_group("room:1").send("secret", &1).await.unwrap();
         let seen = client.frames_until_now(&server, "room:2").await;
         assert!(!seen.iter().any(|frame| frame.event == "secret"));
         assert_eq!(server.presence().groups_of(7).await.len(), 1);
-        server.realtime.disconnect_user(7);
+        server.realtime.disconnect_user(7).await.expect("no other node");
     }
 }
 
@@ -130,4 +134,22 @@ async fn what_a_session_layer_leaves_in_the_request_is_seen() {
     let router = realtime.router().layer(Extension(SignedIn("7")));
     let _stream = router.oneshot(get("sse?groups=room:1", None)).await.expect("an answer");
     assert_eq!(realtime.presence().contains("room:1", 7).await, Ok(true));
+}
+
+#[tokio::test]
+async fn what_is_asked_again_does_not_rest_on_what_a_session_layer_once_found() {
+    let plugin = || {
+        Server::rooms().recheck_every(Duration::from_secs(60)).identity_resolver(
+            |parts: Parts| async move {
+                parts.extensions.get::<SignedIn>().map(|user| user.0.to_owned())
+            },
+        )
+    };
+    for (plugin, is_known) in [(plugin(), false), (plugin().recheck_extension::<SignedIn>(), true)]
+    {
+        let realtime = plugin.build().expect("a plugin that can be built");
+        let router = realtime.router().layer(Extension(SignedIn("7")));
+        let _stream = router.oneshot(get("sse?groups=room:1", None)).await.expect("an answer");
+        assert_eq!(realtime.presence().contains("room:1", 7).await, Ok(is_known));
+    }
 }

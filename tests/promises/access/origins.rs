@@ -135,14 +135,17 @@ async fn a_page_of_an_allowed_origin_may_read_the_answers_and_another_may_not() 
                 .request(method.clone(), server.url("/realtime/control"))
                 .header("origin", from)
                 .header("access-control-request-method", "POST")
-                .header("access-control-request-headers", "content-type");
+                .header("access-control-request-headers", "authorization,content-type");
             let response = request.send().await.unwrap();
             let header = |name: &str| response.headers().get(name).map(|v| v.to_str().unwrap());
             assert_eq!(header("access-control-allow-origin"), allowed, "{method} {from}");
             if method == Method::OPTIONS && allowed.is_some() {
                 assert_eq!(response.status(), 200);
                 assert_eq!(header("access-control-allow-credentials"), Some("true"));
-                assert_eq!(header("access-control-allow-headers"), Some("content-type"));
+                assert_eq!(
+                    header("access-control-allow-headers"),
+                    Some("authorization,content-type")
+                );
             }
         }
     }

@@ -70,7 +70,7 @@ async fn a_disconnected_user_leaves_although_a_grace_runs() {
     drop(open(&realtime, "groups=room:1,room:2").await);
     let _open = open(&realtime, "groups=room:2,room:3").await;
     assert_eq!(groups(&realtime).await, ["room:1", "room:2", "room:3"]);
-    realtime.disconnect_user(7);
+    realtime.disconnect_user(7).await.expect("no other node");
     assert_eq!(groups(&realtime).await, [""; 0]);
     // The leaves are told when the tick is over.
     sleep(SECOND).await;
@@ -86,7 +86,7 @@ async fn who_loses_the_right_leaves_although_a_grace_runs() {
     sleep(SECOND).await;
     assert_eq!(frame(&mut watching).await.event, "presence:sync");
     switch.store(false, Ordering::SeqCst);
-    realtime.recheck_policy(7).await;
+    realtime.recheck_policy(7).await.expect("no other node");
     assert_eq!(groups(&realtime).await, ["room:slow"]);
     let denied = frame(&mut watching).await;
     assert_eq!((&*denied.event, denied.data), ("@denied", json!({ "groups": ["room:1"] })));
@@ -103,7 +103,7 @@ async fn a_control_call_does_not_bring_back_what_was_lost_during_it() {
     });
     sleep(SECOND / 2).await;
     switch.store(false, Ordering::SeqCst);
-    realtime.recheck_policy(7).await;
+    realtime.recheck_policy(7).await.expect("no other node");
     let answer = calling.await.unwrap();
     assert_eq!(groups(&realtime).await, ["room:slow"]);
     assert_eq!(answer["joined"], json!(["room:slow"]));
@@ -119,7 +119,7 @@ async fn a_websocket_does_not_join_what_was_lost_meanwhile() {
     socket.send(Message::text(join.to_string())).await.unwrap();
     sleep(SECOND / 2).await;
     switch.store(false, Ordering::SeqCst);
-    realtime.recheck_policy(7).await;
+    realtime.recheck_policy(7).await.expect("no other node");
     let mut seen = Vec::new();
     while seen.last().is_none_or(|(event, _)| event != "@denied") {
         let text = socket.next().await.unwrap().unwrap().into_text().unwrap();
@@ -139,7 +139,7 @@ async fn a_handshake_that_is_under_way_is_asked_again() {
     });
     sleep(SECOND / 2).await;
     switch.store(false, Ordering::SeqCst);
-    realtime.recheck_policy(7).await;
+    realtime.recheck_policy(7).await.expect("no other node");
     let mut stream = Chunks::of(opening.await.unwrap());
     assert_eq!(frame(&mut stream).await.data["denied"], json!(["room:1"]));
     assert_eq!(groups(&realtime).await, ["room:slow"]);
@@ -163,7 +163,7 @@ async fn who_is_signed_out_during_the_handshake_comes_as_nobody() {
     });
     sleep(SECOND / 2).await;
     signed_in.store(false, Ordering::SeqCst);
-    realtime.disconnect_user(7);
+    realtime.disconnect_user(7).await.expect("no other node");
     let mut stream = Chunks::of(opening.await.unwrap());
     assert_eq!(frame(&mut stream).await.data["me"], json!(null));
     assert_eq!(groups(&realtime).await, [""; 0]);
@@ -173,7 +173,7 @@ async fn who_is_signed_out_during_the_handshake_comes_as_nobody() {
 fn a_resolver_may_use_the_handle() {
     static REALTIME: OnceLock<Realtime> = OnceLock::new();
     let spec = PresenceSpec::prefixes(["room:"]).resolver(|id| {
-        REALTIME.get().expect("set before the first request").disconnect_user(id);
+        drop(REALTIME.get().expect("set before the first request").disconnect_user(id));
         json!({ "id": id })
     });
     let realtime = Server::plugin().with_presence(spec).build().unwrap();

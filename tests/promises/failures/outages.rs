@@ -1,6 +1,7 @@
 //! An application that fails, does not answer, or not for everybody.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,12 +12,12 @@ use std::{
 use futures_util::StreamExt;
 use http::request::Parts;
 use serde_json::json;
-use tests::{Chunks, Client, Kind, Pipes, Server, USER_HEADER, control};
+use tests::{Chunks, Client, Kind, Pipes, Server, USER_HEADER, call, control, get};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
-use umbral_presence::Limits;
+use umbral_presence::{GroupPolicy, Limits, RealtimePlugin};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -151,4 +152,109 @@ async fn identity_and_policy_may_panic_or_hang() {
     }
     server.is_empty().await;
     Client::open(&server, Kind::Ws, Some("7"), "a").await;
+}
+
+/// A database that may be away.
+#[derive(Clone, Default)]
+struct Database(Arc<AtomicBool>);
+
+impl Database {
+    fn set_away(&self, is_away: bool) {
+        self.0.store(is_away, Ordering::SeqCst);
+    }
+
+    fn ask<T>(&self, answer: T) -> io::Result<T> {
+        if self.0.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the database is away"));
+        }
+        Ok(answer)
+    }
+}
+
+impl GroupPolicy<io::Result<bool>> for Database {
+    async fn can_join(&self, _: Option<&str>, group: &str) -> io::Result<bool> {
+        self.ask(group != "room:closed")
+    }
+}
+
+/// Rooms whose policy, or whose identity resolver, asks a database.
+fn rooms_of_a_database(what: &str, database: &Database) -> RealtimePlugin {
+    let plugin = Server::rooms().recheck_every(SECOND).recheck_headers([USER_HEADER]);
+    if what == "policy" {
+        return plugin.group_policy(database.clone());
+    }
+    let database = database.clone();
+    plugin.identity_resolver(move |parts: Parts| {
+        let id = parts.headers.get(USER_HEADER).and_then(|id| Some(id.to_str().ok()?.to_owned()));
+        let answer = database.ask(id);
+        async move { answer }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_is_away_sends_nobody_out_and_lets_nobody_in() {
+    for what in ["policy", "identity"] {
+        let database = Database::default();
+        let plugin = rooms_of_a_database(what, &database);
+        let realtime = plugin.build().expect("a plugin that can be built");
+        let mut stream = Chunks::open(&realtime, "7", "groups=room:1&v=1").await;
+        let token = stream.token().await;
+        let reader = tokio::spawn(async move { while stream.text().await.is_some() {} });
+        database.set_away(true);
+        sleep(30 * SECOND).await;
+        assert_eq!(realtime.presence().count("room:1").await, Ok(1), "{what}");
+        let answer = call(&realtime, get("sse?groups=room:1", Some("8"))).await;
+        assert_eq!(answer.status(), 503, "{what}");
+        let answer = tests::json(answer).await;
+        assert_eq!(answer["error"]["code"], what);
+        assert!(!answer.to_string().contains("database"), "the cause is the server's: {answer}");
+        let body = json!({ "conn": token, "n": 1, "groups": ["room:1", "room:2"] });
+        assert_eq!(control(&realtime, "7", &body).await.0, 503, "{what}");
+
+        database.set_away(false);
+        let body = json!({ "conn": token, "n": 2, "groups": ["room:1", "room:2"] });
+        let (status, _, answer) = control(&realtime, "7", &body).await;
+        assert_eq!((status, &answer["joined"]), (200, &json!(["room:2"])), "{what}");
+        reader.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_loses_a_right_while_the_database_is_away_is_out_until_it_says_yes() {
+    let database = Database::default();
+    let plugin = rooms_of_a_database("policy", &database);
+    let realtime = plugin.build().expect("a plugin that can be built");
+    let mut stream = Chunks::open(&realtime, "7", "groups=room:1&v=1").await;
+    let reader = tokio::spawn(async move { while stream.text().await.is_some() {} });
+    database.set_away(true);
+    realtime.recheck_policy("7").await.expect("a user id");
+    assert_eq!(realtime.presence().count("room:1").await, Ok(0));
+    reader.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_looks_for_another_stream_while_the_database_is_away_keeps_the_old_one() {
+    for what in ["policy", "identity"] {
+        let database = Database::default();
+        let plugin = rooms_of_a_database(what, &database);
+        let realtime = plugin.build().expect("a plugin that can be built");
+        let mut stream = Chunks::open(&realtime, "7", "groups=room:1&v=1").await;
+        let reader = tokio::spawn(async move { while stream.text().await.is_some() {} });
+        database.set_away(true);
+        // The browser's client opens a new stream after three calls that have failed.
+        for _ in 0..10 {
+            let answer = call(&realtime, get("sse?v=1&groups=room:1", Some("7"))).await;
+            assert_eq!(answer.status(), 503, "{what}");
+            sleep(30 * SECOND).await;
+        }
+        assert_eq!(realtime.presence().count("room:1").await, Ok(1), "{what}");
+        database.set_away(false);
+        sleep(120 * SECOND).await;
+        assert_eq!(
+            realtime.presence().count("room:1").await,
+            Ok(0),
+            "one that never calls is lost"
+        );
+        reader.abort();
+    }
 }

@@ -86,8 +86,8 @@ async fn a_bad_control_call_is_refused_with_a_reason() {
 async fn a_key_of_a_query_that_is_none_is_refused_by_name() {
     let server = Server::with_rooms(Duration::ZERO).await;
     for (path, key, known) in [
-        ("sse?group=room:1", "group", "`groups` or `v`"),
-        ("sse?groups=room:1&v=1&token=x", "token", "`groups` or `v`"),
+        ("sse?group=room:1", "group", "`groups`, `v`, `auth`"),
+        ("sse?groups=room:1&v=1&token=x", "token", "`groups`, `v`, `auth`"),
         ("sse?groups=a&groups=b", "groups", ""),
         ("sse?v=1&v=1", "v", ""),
         ("members?group=room:1&v=1", "v", "`group`"),

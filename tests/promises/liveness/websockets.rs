@@ -36,7 +36,7 @@ async fn who_asks_for_a_group_once_more_is_in_it_or_denied_and_not_both() {
     let join = json!({ "op": "join", "groups": ["room:1", "room:2"] }).to_string();
     socket.send(Message::text(join)).await.expect("an open connection");
     sleep(SECOND).await;
-    realtime.recheck_policy(7).await;
+    realtime.recheck_policy(7).await.expect("no other node");
     let _other = pipes.websocket("8", "groups=room:1").await;
     sleep(SECOND).await;
     let mut texts = Vec::new();
@@ -280,7 +280,7 @@ async fn who_is_sent_away_is_cut_off_however_slowly_it_reads() {
     let long = "x".repeat(4 * 1024 * 1024);
     realtime.to_group("room:1").send("chat", &long).await.expect("a valid name");
     sleep(SECOND).await;
-    realtime.disconnect_user(7);
+    realtime.disconnect_user(7).await.expect("no other node");
     let (start, pipe) = (Instant::now(), socket.get_mut());
     // It reads so little that this would take hours, and shows all the time that it is there.
     while pipe.write_all(&[0x8A, 0x80, 0, 0, 0, 0]).await.is_ok() {

@@ -38,7 +38,7 @@ async fn a_resolver_decides_exactly_what_is_shown() {
     let mut member = Client::open(&server, Kind::Sse, Some("7"), "room:1").await;
     assert_eq!(member.event("presence:sync").await.data, json!([payload("7")]));
     assert_eq!(watcher.event("presence:join").await.data, payload("7"));
-    server.realtime.disconnect_user(7);
+    server.realtime.disconnect_user(7).await.expect("no other node");
     assert_eq!(watcher.event("presence:leave").await.data, payload("7"));
 }
 

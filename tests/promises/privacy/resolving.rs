@@ -106,7 +106,7 @@ async fn those_who_come_together_are_looked_up_together() {
     assert_eq!(fold.payloads().len(), 100);
     // Nobody is looked up who is known, or who leaves.
     streams.push(Chunks::open(&realtime, "5", "groups=room:1").await);
-    realtime.disconnect_user(5);
+    realtime.disconnect_user(5).await.expect("no other node");
     sleep(SECOND).await;
     assert_eq!(names.calls().len(), calls.len());
 }
@@ -195,7 +195,7 @@ async fn who_is_not_found_is_hidden_and_looked_up_again_while_there() {
     assert_eq!(members(&realtime, "room:1").await, ["ada", "watcher"]);
     names.0.missing.lock().clear();
     drop(ghost);
-    realtime.disconnect_user("ghost");
+    realtime.disconnect_user("ghost").await.expect("no other node");
     sleep(2 * SECOND).await;
     assert_eq!(members(&realtime, "room:1").await, ["ada", "watcher", "late"]);
     let asked = names.calls().into_iter().flatten().filter(|id| id == "ghost").count();
@@ -241,10 +241,10 @@ async fn a_member_is_resolved_again_when_told_to() {
     for (stream, fold) in &mut streams {
         read(stream, fold);
     }
-    presence.refresh(7).await;
+    presence.refresh(7).await.expect("no other node");
     *names.0.title.lock() = "Dr. ".to_owned();
-    presence.refresh(7).await;
-    presence.refresh(8).await;
+    presence.refresh(7).await.expect("no other node");
+    presence.refresh(8).await.expect("no other node");
     sleep(SECOND).await;
     for (stream, fold) in &mut streams {
         let frames = read(stream, fold);
@@ -278,11 +278,11 @@ async fn an_answer_does_not_take_the_place_of_a_later_one() {
     *names.0.title.lock() = "old ".to_owned();
     names.0.delays.lock().insert("7".to_owned(), SECOND);
     let presence = realtime.presence();
-    let slow = tokio::spawn(async move { presence.refresh(7).await });
+    let slow = tokio::spawn(async move { presence.refresh(7).await.expect("no other node") });
     sleep(MOMENT).await;
     names.0.delays.lock().clear();
     *names.0.title.lock() = "new ".to_owned();
-    realtime.presence().refresh(7).await;
+    realtime.presence().refresh(7).await.expect("no other node");
     *names.0.title.lock() = "old ".to_owned();
     slow.await.unwrap();
     assert_eq!(members(&realtime, "room:1").await, ["new 7"]);
@@ -299,7 +299,7 @@ async fn a_plain_resolver_is_asked_again_too() {
         (Chunks::open(&realtime, "7", "groups=room:1").await, Fold::of("room:1"));
     sleep(MOMENT).await;
     vip.store(true, Ordering::SeqCst);
-    realtime.presence().refresh(7).await;
+    realtime.presence().refresh(7).await.expect("no other node");
     sleep(MOMENT).await;
     read(&mut stream, &mut fold);
     assert_eq!(fold.payloads(), [json!({ "id": "7", "vip": true })]);

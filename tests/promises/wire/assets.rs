@@ -11,7 +11,8 @@ async fn the_client_is_served_with_an_etag_under_any_base_path() {
         serde_json::from_str(include_str!("../../../umbral-presence/client/package.json")).unwrap();
     let version = package["version"].as_str().unwrap();
     let loaded = ["worker.js", "leader.js", "ws.js", "compare.js", "iterate.js", "debug.js"];
-    for name in ["client.js", "client.mjs", "react.mjs", "store.mjs"].into_iter().chain(loaded) {
+    let loading = ["client.js", "client.mjs", "react.mjs", "store.mjs", "version.js"];
+    for name in loading.into_iter().chain(loaded) {
         let url = server.url(&format!("/rt/v1/{name}"));
         let response = http.get(&url).send().await.unwrap();
         assert_eq!(response.status(), 200, "{name}");
@@ -19,8 +20,10 @@ async fn the_client_is_served_with_an_etag_under_any_base_path() {
         assert_eq!(response.headers()["cache-control"], "no-cache");
         let etag = response.headers()["etag"].clone();
         let text = response.text().await.unwrap();
-        // What the server puts in: a hash in the place of the package's version, and an address.
-        assert!(!text.contains(version) && !text.contains("__ADDRESS__"), "{name}");
+        // What the server puts in: a hash in the place of the package's version, an address, and its
+        // own version where it is compared with that of the package.
+        assert_eq!(text.contains(version), name == "version.js", "{name}");
+        assert!(!text.contains("\"__"), "{name}");
         let again = http.get(&url).header("if-none-match", &etag).send().await.unwrap();
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{name}");
         let by_hash = format!("{url}?v={}", etag.to_str().unwrap().trim_matches('"'));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::{Client, Kind, Server};
-use umbral_presence::{MessageContext, MessageHandler};
+use umbral_presence::{MessageContext, MessageHandler, PresenceSpec};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -58,4 +58,41 @@ async fn what_a_client_sends_goes_to_the_handler_and_through_the_policy() {
     client.send(&json!({ "no": "group" })).await;
     client.send(&json!({ "group": "room:1", "text": "still here" })).await;
     assert_eq!(client.event("chat").await.data, json!("still here"));
+}
+
+/// Answers the one who has written with who else is there, and tells another user of it.
+struct WhoIsHere;
+
+impl MessageHandler for WhoIsHere {
+    async fn on_message(&self, context: &MessageContext, text: &str) {
+        let group: String = serde_json::from_str(text).expect("a name");
+        let members = context.presence().members(group.as_str()).await.expect("a valid name");
+        let ids: Vec<_> = members.iter().map(|member| member.id().parse::<u64>()).collect();
+        let ids: Vec<_> = ids.into_iter().map(|id| id.expect("a number")).collect();
+        context.reply("here", &ids).expect("an event that may be sent");
+        context.to_user(8).send("asked", &context.user_id()).await.expect("a valid event");
+        let error = context.reply("presence:sync", &1).expect_err("the library's own");
+        context.reply("error", &error.to_string()).expect("an event that may be sent");
+    }
+}
+
+#[tokio::test]
+async fn a_handler_answers_the_sender_alone_and_has_the_handles_that_it_needs() {
+    let rooms = PresenceSpec::prefixes(["room:"]);
+    let plugin = Server::plugin().with_presence(rooms).message_handler(WhoIsHere);
+    let server = Server::start(plugin).await;
+    for kind in [Kind::Ws, Kind::WsV1] {
+        let mut seven = Client::open(&server, kind, Some("7"), "room:1").await;
+        let mut eight = Client::open(&server, kind, Some("8"), "room:1").await;
+        seven.send(&json!("room:1")).await;
+        let here = seven.event("here").await;
+        assert_eq!((here.channel.as_str(), here.data), ("@conn", json!([7, 8])));
+        assert_eq!(eight.event("asked").await.data, json!("7"));
+        let error = seven.event("error").await.data;
+        assert!(error.as_str().unwrap().contains("presence:sync"), "{error}");
+        let seen = eight.frames_until_now(&server, "room:1").await;
+        assert!(!seen.iter().any(|frame| frame.event == "here"), "{seen:?}");
+        seven.close(1000).await;
+        eight.close(1000).await;
+    }
 }

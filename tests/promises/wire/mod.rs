@@ -2,6 +2,7 @@
 //! have no presence, and messages.
 
 mod assets;
+mod foreign;
 mod http2;
 mod messages;
 mod vectors;
@@ -84,7 +85,7 @@ async fn many_rights_that_are_lost_at_once_are_told_in_few_frames() {
     let query = format!("groups={}", groups.join(","));
     let mut stream = Chunks::open(&realtime, "7", &query).await;
     open.store(false, Ordering::SeqCst);
-    realtime.recheck_policy(7).await;
+    realtime.recheck_policy(7).await.expect("no other node");
     let (mut frames, mut denied) = (0, 0);
     while denied < 80 {
         for frame in stream.frames().await.expect("an open stream") {

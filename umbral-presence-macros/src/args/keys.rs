@@ -6,8 +6,17 @@ use syn::{LitStr, Path};
 use crate::diag::did_you_mean;
 
 /// All keys, in the order in which messages list them.
-pub(crate) const KEYS: [&str; 8] =
-    ["prefix", "exact", "pattern", "matching", "resolver", "batch_resolver", "grace", "crate"];
+pub(crate) const KEYS: [&str; 9] = [
+    "prefix",
+    "exact",
+    "pattern",
+    "matching",
+    "resolver",
+    "batch_resolver",
+    "policy",
+    "grace",
+    "crate",
+];
 
 pub(crate) fn is_key(name: &str) -> bool {
     KEYS.contains(&name)
@@ -22,6 +31,7 @@ fn example(key: &str) -> &'static str {
         "matching" => "matching = a_function",
         "resolver" => "resolver = a_function",
         "batch_resolver" => "batch_resolver = an_async_function",
+        "policy" => "policy = a_function",
         "grace" => "grace = \"2s\"",
         _ => "crate = a::path",
     }
@@ -58,7 +68,7 @@ const MAX_ECHO_BYTES: usize = 40;
 pub(crate) fn wrong_value(key: &str, given: &TokenStream) -> String {
     let right = match (key, syn::parse2::<LitStr>(given.clone())) {
         // The most common mistake with a path is to write it in quotes.
-        ("matching" | "resolver" | "batch_resolver" | "crate", Ok(quoted))
+        ("matching" | "resolver" | "batch_resolver" | "policy" | "crate", Ok(quoted))
             if quoted.parse::<Path>().is_ok() =>
         {
             format!("{key} = {}", quoted.value())

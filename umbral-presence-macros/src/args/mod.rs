@@ -27,6 +27,7 @@ pub(crate) struct Args {
     pub(crate) matching: Option<Given<Path>>,
     pub(crate) resolver: Option<Given<Path>>,
     pub(crate) batch_resolver: Option<Given<Path>>,
+    pub(crate) policy: Option<Given<Path>>,
     pub(crate) grace: Option<Given<LitStr>>,
     pub(crate) runtime: Option<Given<Path>>,
 }
@@ -83,6 +84,7 @@ impl Args {
             "matching" => set(&mut self.matching, key, input, problems),
             "resolver" => set(&mut self.resolver, key, input, problems),
             "batch_resolver" => set(&mut self.batch_resolver, key, input, problems),
+            "policy" => set(&mut self.policy, key, input, problems),
             "grace" => set(&mut self.grace, key, input, problems),
             _ => set(&mut self.runtime, key, input, problems),
         };

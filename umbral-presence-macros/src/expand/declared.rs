@@ -10,21 +10,23 @@ use super::{
     placed::{at, call},
     private::Private,
 };
-use crate::model::{Declaration, Matcher, Resolver, Target, Text};
+use crate::model::{Declaration, Matcher, Resolver, Shape, Target, Text};
 
 pub(super) fn declared(declaration: &Declaration<'_>, private: &Private) -> TokenStream {
-    let Declaration { target, matcher, resolver, grace } = declaration;
+    let Declaration { target, matcher, resolver, policy, grace } = declaration;
     let Target { ident, docs, .. } = target;
     let constant = constant_of(matcher).map(|path| constant_value(path, private));
     let Given { statics, fields, impls } = given(target, matcher, private);
     let matcher = matcher_value(matcher, private);
     let resolver = resolver_value(resolver, private);
+    let policy = option(policy.as_ref().map(|path| policy_value(path, target, private)));
     let grace = option(grace.map(|grace| {
         // At most ten minutes, which is far below what the type holds.
         let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         quote!(::core::time::Duration::from_millis(#millis))
     }));
     let type_name = ident.unraw().to_string();
+    let constant_name = names::declaration();
     // Function bodies and tokens are what a declaration costs in compile time, so there is one
     // of each that is needed, and no more.
     quote! {
@@ -32,19 +34,22 @@ pub(super) fn declared(declaration: &Declaration<'_>, private: &Private) -> Toke
         const _: () = {
             #constant
             #statics
-            #private::inventory::submit! {
-                #private::Declaration {
-                    matcher: #matcher,
-                    fields: &[#(#fields),*],
-                    resolver: #resolver,
-                    grace: #grace,
-                    type_name: #type_name,
-                    module_path: ::core::module_path!(),
-                    docs: #docs,
-                    file: ::core::file!(),
-                    line: ::core::line!(),
-                    column: ::core::column!(),
-                }
+            const #constant_name: #private::Declaration = #private::Declaration {
+                matcher: #matcher,
+                fields: &[#(#fields),*],
+                resolver: #resolver,
+                policy: #policy,
+                grace: #grace,
+                type_name: #type_name,
+                module_path: ::core::module_path!(),
+                docs: #docs,
+                file: ::core::file!(),
+                line: ::core::line!(),
+                column: ::core::column!(),
+            };
+            #private::inventory::submit!(#constant_name);
+            impl #private::Declared for #ident {
+                const DECLARATION: &'static #private::Declaration = &#constant_name;
             }
             #impls
         };
@@ -130,6 +135,30 @@ fn resolver_value(resolver: &Resolver, private: &Private) -> TokenStream {
         }
     };
     quote!(#private::DeclaredResolver::#value)
+}
+
+/// A function from a user and the name of a group. The user's function gets the struct, where it can be
+/// read from a name.
+fn policy_value(path: &Path, target: &Target<'_>, private: &Private) -> TokenStream {
+    let ident = target.ident;
+    let group = match target.shape {
+        Shape::Unit => quote!(::core::result::Result::Ok(::core::clone::Clone::clone(name))),
+        Shape::Tuple(_) | Shape::Named(_) => {
+            quote!(<#ident as ::core::str::FromStr>::from_str(#private::GroupName::as_str(name)))
+        }
+    };
+    let call = call(path, "may_join", &["user", "group", "context"], private);
+    quote!({
+        fn call(
+            user: ::core::option::Option<&#private::UserId>,
+            name: &#private::GroupName,
+            context: &#private::ResolveContext,
+        ) -> #private::PolicyFuture {
+            let group = #group;
+            #call
+        }
+        call
+    })
 }
 
 fn option(value: Option<TokenStream>) -> TokenStream {

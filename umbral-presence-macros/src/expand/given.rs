@@ -175,6 +175,11 @@ pub(super) fn stand_in(target: &Target<'_>, private: &Private) -> TokenStream {
     let Target { ident, visibility, shape, .. } = target;
     let wrong = quote!(::core::result::Result::Err(#private::foreign("", "")));
     let group = group(ident, &wrong, private);
+    let declared = quote! {
+        impl #private::Declared for #ident {
+            const DECLARATION: &'static #private::Declaration = #private::NO_DECLARATION;
+        }
+    };
     let more = match shape {
         Shape::Unit => quote! {
             impl #ident {
@@ -191,6 +196,7 @@ pub(super) fn stand_in(target: &Target<'_>, private: &Private) -> TokenStream {
     quote! {
         #[allow(unused_qualifications)]
         const _: () = {
+            #declared
             #group
             #more
         };

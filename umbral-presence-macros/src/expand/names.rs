@@ -11,6 +11,11 @@ pub(super) fn constant(span: Span) -> Ident {
     Ident::new("__TEXT", span)
 }
 
+/// The declaration.
+pub(super) fn declaration() -> Ident {
+    format_ident!("__DECLARATION")
+}
+
 /// The pattern.
 pub(super) fn pattern() -> Ident {
     format_ident!("__PATTERN")

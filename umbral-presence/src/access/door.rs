@@ -7,27 +7,39 @@
 //!        └────────── outdated: revoked since that moment ──────┘
 //! ```
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, future::Future, net::IpAddr, sync::Arc};
 
 use futures_util::future::try_join_all;
 use http::request::Parts;
 
-use super::{identity::IdentityResolver, policy::AnyPolicy};
+use super::{
+    answer::Cause,
+    identity::IdentityResolver,
+    policy::{Answering, AnyPolicy, Asked, PublicGroupsOnly},
+    question::Question,
+    who::IdentityError,
+};
 use crate::{
     ask::{Unanswered, ask},
+    clock::now,
     connection::log,
-    hub::{Connection, Full, Hub, NotOpened, Outdated, Permit, Session, Turn, Verdict},
+    hub::{Connection, Full, Hub, NotOpened, Outdated, Permit, Session, SignIn, Turn, Verdict},
     name::{GroupName, UserId},
+    spec::matcher::Undecided,
 };
 
 /// How often the application is asked about one request if its answers are always out of date.
 const MOST_QUESTIONS: usize = 10;
 
+/// What holds where the application says nothing.
+static DEFAULT_POLICY: Answering<PublicGroupsOnly, bool> = Answering::new(PublicGroupsOnly);
+
 /// The application's identity resolver and policy, and the hub that a user is let into.
 pub(crate) struct Door {
     pub(crate) hub: Arc<Hub>,
     identity: IdentityResolver,
-    policy: Box<dyn AnyPolicy>,
+    /// The policy for all groups, unless the application has none.
+    policy: Option<Box<dyn AnyPolicy>>,
 }
 
 /// The one who wants to join groups.
@@ -38,6 +50,15 @@ pub(crate) enum Asker<'a> {
     Passing(&'a Parts, &'a mut Turn),
     /// A connection. The policy has allowed the groups that it is in.
     Member(&'a Arc<Connection>),
+}
+
+/// Whose a request is, as its connection sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// It comes from the user of the connection.
+    Its,
+    Anothers,
+    Nobodys,
 }
 
 /// Why a visitor is not let in.
@@ -79,20 +100,11 @@ impl<E: From<Closed>> From<NotOpened> for Unfit<E> {
     }
 }
 
-/// Why the user of a request is not known.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum IdentityError {
-    #[error(transparent)]
-    Unanswered(#[from] Unanswered),
-    #[error(transparent)]
-    Invalid(#[from] crate::name::InvalidUserId),
-}
-
 impl Door {
     pub(crate) fn new(
         hub: Arc<Hub>,
         identity: IdentityResolver,
-        policy: Box<dyn AnyPolicy>,
+        policy: Option<Box<dyn AnyPolicy>>,
     ) -> Self {
         Self { hub, identity, policy }
     }
@@ -105,7 +117,7 @@ impl Door {
         parts: &Parts,
         address: Option<IpAddr>,
         groups: &[GroupName],
-        open: impl FnMut(Option<&UserId>, &Verdict) -> Result<Session, Unfit<E>>,
+        open: impl FnMut(Option<&SignIn>, &Verdict) -> Result<Session, Unfit<E>>,
     ) -> Result<Session, E> {
         let mut permit = self.hub.permit(address).map_err(Closed::from)?;
         let mut session = self.admit(Asker::Visitor(parts, &mut permit), groups, open).await?;
@@ -115,19 +127,22 @@ impl Door {
 
     /// Whether a request comes from the user of the connection. An answer does not count if it was
     /// asked for before the one that identified the connection.
-    pub(crate) async fn is_of(
+    pub(crate) async fn whose(
         &self,
         connection: &Connection,
         parts: &Parts,
-    ) -> Result<bool, Closed> {
+    ) -> Result<Whose, Closed> {
         for _ in 0..MOST_QUESTIONS {
             let asked = self.hub.revocations.now();
-            if self.identify(parts).await?.as_ref() == connection.user() {
-                connection.is_identified(asked);
-                return Ok(true);
+            let sign_in = self.identify(parts).await?;
+            if SignIn::user_of(sign_in.as_ref()) == connection.user() {
+                match self.hub.identified(connection, sign_in.as_ref(), asked) {
+                    Ok(()) => return Ok(Whose::Its),
+                    Err(Outdated) => continue,
+                }
             }
             if !connection.is_identified_since(asked) {
-                return Ok(false);
+                return Ok(if sign_in.is_some() { Whose::Anothers } else { Whose::Nobodys });
             }
         }
         Err(Closed::Revoked)
@@ -139,23 +154,25 @@ impl Door {
         &self,
         mut asker: Asker<'_>,
         groups: &[GroupName],
-        mut enter: impl FnMut(Option<&UserId>, &Verdict) -> Result<T, Unfit<E>>,
+        mut enter: impl FnMut(Option<&SignIn>, &Verdict) -> Result<T, Unfit<E>>,
     ) -> Result<T, E> {
         for _ in 0..MOST_QUESTIONS {
             let asked = self.hub.revocations.now();
-            let visitor;
+            let mut sign_in = None;
             let (user, held, new) = match &mut asker {
                 Asker::Visitor(parts, permit) => {
-                    visitor = self.identify(parts).await.map_err(Closed::from)?;
+                    sign_in = self.identify(parts).await.map_err(Closed::from)?;
+                    let user = SignIn::user_of(sign_in.as_ref());
                     // The policy is asked after this, so a user has no more questions under way
                     // than connections.
-                    permit.is_for(visitor.as_ref()).map_err(Closed::from)?;
-                    (visitor.as_ref(), Vec::new(), groups.to_vec())
+                    permit.is_for(user).map_err(Closed::from)?;
+                    (user, Vec::new(), groups.to_vec())
                 }
                 Asker::Passing(parts, turn) => {
-                    visitor = self.identify(parts).await.map_err(Closed::from)?;
-                    turn.is_for(visitor.as_ref()).map_err(Closed::from)?;
-                    (visitor.as_ref(), Vec::new(), groups.to_vec())
+                    sign_in = self.identify(parts).await.map_err(Closed::from)?;
+                    let user = SignIn::user_of(sign_in.as_ref());
+                    turn.is_for(user).map_err(Closed::from)?;
+                    (user, Vec::new(), groups.to_vec())
                 }
                 Asker::Member(connection) => {
                     let (held, new) = connection.split(groups);
@@ -166,7 +183,7 @@ impl Door {
             denied.iter().for_each(|group| log::denied(user, group));
             let verdict = Verdict { asked, held, allowed, denied };
             // Nothing is awaited from here on, so the answers cannot become outdated in between.
-            match enter(user, &verdict) {
+            match enter(sign_in.as_ref(), &verdict) {
                 Ok(entered) => return Ok(entered),
                 Err(Unfit::Refused(error)) => return Err(error),
                 Err(Unfit::Outdated) => {}
@@ -190,12 +207,22 @@ impl Door {
     }
 
     /// The signed-in user of a request. An answer that cannot be used is logged.
-    pub(crate) async fn identify(&self, parts: &Parts) -> Result<Option<UserId>, IdentityError> {
-        let timeout = self.hub.limits.policy_timeout;
-        let answer = ask(timeout, || self.identity.resolve(parts)).await;
-        let user = answer.map_err(IdentityError::from);
-        let user = user.and_then(|id| Ok(id.map(UserId::new).transpose()?));
-        user.inspect_err(|error| self.hub.counters().failed.identity(error))
+    pub(crate) async fn identify(&self, parts: &Parts) -> Result<Option<SignIn>, IdentityError> {
+        let asking = self.ask(Question::identity(), || self.identity.resolve(parts));
+        let identity = asking.await.map_err(IdentityError::from);
+        let sign_in = identity.and_then(|it| it.map_or(Ok(None), |it| it.sign_in(now())));
+        sign_in.inspect_err(|error| self.hub.counters().failed.identity(error))
+    }
+
+    /// Asks the application. That it gives no answer is noted.
+    async fn ask<T, F: Future<Output = Result<T, Cause>>>(
+        &self,
+        watched: Question,
+        question: impl FnOnce() -> F,
+    ) -> Result<T, Unanswered> {
+        let answer = watched.watch(ask(self.hub.limits.policy_timeout, question)).await;
+        let answer = answer.and_then(|answer| answer.map_err(Unanswered::Failed));
+        answer.inspect_err(|error| self.hub.counters().failed.note(error))
     }
 
     /// Whether the policy lets this user join a group.
@@ -204,26 +231,62 @@ impl Door {
         user: Option<&UserId>,
         group: &GroupName,
     ) -> Result<bool, Unanswered> {
+        self.may(user, group, |policy, id| policy.can_join(id, group.as_str())).await
+    }
+
+    /// Whether the policy of the group's declaration and the one for all groups agree. Without either
+    /// of them there is the default.
+    async fn may<'a>(
+        &'a self,
+        user: Option<&'a UserId>,
+        group: &'a GroupName,
+        question: impl FnOnce(&'a dyn AnyPolicy, Option<&'a str>) -> Asked<'a>,
+    ) -> Result<bool, Unanswered> {
+        // Where it is not known whose policy decides, nobody joins.
+        let declared = self.hub.policy_of(group).map_err(|Undecided| Unanswered::Panicked);
+        let note = |error: &Unanswered| self.hub.counters().failed.policy(user, group, error);
+        let declared = declared.inspect_err(note)?;
+        if let Some(declared) = declared {
+            let context = self.hub.context();
+            let ask = || declared(user, group, context);
+            if !self.ask_policy(user, group, ask).await? {
+                return Ok(false);
+            }
+        }
+        let policy: &dyn AnyPolicy = match &self.policy {
+            Some(policy) => &**policy,
+            None if declared.is_some() => return Ok(true),
+            None => &DEFAULT_POLICY,
+        };
         let id = user.map(UserId::as_str);
-        let question = || self.policy.can_join(id, group.as_str());
-        let answer = ask(self.hub.limits.policy_timeout, question).await;
-        answer.inspect_err(|error| self.hub.counters().failed.policy(user, group, *error))
+        self.ask_policy(user, group, || question(policy, id)).await
+    }
+
+    /// Asks the policy. That there is no answer is logged.
+    async fn ask_policy<'a>(
+        &self,
+        user: Option<&UserId>,
+        group: &GroupName,
+        question: impl FnOnce() -> Asked<'a>,
+    ) -> Result<bool, Unanswered> {
+        let answer = self.ask(Question::policy(user, group), question).await;
+        answer.inspect_err(|error| self.hub.counters().failed.policy(user, group, error))
     }
 
     /// Whether the policy lets this user send to a group. It is asked again if rights have been
     /// revoked in the meantime.
-    pub(crate) async fn may_send(
-        &self,
-        user: Option<&UserId>,
-        group: &GroupName,
+    pub(crate) async fn may_send<'a>(
+        &'a self,
+        user: Option<&'a UserId>,
+        group: &'a GroupName,
     ) -> Result<bool, Unanswered> {
-        let (hub, id) = (&self.hub, user.map(UserId::as_str));
+        let hub = &self.hub;
         for _ in 0..MOST_QUESTIONS {
             let asked = hub.revocations.now();
-            let question = || self.policy.can_send(id, group.as_str());
-            let answer = ask(hub.limits.policy_timeout, question).await;
-            let answer =
-                answer.inspect_err(|error| hub.counters().failed.policy(user, group, *error))?;
+            let question = |policy: &'a dyn AnyPolicy, id: Option<&'a str>| {
+                policy.can_send(id, group.as_str())
+            };
+            let answer = self.may(user, group, question).await?;
             if let Ok(()) = hub.revocations.check(user, [group], asked) {
                 return Ok(answer);
             }

@@ -2,13 +2,28 @@
 //! again.
 
 use axum::extract::OriginalUri;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header, request::Parts};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri, header, request::Parts};
 
-/// Which headers of a request are kept, and how many bytes of them at most.
+/// What is kept of a request: these headers, at most so many bytes of them, and these extensions.
 #[derive(Debug)]
-pub(super) struct Keeps {
+pub(crate) struct Keeps {
     names: Vec<HeaderName>,
     most: usize,
+    extensions: Vec<KeptExtension>,
+}
+
+/// A type of extension that is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeptExtension(fn(&Extensions, &mut Extensions));
+
+impl KeptExtension {
+    pub(crate) fn of<T: Clone + Send + Sync + 'static>() -> Self {
+        Self(|all, kept| {
+            if let Some(extension) = all.get::<T>() {
+                kept.insert(extension.clone());
+            }
+        })
+    }
 }
 
 /// A head that is too long to be held for as long as a stream is open.
@@ -35,12 +50,12 @@ pub(crate) fn check_head(parts: &Parts, most: usize) -> Result<(), TooLong> {
 
 impl Keeps {
     /// Keeps the headers that say who the user is, and those that the application names.
-    pub(super) fn new(named: Vec<HeaderName>, most: usize) -> Self {
+    pub(crate) fn new(named: Vec<HeaderName>, most: usize, extensions: Vec<KeptExtension>) -> Self {
         let mut names = named;
         names.extend([header::COOKIE, header::AUTHORIZATION, header::HOST]);
         names.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();
-        Self { names, most }
+        Self { names, most, extensions }
     }
 
     /// The names of the headers.
@@ -62,9 +77,12 @@ impl Keeps {
         kept.method = parts.method.clone();
         kept.version = parts.version;
         kept.headers.extend(values().map(|(name, value)| (name.clone(), copy(value))));
-        kept.extensions = parts.extensions.clone();
-        if let Some(OriginalUri(original)) = kept.extensions.remove() {
-            kept.extensions.insert(OriginalUri(without_query(&original)));
+        // What a session layer has found says who asked then, and not who asks now.
+        for KeptExtension(keep) in &self.extensions {
+            keep(&parts.extensions, &mut kept.extensions);
+        }
+        if let Some(OriginalUri(original)) = parts.extensions.get() {
+            kept.extensions.insert(OriginalUri(without_query(original)));
         }
         kept.uri = uri;
         Ok(kept)
@@ -101,23 +119,25 @@ mod tests {
             .header("authorization", "Bearer y")
             .header("x-session", "z")
             .header("accept", "a".repeat(300_000));
-        request.extension(7_u8).body(()).expect("a request").into_parts().0
+        request.extension(7_u8).extension(8_u16).body(()).expect("a request").into_parts().0
     }
 
     #[test]
     fn what_says_who_asks_is_kept_and_nothing_else() {
         let named = vec![HeaderName::from_static("x-session"), header::COOKIE];
-        let kept = Keeps::new(named, 1000).of(&head(100)).unwrap();
+        let keeps = Keeps::new(named, 1000, vec![KeptExtension::of::<u8>()]);
+        let kept = keeps.of(&head(100)).unwrap();
         let mut names: Vec<_> = kept.headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["authorization", "cookie", "x-session"]);
         assert_eq!(kept.uri, "http://here/realtime/sse");
         assert_eq!(kept.extensions.get(), Some(&7_u8));
+        assert_eq!(kept.extensions.get::<u16>(), None);
     }
 
     #[test]
     fn more_than_may_be_kept_is_too_long() {
-        let keeps = Keeps::new(Vec::new(), 1000);
+        let keeps = Keeps::new(Vec::new(), 1000, Vec::new());
         let bytes = "/realtime/sse".len() + "cookie".len() + "authorizationBearer y".len();
         assert!(keeps.of(&head(1000 - bytes)).is_ok());
         let error = keeps.of(&head(1001 - bytes)).unwrap_err();

@@ -1,8 +1,13 @@
 //! Who may join a group and see its members.
 
-use std::future::{Future, ready};
+use std::{
+    future::{Future, ready},
+    marker::PhantomData,
+};
 
 use futures_util::future::BoxFuture;
+
+use super::answer::{Cause, Decision};
 
 /// Decides who may join a group. A user who may not join sees nothing of it, neither its messages
 /// nor its members.
@@ -27,14 +32,40 @@ use futures_util::future::BoxFuture;
 ///     }
 /// }
 /// ```
-pub trait GroupPolicy: Send + Sync + 'static {
+///
+/// # Answers that may fail
+///
+/// A policy that may be unable to decide, because a database is away, implements
+/// `GroupPolicy<Result<bool, E>>`. An `Err` is no answer: a request gets `503` and is made again by
+/// the client, and a [recheck](crate::RealtimePlugin::recheck_every) changes nothing. The error is
+/// logged with its sources, and no client sees it. `E` is what becomes a boxed error: an error type,
+/// `anyhow::Error`, or a text.
+///
+/// ```
+/// use std::io;
+/// use umbral_presence::GroupPolicy;
+///
+/// # struct Database;
+/// # impl Database { async fn is_member(&self, _: &str, _: &str) -> io::Result<bool> { Ok(true) } }
+/// struct Teams(Database);
+///
+/// impl GroupPolicy<io::Result<bool>> for Teams {
+///     async fn can_join(&self, user_id: Option<&str>, group: &str) -> io::Result<bool> {
+///         match user_id {
+///             Some(user) => self.0.is_member(user, group).await,
+///             None => Ok(false),
+///         }
+///     }
+/// }
+/// ```
+pub trait GroupPolicy<D: Decision = bool>: Send + Sync + 'static {
     /// Whether this user may join the group. `None` stands for an anonymous visitor.
-    fn can_join(&self, user_id: Option<&str>, group: &str) -> impl Future<Output = bool> + Send;
+    fn can_join(&self, user_id: Option<&str>, group: &str) -> impl Future<Output = D> + Send;
 
     /// Whether this user may send to the group through
     /// [`MessageContext::publish`](crate::MessageContext::publish). By default a user who may join
     /// may send.
-    fn can_send(&self, user_id: Option<&str>, group: &str) -> impl Future<Output = bool> + Send {
+    fn can_send(&self, user_id: Option<&str>, group: &str) -> impl Future<Output = D> + Send {
         self.can_join(user_id, group)
     }
 }
@@ -52,11 +83,12 @@ impl GroupPolicy for PublicGroupsOnly {
 /// A policy from a plain function.
 pub(crate) struct PolicyFn<F>(pub(crate) F);
 
-impl<F> GroupPolicy for PolicyFn<F>
+impl<F, D> GroupPolicy<D> for PolicyFn<F>
 where
-    F: Fn(Option<&str>, &str) -> bool + Send + Sync + 'static,
+    F: Fn(Option<&str>, &str) -> D + Send + Sync + 'static,
+    D: Decision,
 {
-    fn can_join(&self, user_id: Option<&str>, group: &str) -> impl Future<Output = bool> + Send {
+    fn can_join(&self, user_id: Option<&str>, group: &str) -> impl Future<Output = D> + Send {
         ready(self.0(user_id, group))
     }
 }
@@ -64,28 +96,46 @@ where
 /// A policy from a function that waits for something.
 pub(crate) struct PolicyAsyncFn<F>(pub(crate) F);
 
-impl<F, Fut> GroupPolicy for PolicyAsyncFn<F>
+impl<F, Fut> GroupPolicy<Fut::Output> for PolicyAsyncFn<F>
 where
     F: Fn(Option<String>, String) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = bool> + Send + 'static,
+    Fut: Future<Output: Decision> + Send + 'static,
 {
-    fn can_join(&self, user_id: Option<&str>, group: &str) -> impl Future<Output = bool> + Send {
+    fn can_join(
+        &self,
+        user_id: Option<&str>,
+        group: &str,
+    ) -> impl Future<Output = Fut::Output> + Send {
         self.0(user_id.map(str::to_owned), group.to_owned())
+    }
+}
+
+/// What a policy is about to answer.
+pub(crate) type Asked<'a> = BoxFuture<'a, Result<bool, Cause>>;
+
+/// A policy that answers in the way `D`.
+pub(crate) struct Answering<P, D>(P, PhantomData<fn() -> D>);
+
+impl<P: GroupPolicy<D>, D: Decision> Answering<P, D> {
+    pub(crate) const fn new(policy: P) -> Self {
+        Self(policy, PhantomData)
     }
 }
 
 /// A [`GroupPolicy`] as a trait object.
 pub(crate) trait AnyPolicy: Send + Sync {
-    fn can_join<'a>(&'a self, user_id: Option<&'a str>, group: &'a str) -> BoxFuture<'a, bool>;
-    fn can_send<'a>(&'a self, user_id: Option<&'a str>, group: &'a str) -> BoxFuture<'a, bool>;
+    fn can_join<'a>(&'a self, user_id: Option<&'a str>, group: &'a str) -> Asked<'a>;
+    fn can_send<'a>(&'a self, user_id: Option<&'a str>, group: &'a str) -> Asked<'a>;
 }
 
-impl<P: GroupPolicy> AnyPolicy for P {
-    fn can_join<'a>(&'a self, user_id: Option<&'a str>, group: &'a str) -> BoxFuture<'a, bool> {
-        Box::pin(GroupPolicy::can_join(self, user_id, group))
+impl<P: GroupPolicy<D>, D: Decision> AnyPolicy for Answering<P, D> {
+    fn can_join<'a>(&'a self, user_id: Option<&'a str>, group: &'a str) -> Asked<'a> {
+        let answer = self.0.can_join(user_id, group);
+        Box::pin(async move { answer.await.decide() })
     }
 
-    fn can_send<'a>(&'a self, user_id: Option<&'a str>, group: &'a str) -> BoxFuture<'a, bool> {
-        Box::pin(GroupPolicy::can_send(self, user_id, group))
+    fn can_send<'a>(&'a self, user_id: Option<&'a str>, group: &'a str) -> Asked<'a> {
+        let answer = self.0.can_send(user_id, group);
+        Box::pin(async move { answer.await.decide() })
     }
 }

@@ -17,10 +17,8 @@ use std::{
 };
 
 use futures_util::{FutureExt, StreamExt, future::join, stream};
-use http::{HeaderName, request::Parts};
-use parking_lot::Mutex;
+use http::request::Parts;
 use tokio::{
-    runtime::Handle,
     sync::mpsc,
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval},
@@ -28,8 +26,9 @@ use tokio::{
 use tokio_util::time::{DelayQueue, delay_queue::Key};
 
 use super::{
-    door::Door,
+    door::{Door, Whose},
     head::{Keeps, TooLong},
+    task::Task,
 };
 use crate::{
     ask::Unanswered,
@@ -62,7 +61,7 @@ const TOLERANCE: (u32, Duration) = (10, Duration::from_millis(100));
 #[derive(Debug, Default)]
 pub(crate) struct Recheck {
     rule: Option<Rule>,
-    task: Mutex<Option<mpsc::UnboundedSender<Party>>>,
+    task: Task<Party>,
 }
 
 #[derive(Debug)]
@@ -94,19 +93,18 @@ impl Party {
 }
 
 impl Recheck {
-    /// Asks again once in `interval`. Of a request it keeps these headers for the identity
-    /// resolver, and at most so many bytes.
-    pub(crate) fn every(interval: Duration, headers: Option<(Vec<HeaderName>, usize)>) -> Self {
-        let keeps = headers.map(|(names, most)| Keeps::new(names, most));
+    /// Asks again once in `interval`. Of a request it keeps this for the identity resolver, if there
+    /// is one.
+    pub(crate) fn every(interval: Duration, keeps: Option<Keeps>) -> Self {
         if let Some(keeps) = &keeps {
             tracing::info!(
                 headers = %keeps.in_words(), every = ?interval,
-                "with `recheck_every` the identity resolver gets these headers of a request and \
-                 no others; `recheck_headers` names more"
+                "with `recheck_every` the identity resolver gets these headers of a request, no \
+                 others and no extensions; `recheck_headers` and `recheck_extension` name more"
             );
         }
         let rule = Rule { every: interval.min(LONGEST), keeps };
-        Self { rule: Some(rule), task: Mutex::default() }
+        Self { rule: Some(rule), task: Task::default() }
     }
 
     /// The part of a request's head that is kept.
@@ -121,19 +119,8 @@ impl Recheck {
         let Some(rule) = &self.rule else {
             return;
         };
-        let mut task = self.task.lock();
-        // The application may have been built before its runtime was started, and may outlive it.
-        if task.as_ref().is_none_or(mpsc::UnboundedSender::is_closed)
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let (sender, arrivals) = mpsc::unbounded_channel();
-            runtime.spawn(run(arrivals, Arc::downgrade(door), rule.every));
-            *task = Some(sender);
-        }
-        if let Some(task) = &*task {
-            // The task ends only with its runtime, and then its connections have ended too.
-            let _ = task.send(Party::of(connection));
-        }
+        let run = |arrivals| run(arrivals, Arc::downgrade(door), rule.every);
+        self.task.send(Party::of(connection), run);
     }
 }
 
@@ -355,11 +342,11 @@ impl Door {
 
     /// Ends a connection if its request comes from another user now, or from nobody.
     async fn recheck_identity(&self, connection: Arc<Connection>) {
-        let Some(request) = &connection.request else {
+        let Some(request) = connection.request() else {
             return;
         };
         // That there is no answer has been logged.
-        if let Ok(false) = self.is_of(&connection, &request.0).await {
+        if let Ok(Whose::Anothers | Whose::Nobodys) = self.whose(&connection, &request.0).await {
             self.hub.expel(&connection, End::IdentityChanged);
         }
     }

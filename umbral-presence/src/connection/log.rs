@@ -16,17 +16,17 @@ pub(crate) fn opened(reader: &Reader) {
         Transport::WebSocket => "WebSocket",
     };
     let (id, user) = (reader.id, Who(reader.user.as_ref()));
-    debug!(connection = %id, %user, transport, "open");
+    reader.span.in_scope(|| debug!(connection = %id, %user, transport, "open"));
 }
 
 pub(crate) fn joined(reader: &Reader, group: &GroupName) {
     let (id, user) = (reader.id, Who(reader.user.as_ref()));
-    debug!(connection = %id, %user, %group, "join");
+    reader.span.in_scope(|| debug!(connection = %id, %user, %group, "join"));
 }
 
 pub(crate) fn left(reader: &Reader, group: &GroupName, goodbye: bool) {
     let (id, user) = (reader.id, Who(reader.user.as_ref()));
-    debug!(connection = %id, %user, %group, goodbye, "leave");
+    reader.span.in_scope(|| debug!(connection = %id, %user, %group, goodbye, "leave"));
 }
 
 pub(crate) fn denied(user: Option<&UserId>, group: &GroupName) {
@@ -40,5 +40,5 @@ pub(crate) fn closed(reader: &Reader, goodbye: bool) {
         None => "the peer is gone",
     };
     let (id, user) = (reader.id, Who(reader.user.as_ref()));
-    debug!(connection = %id, %user, why, "close");
+    reader.span.in_scope(|| debug!(connection = %id, %user, why, "close"));
 }

@@ -129,6 +129,8 @@ pub(crate) enum End {
     Disconnected,
     /// Another identity than the connection's has shown its token.
     IdentityChanged,
+    /// The user's sign-in has run out.
+    Expired,
     /// Nothing has been taken from it, or heard of its client, for too long.
     Lost,
     /// The server is going down.
@@ -142,6 +144,7 @@ impl End {
             Self::Overflow => "answers to it fill its outbox, and it does not read them",
             Self::Disconnected => "the application has sent the user away",
             Self::IdentityChanged => "another identity has shown its token",
+            Self::Expired => "its user's sign-in has run out",
             Self::Lost => "nothing was taken from it, or heard of its client, for too long",
             Self::Draining => "the server is going down",
         }
@@ -297,6 +300,13 @@ impl Outbox {
     pub(crate) fn progress(&self) -> Option<u64> {
         let state = self.state.lock();
         (!state.queue.is_empty()).then_some(state.taken)
+    }
+
+    /// Whether there is nothing to write, and no end.
+    #[cfg(feature = "test")]
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.state.lock();
+        state.queue.is_empty() && state.missed == 0 && state.end.is_none()
     }
 
     /// Ends the connection at once: what is queued is dropped, and what is under way is cut.

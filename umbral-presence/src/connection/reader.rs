@@ -1,5 +1,7 @@
 //! The reading side of a connection, as groups know it.
 
+use tracing::Span;
+
 use super::outbox::Outbox;
 use crate::{
     name::{ConnectionId, UserId},
@@ -14,4 +16,6 @@ pub(crate) struct Reader {
     pub(crate) user: Option<UserId>,
     pub(crate) dialect: Dialect,
     pub(crate) outbox: Outbox,
+    /// What happens to the connection happens in it.
+    pub(crate) span: Span,
 }

@@ -5,9 +5,11 @@ use std::{fmt, sync::Arc};
 use super::{state::State, subscribers::Subscriber, watchers::WatchQueue};
 use crate::{
     connection::{DueSnapshot, Outbox, Reader, Source},
+    figures::Tally,
     limits::Limits,
     name::GroupName,
     spec::PresenceSpec,
+    store::Roster,
     sync::{Mutex, MutexGuard},
     wakes::Wakes,
     wire::{Dialect, Encoded, Frames, Snapshot},
@@ -28,8 +30,19 @@ pub(crate) struct GroupCell {
 struct Sending;
 
 impl GroupCell {
-    pub(crate) fn new(name: GroupName, spec: Option<Arc<PresenceSpec>>, limits: &Limits) -> Self {
-        Self { name, spec, state: Mutex::new(State::new(limits)), sending: Mutex::default() }
+    pub(crate) fn new(
+        name: GroupName,
+        spec: Option<Arc<PresenceSpec>>,
+        roster: Roster,
+        limits: &Limits,
+    ) -> Self {
+        let tally = Tally::of(spec.as_ref().map(|spec| &spec.figures));
+        Self {
+            name,
+            state: Mutex::new(State::new(roster, tally, limits)),
+            spec,
+            sending: Mutex::default(),
+        }
     }
 
     /// The group, unless it has been taken off the map.

@@ -25,8 +25,8 @@ pub(crate) struct Delivery {
     audience: Audience,
     /// How many they are.
     len: usize,
-    /// The next page of it.
-    page: usize,
+    /// The next row of it.
+    row: usize,
     /// Those who get a snapshot now, and changes from now on.
     newcomers: Vec<Subscriber>,
     /// When it was settled what is told.
@@ -60,7 +60,7 @@ impl Delivery {
             encoded: Encoded::default(),
             audience,
             len,
-            page: 0,
+            row: 0,
             newcomers,
             begun,
             spent: Duration::ZERO,
@@ -77,21 +77,21 @@ impl Delivery {
         self.len
     }
 
-    /// Tells some more, about a page of subscribers. Says whether there is more to do.
+    /// Tells some more, about a row of subscribers. Says whether there is more to do.
     pub(crate) fn go_on(&mut self, teller: &Teller, wakes: &mut Wakes) -> bool {
         if self.is_over {
             return false;
         }
         let started = Instant::now();
-        let Self { group, changes, versions, encoded, audience, page, newcomers, .. } = self;
-        if let Some(subscribers) = audience.page(*page) {
+        let Self { group, changes, versions, encoded, audience, row, newcomers, .. } = self;
+        if let Some(subscribers) = audience.row(*row) {
             for Subscriber { reader, feed } in subscribers {
                 let frames = encoded.get(reader.dialect, |dialect| {
                     teller.encoder.delta(dialect, group, changes, versions.1)
                 });
                 wakes.add(reader.outbox.push_delta(*feed, *versions, frames));
             }
-            *page += 1;
+            *row += 1;
         } else {
             for Subscriber { reader, feed } in newcomers.drain(..) {
                 wakes.add(reader.outbox.want_snapshot(feed));

@@ -19,6 +19,7 @@ use crate::{
     name::{ConnectionId, GroupName, UserId},
     roster::{Answer, Asked, Farewell, Member, Payload, SeatId},
     spec::PresenceSpec,
+    store::Roster,
     wakes::Wakes,
     wire::{Dialect, Pieces, Transport},
 };
@@ -95,7 +96,7 @@ enum Step {
     },
     /// Changes that are on their way go some of it.
     Deliver {
-        pages: u8,
+        rows: u8,
     },
     /// Some time passes, what is on its way arrives, and everybody reads everything.
     Settle {
@@ -154,7 +155,7 @@ impl ReferenceStateMachine for Model {
         let send = (0..900_usize).prop_map(|bytes| Step::Send { bytes });
         let settle = prop_oneof![3 => Just(4 * TICK), 1 => Just(REST)]
             .prop_map(|milliseconds| Step::Settle { milliseconds });
-        let deliver = (1..4_u8).prop_map(|pages| Step::Deliver { pages });
+        let deliver = (1..4_u8).prop_map(|rows| Step::Deliver { rows });
         let mut steps =
             vec![(4, pass.boxed()), (2, send.boxed()), (3, deliver.boxed()), (1, settle.boxed())];
         if !free.is_empty() {
@@ -316,7 +317,7 @@ impl Real {
         let limits = Limits { tick: Duration::from_millis(TICK), ..Limits::default() };
         let start = Instant::now();
         Self {
-            cell: Arc::new(GroupCell::new(name, Some(Arc::new(spec)), &limits)),
+            cell: Arc::new(GroupCell::new(name, Some(Arc::new(spec)), Roster::default(), &limits)),
             // Both ways of telling are gone: under the lock, and without it.
             teller: Teller { at_once: 3, ..Teller::default() },
             delivery: None,
@@ -341,12 +342,12 @@ impl Real {
     }
 
     /// What is on its way goes some of it. Says whether it has arrived.
-    fn deliver(&mut self, pages: u8) -> bool {
+    fn deliver(&mut self, rows: u8) -> bool {
         let (teller, mut wakes) = (&self.teller, Wakes::default());
         let Some(delivery) = &mut self.delivery else {
             return true;
         };
-        if (0..pages).all(|_| delivery.go_on(teller, &mut wakes)) {
+        if (0..rows).all(|_| delivery.go_on(teller, &mut wakes)) {
             return false;
         }
         self.cell.lock_always().delivered(delivery, self.now);
@@ -384,6 +385,7 @@ impl Real {
             user: user.map(user_id),
             dialect: Dialect { transport, v1: dialect % 2 == 1 },
             outbox: Outbox::new(OUTBOX_BYTES, self.teller.counters.clone()),
+            span: tracing::Span::none(),
         });
         self.outside.remove(&connection);
         let (place, feed) = self.enter(&reader, user, edition);
@@ -519,8 +521,8 @@ impl StateMachineTest for Real {
                 let seat = real.seats[&user];
                 real.cell.lock_always().roster.show(seat, answer);
             }
-            Step::Deliver { pages } => {
-                real.deliver(pages);
+            Step::Deliver { rows } => {
+                real.deliver(rows);
             }
             Step::Settle { milliseconds } => {
                 while !real.deliver(u8::MAX) {}

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     connection::{FeedId, Reader},
+    figures::{Tally, Timed},
     limits::Limits,
     name::GroupName,
     roster::{Farewell, SeatId},
@@ -29,6 +30,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) roster: Roster,
+    /// What it has added to the figures of its declaration.
+    tally: Tally,
     pub(crate) subscribers: Subscribers,
     /// Subscribers who get a snapshot from the next flush on.
     newcomers: Vec<Subscriber>,
@@ -38,6 +41,10 @@ pub(crate) struct State {
     /// How long they wait.
     patience: Duration,
     watchers: Vec<Arc<WatchQueue>>,
+    /// Those who begin when it is known what other nodes say of the group.
+    late_watchers: Vec<Arc<WatchQueue>>,
+    /// How many wait for what other nodes say of the group.
+    pub(crate) visitors: usize,
     /// The members at the version that was told last, once somebody has asked for them.
     snapshot: Option<Arc<Snapshot>>,
     tick: Tick,
@@ -45,8 +52,10 @@ pub(crate) struct State {
     is_delivering: bool,
     /// When the group is to be woken; a later wake-up is not asked for then.
     pub(crate) alarm: Option<Instant>,
+    /// Nobody has used the group before.
+    pub(crate) is_new: bool,
     /// The group has been taken off the hub's map: look it up again.
-    pub(crate) retired: bool,
+    pub(super) retired: bool,
 }
 
 #[derive(Debug)]
@@ -74,18 +83,22 @@ pub(crate) struct Joined {
 }
 
 impl State {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(roster: Roster, tally: Tally, limits: &Limits) -> Self {
         Self {
-            roster: Roster::default(),
+            roster,
+            tally,
             subscribers: Subscribers::default(),
             newcomers: Vec::new(),
             waiting: VecDeque::new(),
             patience: limits.resolver_timeout,
             watchers: Vec::new(),
+            late_watchers: Vec::new(),
+            visitors: 0,
             snapshot: None,
             tick: Tick::new(limits.tick),
             is_delivering: false,
             alarm: None,
+            is_new: true,
             retired: false,
         }
     }
@@ -151,15 +164,20 @@ impl State {
         teller: &Teller,
         wakes: &mut Wakes,
     ) -> Option<Delivery> {
+        if self.is_held(now) {
+            self.late_watchers.push(watcher);
+            return None;
+        }
         let is_due = self.is_dirty(now) && !self.is_delivering;
         let delivery = if is_due { self.flush(name, now, teller, wakes) } else { None };
-        watcher.begin(self.snapshot(name));
+        wakes.add(watcher.begin(self.snapshot(name)));
         self.watchers.push(watcher);
         delivery
     }
 
     pub(crate) fn unwatch(&mut self, watcher: &Arc<WatchQueue>) {
         self.watchers.retain(|other| !Arc::ptr_eq(other, watcher));
+        self.late_watchers.retain(|other| !Arc::ptr_eq(other, watcher));
     }
 
     /// Tells what has changed: at once in a quiet group, else when the tick is over. What it
@@ -172,19 +190,55 @@ impl State {
         teller: &Teller,
         wakes: &mut Wakes,
     ) -> Option<Delivery> {
-        teller.counters.cancelled.add(self.roster.take_cancelled());
+        let cancelled = self.roster.take_cancelled();
+        teller.counters.cancelled.add(cancelled);
+        self.tally.cancelled(cancelled);
+        self.tally.has(self.roster.seat_count());
         self.roster.view.forget(now);
-        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.until <= now) {
+        while self.waiting.front().is_some_and(|waiting| waiting.until <= now)
+            && let Some(waiting) = self.waiting.pop_front()
+        {
             self.newcomers.extend(waiting.subscriber());
+        }
+        if self.roster.take_shown() && !self.waiting.is_empty() {
+            self.let_in_shown();
         }
         if self.waiting.is_empty() {
             // A crowd that has been resolved holds no memory.
             self.waiting = VecDeque::new();
         }
-        if !self.is_dirty(now) || self.is_delivering || !self.tick.is_over(now) {
-            return None;
+        let is_held = self.is_held(now);
+        let may_tell = self.tick.is_over(now) && !is_held;
+        let mut delivery = None;
+        if may_tell && self.is_dirty(now) && !self.is_delivering {
+            delivery = self.flush(name, now, teller, wakes);
         }
-        self.flush(name, now, teller, wakes)
+        if !is_held && !self.late_watchers.is_empty() {
+            let snapshot = self.snapshot(name);
+            for watcher in std::mem::take(&mut self.late_watchers) {
+                wakes.add(watcher.begin(snapshot.clone()));
+                self.watchers.push(watcher);
+            }
+        }
+        delivery
+    }
+
+    /// Has those take a snapshot whose own users are shown now. It may be that nothing else has changed:
+    /// another node showed them before.
+    fn let_in_shown(&mut self) {
+        let (roster, newcomers) = (&self.roster, &mut self.newcomers);
+        self.waiting.retain(|waiting| {
+            let is_hidden = roster.is_hidden(waiting.seat);
+            if !is_hidden {
+                newcomers.extend(waiting.subscriber());
+            }
+            is_hidden
+        });
+    }
+
+    /// Whether nobody is told of the group yet, since it is not known what other nodes say of it.
+    fn is_held(&self, now: Instant) -> bool {
+        self.roster.holds_until().is_some_and(|until| until > now)
     }
 
     /// A delivery has been carried out.
@@ -195,6 +249,7 @@ impl State {
 
     fn begin_tick(&mut self, delivery: &Delivery, now: Instant) {
         if delivery.has_changes() {
+            Timed::Flush.took(delivery.spent);
             self.tick.begin(delivery.begun, now, delivery.spent, delivery.len());
         } else {
             self.tick.begin_without_changes(now);
@@ -211,7 +266,10 @@ impl State {
             // The end of the delivery looks again.
             return rest;
         }
-        let flush = tick.filter(|_| self.is_dirty(now));
+        let held_until = self.roster.holds_until();
+        let tick = tick.max(held_until);
+        let begin = held_until.filter(|_| !self.late_watchers.is_empty());
+        let flush = tick.filter(|_| self.is_dirty(now)).into_iter().chain(begin).min();
         let held = self.roster.view.held_until().map(|at| tick.map_or(at, |tick| tick.max(at)));
         flush.into_iter().chain(held).chain(rest).min()
     }
@@ -244,19 +302,11 @@ impl State {
         let changes = view.take_changes(now);
         let version = view.version();
         teller.counters.transitions.add(changes.len() as u64);
+        self.tally.told(&changes);
         if !changes.is_empty() {
             for watcher in &self.watchers {
                 wakes.add(watcher.push(&changes));
             }
-            // Some of them may be shown now.
-            let (roster, newcomers) = (&self.roster, &mut self.newcomers);
-            self.waiting.retain(|waiting| {
-                let is_hidden = roster.is_hidden(waiting.seat);
-                if !is_hidden {
-                    newcomers.extend(waiting.subscriber());
-                }
-                is_hidden
-            });
         }
         let newcomers = std::mem::take(&mut self.newcomers);
         let subscribers = &self.subscribers;
@@ -287,9 +337,16 @@ impl State {
         here + newcomers.capacity() + waiting.capacity()
     }
 
+    /// The group is taken off the hub's map.
+    pub(crate) fn retire(&mut self) {
+        self.retired = true;
+        self.tally.end();
+    }
+
     /// Whether nothing would be lost without this group.
     pub(crate) fn is_idle(&self) -> bool {
-        let is_empty = self.subscribers.len() == 0 && self.watchers.is_empty();
+        let watchers = self.watchers.len() + self.late_watchers.len();
+        let is_empty = self.subscribers.len() + watchers + self.visitors == 0;
         is_empty && self.roster.is_empty() && !self.is_delivering
     }
 }

@@ -106,7 +106,7 @@ impl Subscribers {
 
 impl Audience {
     /// Those in the row with this number; `None` behind the last one.
-    pub(crate) fn page(&self, number: usize) -> Option<impl Iterator<Item = &Subscriber>> {
+    pub(crate) fn row(&self, number: usize) -> Option<impl Iterator<Item = &Subscriber>> {
         Some(self.0.get(number)?.iter().map(|(subscriber, _)| subscriber))
     }
 
@@ -141,7 +141,8 @@ mod tests {
         let dialect = Dialect { transport: Transport::Sse, v1: true };
         let outbox = Outbox::new(0, Arc::default());
         let id = ConnectionId::of(id);
-        let reader = Arc::new(Reader { id, user: None, dialect, outbox });
+        let span = tracing::Span::none();
+        let reader = Arc::new(Reader { id, user: None, dialect, outbox, span });
         Subscriber { feed: reader.outbox.open(Arc::new(Nobody)), reader }
     }
 

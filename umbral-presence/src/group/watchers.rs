@@ -21,7 +21,7 @@ const CAPACITY: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transition {
-    /// All members, in the order in which they joined. All watchers share the list. It comes first,
+    /// All members, in the order in which this node saw them come. All watchers share the list. It comes first,
     /// and again instead of the transitions that a slow watcher has missed.
     Sync(Arc<[Member]>),
     /// A user became present.
@@ -66,9 +66,12 @@ impl fmt::Debug for WatchQueue {
 }
 
 impl WatchQueue {
-    /// Begins with these members, under the group's lock.
-    pub(crate) fn begin(&self, snapshot: Arc<Snapshot>) {
-        self.backlog.lock().first = Beginning::Sync(snapshot);
+    /// Begins with these members, under the group's lock. Gives the watcher where it waits
+    /// already, to be woken when no lock is held.
+    pub(crate) fn begin(&self, snapshot: Arc<Snapshot>) -> Option<Waker> {
+        let mut backlog = self.backlog.lock();
+        backlog.first = Beginning::Sync(snapshot);
+        backlog.reader.take()
     }
 
     /// Queues changes, under the group's lock. Gives the watcher where it waits, to be woken

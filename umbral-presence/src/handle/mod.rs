@@ -7,7 +7,7 @@ mod watch;
 
 pub(crate) use self::message::AnyHandler;
 pub use self::{
-    message::{MessageContext, MessageHandler},
+    message::{ClientMessage, MessageContext, MessageHandler, UnreadableMessage},
     presence::Presence,
     target::Target,
     watch::Watch,

@@ -2,8 +2,11 @@
 
 use std::{fmt::Display, sync::Arc};
 
+use futures_util::future::join;
+
 use super::watch::Watch;
 use crate::{
+    error::RevokeError,
     hub::Hub,
     name::{Group, GroupName, InvalidGroupName, UserId},
     roster::Member,
@@ -11,7 +14,9 @@ use crate::{
 
 /// Answers who is present. Cloning is cheap, and clones see the same groups.
 ///
-/// An answer is true at the moment of the call. A group without presence has no members, even if
+/// An answer is true at the moment of the call, and holds the users of all nodes. While the
+/// [store](crate::Health::degraded) between them is out of reach it holds those of other nodes as
+/// they were last known, if they were. A group without presence has no members, even if
 /// it has subscribers.
 ///
 /// ```
@@ -31,20 +36,20 @@ pub struct Presence {
     hub: Arc<Hub>,
 }
 
-// Asynchronous although one node never waits, because a store between nodes will have to.
-#[allow(clippy::unused_async)]
 impl Presence {
     pub(crate) fn new(hub: Arc<Hub>) -> Self {
         Self { hub }
     }
 
-    /// The members of a group, in the order in which they joined.
+    /// The members of a group, in the order in which this node saw them come.
     ///
     /// # Errors
     ///
     /// [`InvalidGroupName`] if `group` is not a valid name.
     pub async fn members(&self, group: impl Group) -> Result<Vec<Member>, InvalidGroupName> {
-        Ok(self.hub.members(&group.group_name()?))
+        let group = group.group_name()?;
+        let _visit = self.hub.visit(&group).await;
+        Ok(self.hub.members(&group))
     }
 
     /// The number of members of a group.
@@ -53,7 +58,9 @@ impl Presence {
     ///
     /// [`InvalidGroupName`] if `group` is not a valid name.
     pub async fn count(&self, group: impl Group) -> Result<usize, InvalidGroupName> {
-        Ok(self.hub.count(&group.group_name()?))
+        let group = group.group_name()?;
+        let _visit = self.hub.visit(&group).await;
+        Ok(self.hub.count(&group))
     }
 
     /// Whether the user with this id is present in a group.
@@ -67,14 +74,28 @@ impl Presence {
         user_id: impl Display,
     ) -> Result<bool, InvalidGroupName> {
         let group = group.group_name()?;
-        let user = UserId::new(user_id.to_string());
-        Ok(user.is_ok_and(|user| self.hub.contains(&group, &user)))
+        let Ok(user) = UserId::new(user_id.to_string()) else {
+            return Ok(false);
+        };
+        let _visit = self.hub.visit(&group).await;
+        Ok(self.hub.contains(&group, &user))
     }
 
-    /// The groups in which the user with this id is present, sorted by name.
+    /// The groups in which the user with this id is present, sorted by name. Every node is asked. One
+    /// that does not answer within two seconds is left out, but for groups that this node has too.
     pub async fn groups_of(&self, user_id: impl Display) -> Vec<GroupName> {
-        let user = UserId::new(user_id.to_string());
-        user.map_or_else(|_| Vec::new(), |user| self.hub.groups_of(&user))
+        let Ok(user) = UserId::new(user_id.to_string()) else {
+            return Vec::new();
+        };
+        let mut groups = self.hub.groups_of(&user);
+        let (elsewhere, silent) = self.hub.nodes.groups_of(&user).await;
+        groups.extend(elsewhere);
+        if silent.is_some() {
+            groups.extend(self.hub.groups_showing(&user));
+        }
+        groups.sort();
+        groups.dedup();
+        groups
     }
 
     /// The transitions of a group as a stream. The first one is a `Sync` with its members.
@@ -107,17 +128,24 @@ impl Presence {
     /// Asks the resolvers again about the user with this id, and sends `presence:update` to every
     /// group in which the payload has changed. Call it when the user has a new name or picture.
     ///
-    /// It returns when the resolvers have answered. A resolver that gives no answer changes
-    /// nothing, and is logged.
+    /// It returns when the resolvers have answered, on every node that has the user. A resolver that
+    /// gives no answer changes nothing, and is logged.
     ///
     /// ```
-    /// # async fn example(presence: umbral_presence::Presence) {
-    /// presence.refresh(7).await;
+    /// # async fn example(presence: umbral_presence::Presence) -> Result<(), umbral_presence::RevokeError> {
+    /// presence.refresh(7).await?;
+    /// # Ok(())
     /// # }
     /// ```
-    pub async fn refresh(&self, user_id: impl Display) {
-        if let Ok(user) = UserId::new(user_id.to_string()) {
-            self.hub.refresh(&user).await;
-        }
+    ///
+    /// # Errors
+    ///
+    /// [`RevokeError::Unreached`] if other nodes have not answered.
+    pub async fn refresh(&self, user_id: impl Display) -> Result<(), RevokeError> {
+        let Ok(user) = UserId::new(user_id.to_string()) else {
+            return Ok(());
+        };
+        let ((), silent) = join(self.hub.refresh(&user), self.hub.nodes.refresh(&user)).await;
+        RevokeError::check(silent)
     }
 }

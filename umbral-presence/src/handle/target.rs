@@ -3,13 +3,14 @@
 use std::{fmt::Display, sync::Arc};
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::{
     error::SendError,
     hub::Hub,
-    name::{GroupName, InvalidGroupName, InvalidUserId, UserId},
-    wakes::Wakes,
-    wire::{BROADCAST_CHANNEL, Encoded, encode_data},
+    name::{GroupName, InvalidGroupName, UserId, beginning},
+    store::whom::Whom,
+    wire::encode_data,
 };
 
 /// What a frame and its entry in an outbox take besides the data, with the longest names.
@@ -25,76 +26,63 @@ const MAX_EVENT_BYTES: usize = 200;
 #[must_use = "nothing is sent until `send` is called"]
 pub struct Target {
     hub: Arc<Hub>,
-    whom: Whom,
-}
-
-#[derive(Debug)]
-enum Whom {
-    User(Result<UserId, InvalidUserId>),
-    Group(Result<GroupName, InvalidGroupName>),
-    Everybody,
+    whom: Result<Whom, SendError>,
 }
 
 impl Target {
     pub(crate) fn user(hub: Arc<Hub>, id: impl Display) -> Self {
-        let whom = Whom::User(UserId::new(id.to_string()));
+        let whom = UserId::new(id.to_string()).map(Whom::User).map_err(SendError::from);
         Self { hub, whom }
     }
 
     pub(crate) fn group(hub: Arc<Hub>, group: Result<GroupName, InvalidGroupName>) -> Self {
-        let whom = Whom::Group(group);
+        let whom = group.map(Whom::Group).map_err(SendError::from);
         Self { hub, whom }
     }
 
     pub(crate) fn everybody(hub: Arc<Hub>) -> Self {
-        let whom = Whom::Everybody;
+        let whom = Ok(Whom::Everybody);
         Self { hub, whom }
     }
 
-    /// Queues `event` with `data` for every connection of the target. The data is encoded once.
+    /// Queues `event` with `data` for every connection of the target, on all nodes. The data is
+    /// encoded once.
     ///
     /// It returns as soon as the event is queued. A user who is not connected does not get it.
+    /// Other nodes get it at most once, and in order; not while the store is
+    /// [out of reach](crate::Health::degraded).
     ///
     /// # Errors
     ///
     /// [`SendError`] if the user id, the group or the event name is not valid, if `data` has no
     /// JSON form, or if it is too large for an outbox. Nothing is sent then.
-    // Asynchronous although one node never waits, because a store between nodes will have to.
+    // Asynchronous although nothing is waited for today.
     #[allow(clippy::unused_async)]
     pub async fn send(self, event: &str, data: &impl Serialize) -> Result<(), SendError> {
-        let reserved = event.starts_with("presence:") || event.starts_with('@');
-        let long = event.is_empty() || event.len() > MAX_EVENT_BYTES;
-        if reserved || long || event.contains(char::is_control) {
-            let end = event.floor_char_boundary(MAX_EVENT_BYTES);
-            return Err(SendError::Event(event[..end].to_owned()));
-        }
-        let data = encode_data(data)
-            .map_err(|source| SendError::Data { event: event.to_owned(), source })?;
-        let (bytes, most) = (data.get().len(), self.hub.limits.outbox_bytes);
-        if bytes + FRAME_BYTES > most {
-            return Err(SendError::TooLarge { bytes, most });
-        }
-        let encoder = self.hub.encoder();
-        let (channel, connections) = match self.whom {
-            Whom::Group(group) => {
-                let group = group?;
-                self.hub
-                    .send(&group, |dialect| encoder.message(dialect, group.as_str(), event, &data));
-                return Ok(());
-            }
-            Whom::User(user) => {
-                let user = user?;
-                (format!("@user:{user}"), self.hub.connections_of(&user))
-            }
-            Whom::Everybody => (BROADCAST_CHANNEL.to_owned(), self.hub.all_connections()),
-        };
-        let (message, mut wakes) = (Encoded::default(), Wakes::default());
-        for connection in connections {
-            let frames = message.get(connection.dialect(), |dialect| {
-                encoder.message(dialect, &channel, event, &data)
-            });
-            wakes.add(connection.outbox().push_message(frames.clone()));
-        }
+        let data = encoded(&self.hub, event, data)?;
+        let whom = self.whom?;
+        self.hub.send(&whom, event, &data);
+        self.hub.nodes.send(&whom, event, &data);
         Ok(())
     }
+}
+
+/// The data of an event, if it may be sent.
+pub(super) fn encoded(
+    hub: &Hub,
+    event: &str,
+    data: &impl Serialize,
+) -> Result<Box<RawValue>, SendError> {
+    let reserved = event.starts_with("presence:") || event.starts_with('@');
+    let long = event.is_empty() || event.len() > MAX_EVENT_BYTES;
+    if reserved || long || event.contains(char::is_control) {
+        return Err(SendError::Event(beginning(event, MAX_EVENT_BYTES).to_owned()));
+    }
+    let data =
+        encode_data(data).map_err(|source| SendError::Data { event: event.to_owned(), source })?;
+    let (bytes, most) = (data.get().len(), hub.limits.outbox_bytes);
+    if bytes + FRAME_BYTES > most {
+        return Err(SendError::TooLarge { bytes, most });
+    }
+    Ok(data)
 }

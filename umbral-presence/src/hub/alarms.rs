@@ -158,11 +158,13 @@ mod tests {
         hub::testing::{self, user},
         limits::Limits,
         spec::PresenceSpec,
+        store::Roster,
         wire::Transport,
     };
 
     fn group(name: &str) -> Arc<GroupCell> {
-        Arc::new(GroupCell::new(testing::group(name), None, &Limits::default()))
+        let (name, roster) = (testing::group(name), Roster::default());
+        Arc::new(GroupCell::new(name, None, roster, &Limits::default()))
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,7 +21,12 @@ const MAX_BATCH: usize = 1000;
 /// The users who wait for a batch resolver, by the address of its spec, which lives as long
 /// as the hub.
 #[derive(Debug, Default)]
-pub(super) struct Batches(Mutex<HashMap<usize, Batch>>);
+pub(super) struct Batches {
+    of_specs: Mutex<HashMap<usize, Batch>>,
+    /// Shared with each call that is under way.
+    #[cfg(feature = "test")]
+    calls: Arc<()>,
+}
 
 #[derive(Debug, Default)]
 struct Batch {
@@ -51,7 +56,7 @@ impl Batches {
         users: Pending,
         start: impl FnOnce() -> Option<JoinHandle<()>>,
     ) {
-        let mut batches = self.0.lock();
+        let mut batches = self.of_specs.lock();
         let batch = batches.entry(Arc::as_ptr(spec).addr()).or_default();
         for (user, PendingUser { groups, failures }) in users {
             let waiting = batch.waiting.entry(user).or_default();
@@ -70,7 +75,7 @@ impl Batches {
         users: &mut Vec<UserId>,
         until: Instant,
     ) {
-        let mut batches = self.0.lock();
+        let mut batches = self.of_specs.lock();
         let batch = batches.entry(Arc::as_ptr(spec).addr()).or_default();
         let now = Instant::now();
         batch.again.retain(|_, due| *due > now);
@@ -84,9 +89,23 @@ impl Batches {
         });
     }
 
+    /// Whether somebody waits, or a call is under way.
+    #[cfg(feature = "test")]
+    pub(super) fn are_busy(&self) -> bool {
+        let batches = self.of_specs.lock();
+        let mut tasks = batches.values().filter_map(|batch| batch.task.as_ref());
+        tasks.any(|task| !task.is_finished()) || Arc::strong_count(&self.calls) > 1
+    }
+
+    /// To be held while a resolver is called, which may last longer than the task.
+    #[cfg(feature = "test")]
+    pub(super) fn begin_call(&self) -> Arc<()> {
+        self.calls.clone()
+    }
+
     /// The users of the next call; `None` where nobody waits, which ends the task.
     pub(super) fn take(&self, spec: &Arc<PresenceSpec>) -> Option<Pending> {
-        let mut batches = self.0.lock();
+        let mut batches = self.of_specs.lock();
         let batch = batches.get_mut(&Arc::as_ptr(spec).addr())?;
         if batch.waiting.is_empty() {
             batch.task = None;

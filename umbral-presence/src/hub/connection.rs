@@ -2,16 +2,22 @@
 
 use std::{fmt, sync::Arc, time::Instant};
 
+#[cfg(feature = "redis")]
+use http::HeaderMap;
 use http::request::Parts;
+use tracing::Span;
 
 use super::{
     revocations::Moment,
+    sign_in::SignIn,
     subscriptions::{Subscription, Subscriptions},
     users::User,
 };
 use crate::{
     connection::{Liveness, Outbox, Rate, Reader, Window},
+    group::GroupCell,
     name::{ConnectionId, GroupName, Token, UserId},
+    spans,
     sync::Mutex,
     wire::Dialect,
 };
@@ -33,11 +39,11 @@ pub(crate) struct Connection {
     pub(super) subscriptions: Mutex<Subscriptions>,
     pub(crate) liveness: Liveness,
     calls: Mutex<Calls>,
-    /// What its user was taken from, where that is to be asked for again.
-    pub(crate) request: Option<KeptRequest>,
+    /// What its user was last taken from, where that is to be asked for again.
+    request: Mutex<Option<KeptRequest>>,
 }
 
-/// The head of the request that opened a connection. It holds cookies, so it never reaches a
+/// The head of the request that a connection's user was taken from. It holds cookies, so it never reaches a
 /// log.
 #[derive(Clone)]
 pub(crate) struct KeptRequest(pub(crate) Arc<Parts>);
@@ -52,7 +58,7 @@ impl fmt::Debug for KeptRequest {
 #[derive(Debug)]
 pub(crate) struct Opening {
     /// `None` for an anonymous visitor.
-    pub(crate) user: Option<UserId>,
+    pub(crate) sign_in: Option<SignIn>,
     pub(crate) dialect: Dialect,
     pub(crate) token: Option<Token>,
     pub(crate) request: Option<KeptRequest>,
@@ -86,19 +92,21 @@ impl Connection {
     pub(super) fn new(
         id: ConnectionId,
         user: Option<Arc<User>>,
-        Opening { user: name, dialect, token, request }: Opening,
+        Opening { sign_in, dialect, token, request }: Opening,
         outbox: Outbox,
         calls: Rate,
         now: Instant,
     ) -> Self {
+        let user_id = SignIn::user_of(sign_in.as_ref()).cloned();
+        let span = spans::connection(id, user_id.as_ref(), dialect.transport);
         Self {
-            reader: Arc::new(Reader { id, user: name, dialect, outbox }),
+            reader: Arc::new(Reader { id, user: user_id, dialect, outbox, span }),
             user,
             window: Arc::default(),
             token,
-            request,
+            request: Mutex::new(request),
             calls: Mutex::new(Calls { rate: calls, under_way: 0 }),
-            subscriptions: Mutex::default(),
+            subscriptions: Mutex::new(Subscriptions::of(sign_in)),
             liveness: Liveness::new(now),
         }
     }
@@ -116,6 +124,11 @@ impl Connection {
         self.reader.dialect
     }
 
+    /// What happens to it happens in this span.
+    pub(crate) fn span(&self) -> &Span {
+        &self.reader.span
+    }
+
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.reader.outbox
     }
@@ -123,6 +136,11 @@ impl Connection {
     /// The groups that it is in.
     pub(crate) fn groups(&self) -> Vec<GroupName> {
         self.subscriptions.lock().names().cloned().collect()
+    }
+
+    /// The groups that it is in, themselves.
+    pub(super) fn cells(&self) -> Vec<Arc<GroupCell>> {
+        self.subscriptions.lock().cells().cloned().collect()
     }
 
     /// How many groups it is in.
@@ -147,11 +165,35 @@ impl Connection {
         }
     }
 
-    /// Its request has been found to be its user's, which the identity resolver, asked at
-    /// `asked`, said.
-    pub(crate) fn is_identified(&self, asked: Moment) {
-        let mut subscriptions = self.subscriptions.lock();
-        subscriptions.identified = subscriptions.identified.max(asked);
+    /// Until when it is its user's, if that has an end.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.subscriptions.lock().until
+    }
+
+    /// Whether it was last found to be its user's before then, or that does not matter.
+    pub(super) fn is_of_before(&self, then: Option<Instant>) -> bool {
+        let identified_at = self.subscriptions.lock().identified_at;
+        then.is_none_or(|then| identified_at.is_none_or(|at| at < then))
+    }
+
+    /// What its user was last taken from.
+    pub(crate) fn request(&self) -> Option<KeptRequest> {
+        self.request.lock().clone()
+    }
+
+    /// Its user is to be taken from this request from now on: its cookies are newer.
+    pub(crate) fn keep(&self, request: Option<KeptRequest>) {
+        if request.is_some() {
+            *self.request.lock() = request;
+        }
+    }
+
+    /// The same, where another node has got the request, and its headers are known alone.
+    #[cfg(feature = "redis")]
+    pub(crate) fn keep_headers(&self, headers: HeaderMap) {
+        if let Some(request) = &mut *self.request.lock() {
+            Arc::make_mut(&mut request.0).headers = headers;
+        }
     }
 
     /// Whether an answer that was asked for at `asked` is older than the one by which its user

@@ -14,7 +14,7 @@ use super::connection::Connection;
 use crate::{
     connection::End,
     hash::Keyed,
-    name::{ConnectionId, Token},
+    name::{ConnectionId, SessionId, Token},
     sync::Mutex,
     wakes::Wakes,
 };
@@ -28,6 +28,8 @@ pub(super) struct Connections {
     open: DashMap<ConnectionId, Arc<Connection>, Keyed>,
     /// Those whose clients may change their groups by `control`.
     tokens: DashMap<Token, Arc<Connection>, Keyed>,
+    /// Those of each session.
+    sessions: DashMap<SessionId, Vec<ConnectionId>, Keyed>,
     /// Those that have departed and been ended, and since when.
     ending: Mutex<Vec<(Instant, Weak<Connection>)>>,
     last: AtomicU64,
@@ -54,6 +56,33 @@ impl Connections {
             self.tokens.remove(&token);
         }
         self.open.remove(&connection.id());
+    }
+
+    /// A connection is of this session from now on, and not of the one before.
+    pub(super) fn change_session(
+        &self,
+        id: ConnectionId,
+        before: Option<&SessionId>,
+        session: Option<&SessionId>,
+    ) {
+        if before == session {
+            return;
+        }
+        if let Some(before) = before {
+            self.sessions.remove_if_mut(before, |_, ids| {
+                ids.retain(|other| *other != id);
+                ids.is_empty()
+            });
+        }
+        if let Some(session) = session {
+            self.sessions.entry(session.clone()).or_default().push(id);
+        }
+    }
+
+    /// The connections of a session.
+    pub(super) fn of_session(&self, session: &SessionId) -> Vec<Arc<Connection>> {
+        let ids = self.sessions.get(session).map(|ids| ids.clone()).unwrap_or_default();
+        ids.into_iter().filter_map(|id| self.get(id)).collect()
     }
 
     pub(super) fn get(&self, id: ConnectionId) -> Option<Arc<Connection>> {

@@ -15,13 +15,23 @@ use super::{
     alarms::Alarms, batches::Batches, connections::Connections, effects::Effects, groups::Groups,
     permits::Permits, questions::Questions, rates::Rates, revocations::Revocations, users::Users,
 };
+#[cfg(feature = "metrics")]
+use crate::figures::Declarations;
+#[cfg(feature = "test")]
+use crate::name::Token;
 use crate::{
     clock::now,
     counters::{Counters, Counts},
     group::{GroupCell, State, Teller},
     limits::Limits,
     name::GroupName,
-    spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
+    spec::{
+        PresenceSpec,
+        declared::DeclaredPolicy,
+        matcher::{Matcher, Undecided},
+        resolver::ResolveContext,
+    },
+    store::{Nodes, Roster, whom::Whom},
     sync::MutexGuard,
     wire::Encoder,
 };
@@ -50,10 +60,16 @@ pub(crate) struct Hub {
     pub(super) questions: Questions,
     pub(super) batches: Batches,
     pub(super) alarms: Alarms,
+    pub(crate) nodes: Nodes,
 }
 
 impl Hub {
-    pub(crate) fn new(matcher: Matcher, limits: Limits, context: ResolveContext) -> Arc<Self> {
+    pub(crate) fn new(
+        matcher: Matcher,
+        limits: Limits,
+        context: ResolveContext,
+        nodes: Nodes,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             permits: Permits::new(&limits),
@@ -70,6 +86,7 @@ impl Hub {
             questions: Questions::default(),
             batches: Batches::default(),
             alarms: Alarms::default(),
+            nodes,
         })
     }
 
@@ -101,14 +118,18 @@ impl Hub {
         {
             group.alarm = Some(at);
         }
+        if std::mem::take(&mut group.is_new) | group.roster.take_due() {
+            self.nodes.look(|| Whom::Group(cell.name.clone()));
+        }
         if group.is_idle() {
-            group.retired = true;
+            group.retire();
             if group.alarm.is_some_and(|alarm| alarm > now + WAITS_GONE) {
                 // What waits keeps the group's place in memory.
                 self.alarms.set(now, cell, &self.me);
             }
             drop(group);
             self.groups.forget(cell);
+            self.nodes.look(|| Whom::Group(cell.name.clone()));
         }
     }
 
@@ -126,7 +147,11 @@ impl Hub {
         name: &GroupName,
         spec: Option<&Arc<PresenceSpec>>,
     ) -> Arc<GroupCell> {
-        let new = || GroupCell::new(name.clone(), spec.cloned(), &self.limits);
+        let new = || {
+            // A group without presence has no members.
+            let roster = spec.map(|_| Roster::of(&self.nodes, now())).unwrap_or_default();
+            GroupCell::new(name.clone(), spec.cloned(), roster, &self.limits)
+        };
         self.groups.get_or_add(name, new)
     }
 
@@ -153,12 +178,56 @@ impl Hub {
         }
     }
 
+    /// The policy that the group's declaration names. A group that there is without presence may
+    /// be one whose owner was not known when it was made, so it is looked for again.
+    pub(crate) fn policy_of(&self, name: &GroupName) -> Result<Option<DeclaredPolicy>, Undecided> {
+        if !self.matcher.has_policies {
+            return Ok(None);
+        }
+        let owner = match self.groups.get(name).and_then(|cell| cell.spec.clone()) {
+            Some(spec) => Some(spec),
+            None => self.matcher.decide(name)?,
+        };
+        Ok(owner.and_then(|spec| spec.policy))
+    }
+
+    /// Whether a batch resolver has not answered yet.
+    #[cfg(feature = "test")]
+    pub(crate) fn is_resolving(&self) -> bool {
+        self.batches.are_busy()
+    }
+
+    /// Whether subscribers of a group have still to be told of something.
+    #[cfg(feature = "test")]
+    pub(crate) fn is_telling_anybody(&self) -> bool {
+        let now = now();
+        self.groups.all().iter().any(|cell| cell.lock().is_some_and(|group| group.is_telling(now)))
+    }
+
+    /// Whether something waits to be written to the connection with this token. Where there is none any
+    /// more it is the end.
+    #[cfg(feature = "test")]
+    pub(crate) fn is_writing_to(&self, token: Token) -> bool {
+        self.connections.by_token(token).is_none_or(|connection| !connection.outbox().is_idle())
+    }
+
+    /// What the application has given for its functions.
+    pub(crate) fn context(&self) -> &ResolveContext {
+        &self.context
+    }
+
     pub(crate) fn encoder(&self) -> &Encoder {
         &self.teller.encoder
     }
 
     pub(crate) fn counters(&self) -> &Arc<Counters> {
         &self.teller.counters
+    }
+
+    /// The figures of all declarations.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn declarations(&self) -> &Declarations {
+        self.matcher.declarations()
     }
 
     /// What has happened so far.

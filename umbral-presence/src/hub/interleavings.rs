@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::to_raw_value};
 use shuttle::{check_random, future::block_on, sync::mpsc, thread};
 
 use super::{
@@ -13,13 +13,13 @@ use super::{
 };
 use crate::{
     clock::now, connection::End, group::testing::Witness, limits::Limits, name::UserId,
-    spec::PresenceSpec, wakes::Wakes, wire::Transport,
+    spec::PresenceSpec, store::whom::Whom, wakes::Wakes, wire::Transport,
 };
 
 mod telling;
 
 /// How many orders each test goes through.
-const ORDERS: usize = 5000;
+const ORDERS: usize = 2000;
 
 fn hub(grace: Duration, outbox_bytes: usize) -> Arc<Hub> {
     let spec = PresenceSpec::prefixes(["room:"]).grace(grace);
@@ -163,9 +163,7 @@ fn a_reader_whose_outbox_overflows_ends_up_with_the_truth() {
                     let first = enter(&hub, user);
                     hub.resync(first.connection(), &[room()]);
                     let text = "x".repeat(150);
-                    hub.send(&room(), |dialect| {
-                        hub.encoder().message(dialect, "room:1", "chat", &text)
-                    });
+                    hub.send(&Whom::Group(room()), "chat", &to_raw_value(&text).unwrap());
                     hub.unsubscribe(first.connection(), &[room()]);
                     first.subscribe(&allowed(&hub)).expect("nobody is");
                     first

@@ -10,6 +10,7 @@ use super::{
     core::Hub,
     effects::Effects,
     revocations::{Moment, Outdated},
+    sign_in::SignIn,
     subscriptions::{Subscription, Subscriptions},
     users::User,
 };
@@ -27,7 +28,7 @@ use crate::{
 
 /// For how long nobody leaves after the last connections of a server that is going down have
 /// been ended: while that is under way, those who are left must not see the others go.
-const LINGER: Duration = Duration::from_secs(3);
+pub(crate) const LINGER: Duration = Duration::from_secs(3);
 
 /// What the policy has said of the groups that somebody wants to be in.
 #[derive(Clone, Debug, Default)]
@@ -93,6 +94,17 @@ impl Hub {
     pub(crate) fn check(&self, user: Option<&UserId>, verdict: &Verdict) -> Result<(), Outdated> {
         let asked_about = verdict.allowed.iter().chain(&verdict.denied);
         self.revocations.check(user, asked_about, verdict.asked)
+    }
+
+    /// The same of who has asked, session included.
+    pub(crate) fn check_sign_in(
+        &self,
+        sign_in: Option<&SignIn>,
+        verdict: &Verdict,
+    ) -> Result<(), Outdated> {
+        let session = SignIn::session_of(sign_in);
+        self.revocations.check_session(session, verdict.asked)?;
+        self.check(SignIn::user_of(sign_in), verdict)
     }
 
     /// Subscribes a connection to the groups that the policy has allowed, besides those that it

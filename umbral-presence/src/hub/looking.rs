@@ -8,19 +8,10 @@ use crate::{
     group::{GroupCell, WatchQueue},
     name::{GroupName, UserId},
     roster::{Member, Present, Roll},
-    wakes::Wakes,
-    wire::{Dialect, Frames, Snapshot},
+    wire::Snapshot,
 };
 
 impl Hub {
-    /// Queues a message for every subscriber of a group.
-    pub(crate) fn send(&self, name: &GroupName, encode: impl Fn(Dialect) -> Frames) {
-        let mut wakes = Wakes::default();
-        if let Some(cell) = self.groups.get(name) {
-            cell.send(encode, &mut wakes);
-        }
-    }
-
     /// Whether this user, or this address, may ask for the members of a group once more now.
     pub(crate) fn admits_look_up(&self, user: Option<&UserId>, address: Option<IpAddr>) -> bool {
         // It forgets those who have asked.
@@ -31,6 +22,19 @@ impl Hub {
         if !is_admitted {
             let most = usize::try_from(self.limits.members_per_second).unwrap_or(usize::MAX);
             self.counters().reached.note("members_per_second", most, user);
+        }
+        is_admitted
+    }
+
+    /// Whether this user may make one more call now for a stream that another node holds.
+    #[cfg(feature = "redis")]
+    pub(crate) fn admits_call(&self, user: Option<&UserId>) -> bool {
+        self.alarms.start(&self.me);
+        let admits = |user: &UserId| self.rates.calls_of_users.admits(user.clone(), now());
+        let is_admitted = user.is_none_or(admits);
+        if !is_admitted {
+            let most = usize::try_from(self.limits.control_per_second).unwrap_or(usize::MAX);
+            self.counters().reached.note("control_per_second", most, user);
         }
         is_admitted
     }
@@ -67,13 +71,24 @@ impl Hub {
     /// Whether a user is a member of a group.
     pub(crate) fn contains(&self, name: &GroupName, user: &UserId) -> bool {
         let seat = self.users.get(user).and_then(|user| user.seat_in(name));
-        seat.is_some_and(|(cell, seat)| cell.lock_always().roster.is_shown(seat))
+        match seat {
+            Some((cell, seat)) => cell.lock_always().roster.shows(user, Some(seat)),
+            None => self.with_group(name, |group| group.roster.shows(user, None)).unwrap_or(false),
+        }
+    }
+
+    /// The groups here in which a user is shown, by the word of whatever node.
+    pub(crate) fn groups_showing(&self, user: &UserId) -> Vec<GroupName> {
+        let shows = |cell: &Arc<GroupCell>| cell.lock_always().roster.shows(user, None);
+        let cells = self.groups.all().into_iter().filter(shows);
+        cells.map(|cell| cell.name.clone()).collect()
     }
 
     /// Begins to tell `watcher` of a group. The caller owes an
     /// [`unwatch`](Self::unwatch).
     pub(crate) fn watch(&self, name: &GroupName, watcher: &Arc<WatchQueue>) -> Arc<GroupCell> {
         let spec = self.owner(name);
+        self.nodes.start(&self.me);
         let mut effects = self.effects();
         loop {
             let cell = self.cell(name, spec.as_ref());

@@ -5,12 +5,14 @@
 //! |---|---|
 //! | `core` | the maps together, the order of locks, how a group is used |
 //! | `groups`, `connections`, `users` | one map each |
-//! | `connection`, `subscriptions` | one connection, and its groups |
+//! | `connection`, `subscriptions`, `sign_in` | one connection, its groups, and who it is of |
 //! | `permits`, `rates` | what each user and each address holds, and how often they may do something |
 //! | `revocations`, `questions`, `moments` | which answers of the application are out of date |
 //! | `batches` | users who wait for a batch resolver |
 //! | `effects`, `alarms` | what is left to do without a lock, and what is due later |
-//! | `admission`, `opening`, `joining`, `resolving`, `rights`, `looking`, `telling` | what is done with a [`Hub`], by what it is about |
+//! | `admission`, `opening`, `joining`, `resolving`, `rights`, `looking`, `sending`, `telling` | what is done with a [`Hub`], by what it is about |
+//! | `visiting` | waiting for what other nodes say |
+//! | `host` | what the hub is to the store between nodes |
 //! | `session` | the life of one connection: its drop is the goodbye |
 
 mod admission;
@@ -21,6 +23,8 @@ mod connections;
 mod core;
 mod effects;
 mod groups;
+#[cfg(feature = "redis")]
+mod host;
 #[cfg(all(test, feature = "__shuttle"))]
 mod interleavings;
 mod joining;
@@ -33,7 +37,9 @@ mod rates;
 mod resolving;
 mod revocations;
 mod rights;
+mod sending;
 mod session;
+mod sign_in;
 mod subscriptions;
 mod telling;
 #[cfg(test)]
@@ -41,13 +47,15 @@ mod testing;
 #[cfg(all(test, not(feature = "__shuttle")))]
 mod tests;
 mod users;
+mod visiting;
 
 pub(crate) use self::{
     admission::{Full, Permit, Turn},
     connection::{Connection, KeptRequest, Opening},
     core::Hub,
-    joining::{Replaced, Unchanged, Verdict},
+    joining::{LINGER, Replaced, Unchanged, Verdict},
     opening::NotOpened,
     revocations::{Moment, Outdated, Subject},
     session::{Outgoing, Session},
+    sign_in::SignIn,
 };

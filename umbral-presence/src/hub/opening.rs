@@ -1,6 +1,10 @@
 //! Connections coming and going.
 
-use std::{sync::Arc, task::Waker, time::Instant};
+use std::{
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 
@@ -13,9 +17,14 @@ use super::{
 use crate::{
     clock::now,
     connection::{End, Outbox, Rate, log},
-    name::{ConnectionId, GroupName, Token},
+    name::{ConnectionId, GroupName, SessionId, Token},
+    store::whom::Whom,
     wakes::Wakes,
 };
+
+/// For so long after the application has given no answer clients need not show that they are there:
+/// they try again after up to 30 seconds.
+const AWAY_FOR: Duration = Duration::from_secs(45);
 
 /// Why a connection was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +53,8 @@ impl Hub {
         hello: impl FnOnce(&[GroupName]) -> Option<H>,
     ) -> Result<Arc<Connection>, NotOpened> {
         self.alarms.start(&self.me);
-        let user = opening.user.as_ref().map(|id| self.users.begin_stream(id));
+        self.nodes.start(&self.me);
+        let user = opening.sign_in.as_ref().map(|sign_in| self.users.begin_stream(&sign_in.user));
         let entrances = self.entrances(user.as_ref(), &verdict.allowed);
         let now = now();
         let connection = Arc::new(Connection::new(
@@ -64,11 +74,14 @@ impl Hub {
             // may find it before that: it then waits here, and finds the groups too.
             let mut subscriptions = connection.subscriptions.lock();
             subscriptions.identified = verdict.asked;
-            if let Err(outdated) = self.register(&connection, verdict) {
+            subscriptions.identified_at = Some(now);
+            let session = subscriptions.session.clone();
+            if let Err(outdated) = self.register(&connection, session.as_ref(), verdict) {
                 // A call that has found it in the meantime has nothing to take it out of.
                 subscriptions.ended = true;
                 return Err(outdated.into());
             }
+            self.counters().traffic.opened(connection.dialect().transport);
             log::opened(&connection.reader);
             // Only now, so that a drain that begins meanwhile either finds this connection or is
             // seen by it.
@@ -94,25 +107,46 @@ impl Hub {
     /// first, and then looks for connections: in the map, or among those of a user, whose ids are
     /// under the user's lock. So either the revocation finds this connection, or this check sees the
     /// revocation.
-    fn register(&self, connection: &Arc<Connection>, verdict: &Verdict) -> Result<(), Outdated> {
+    fn register(
+        &self,
+        connection: &Arc<Connection>,
+        session: Option<&SessionId>,
+        verdict: &Verdict,
+    ) -> Result<(), Outdated> {
         self.connections.add(connection);
+        self.connections.change_session(connection.id(), None, session);
         let mut user = connection.user.as_ref().map(|user| user.lock());
-        let checked = self.check(connection.user(), verdict);
+        let checked = self
+            .check(connection.user(), verdict)
+            .and_then(|()| self.revocations.check_session(session, verdict.asked));
         if let (Some(at), Ok(())) = (&mut user, checked) {
             at.connections.push(connection.id());
         }
         drop(user);
         match checked {
-            Ok(()) => self.connections.add_token(connection),
-            Err(Outdated) => self.unregister(connection),
+            Ok(()) => {
+                self.connections.add_token(connection);
+                self.look_at_user(connection);
+            }
+            Err(Outdated) => self.unregister(connection, session),
         }
         checked
     }
 
-    fn unregister(&self, connection: &Connection) {
+    fn unregister(&self, connection: &Connection, session: Option<&SessionId>) {
+        self.connections.change_session(connection.id(), session, None);
         self.connections.remove(connection);
         if let Some(user) = &connection.user {
             self.users.change(user, |at| at.end_stream(connection.id()));
+        }
+        self.look_at_user(connection);
+    }
+
+    /// What other nodes send to the user of a connection may reach this node from now on, or not
+    /// any more.
+    fn look_at_user(&self, connection: &Connection) {
+        if let Some(user) = connection.user() {
+            self.nodes.look(|| Whom::User(user.clone()));
         }
     }
 
@@ -126,11 +160,15 @@ impl Hub {
         if std::mem::replace(&mut subscriptions.ended, true) {
             return;
         }
+        self.counters().traffic.gone(connection.dialect().transport);
         for subscription in subscriptions.take_all() {
             self.leave(&subscription, connection, goodbye, &mut effects);
         }
+        // Nothing is waited for any more.
+        subscriptions.until = None;
+        let session = subscriptions.session.take();
         drop(subscriptions);
-        self.unregister(connection);
+        self.unregister(connection, session.as_ref());
     }
 
     /// Takes a connection out of everything at once, whatever its transport is doing, and
@@ -138,6 +176,13 @@ impl Hub {
     pub(crate) fn expel(&self, connection: &Arc<Connection>, end: End) {
         self.depart(connection, true);
         self.end(connection, end);
+    }
+
+    /// Ends a connection whose user's sign-in has run out. The user stays for the grace: the client may
+    /// come back with another one.
+    pub(crate) fn expire(&self, connection: &Arc<Connection>) {
+        self.depart(connection, false);
+        self.end(connection, End::Expired);
     }
 
     /// Ends a connection that has departed, once what is queued has been written, or when that
@@ -155,7 +200,13 @@ impl Hub {
         let mut wakes = Wakes::default();
         let now = now();
         self.rates.forget(now);
+        // Whether clients call is not known where their calls come to nodes that are not reached. And
+        // where nobody can be let in, they are busy with looking for another stream.
+        let is_deaf = self.nodes.degraded().is_some() || self.counters().failed.is_away(AWAY_FOR);
         for connection in self.all_connections() {
+            if is_deaf {
+                connection.liveness.prove(now);
+            }
             if connection.is_lost(now) {
                 self.counters().lost.add(1);
                 self.depart(&connection, false);
@@ -180,6 +231,12 @@ impl Hub {
     /// [`queue_control`](Self::queue_control) it.
     pub(crate) fn send_control(&self, connection: &Connection, event: &str, data: &impl Serialize) {
         Wakes::default().add(self.queue_control(connection, event, data));
+    }
+
+    /// Queues an event of the application for one connection alone.
+    pub(crate) fn reply(&self, connection: &Connection, event: &str, data: &impl Serialize) {
+        let frames = self.encoder().control(connection.dialect(), event, data);
+        Wakes::default().add(connection.outbox().push_message(frames));
     }
 
     /// The connection whose client was told this token.

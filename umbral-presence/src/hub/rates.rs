@@ -6,6 +6,9 @@ use dashmap::DashMap;
 
 use crate::{connection::Rate, hash::Keyed, limits::Limits, name::UserId};
 
+/// So many streams of one user may call as fast as one may.
+const STREAMS: u32 = 10;
+
 /// The rates of one hub.
 #[derive(Debug)]
 pub(super) struct Rates {
@@ -13,6 +16,8 @@ pub(super) struct Rates {
     pub(super) opens_of_addresses: Each<IpAddr>,
     pub(super) lookups_of_users: Each<UserId>,
     pub(super) lookups_of_addresses: Each<IpAddr>,
+    /// Calls for streams that other nodes hold, which count for each stream what is made for it.
+    pub(super) calls_of_users: Each<UserId>,
 }
 
 impl Rates {
@@ -22,6 +27,7 @@ impl Rates {
             opens_of_addresses: Each::new(limits.opens_per_address),
             lookups_of_users: Each::new(limits.members_per_second),
             lookups_of_addresses: Each::new(limits.members_per_second),
+            calls_of_users: Each::new(limits.control_per_second.saturating_mul(STREAMS)),
         }
     }
 
@@ -31,6 +37,7 @@ impl Rates {
         let addresses = [&self.opens_of_addresses, &self.lookups_of_addresses];
         users.iter().all(|each| each.rates.is_empty())
             && addresses.iter().all(|each| each.rates.is_empty())
+            && self.calls_of_users.rates.is_empty()
     }
 
     /// Forgets those who have done nothing lately.
@@ -39,6 +46,7 @@ impl Rates {
         self.opens_of_addresses.forget(now);
         self.lookups_of_users.forget(now);
         self.lookups_of_addresses.forget(now);
+        self.calls_of_users.forget(now);
     }
 }
 

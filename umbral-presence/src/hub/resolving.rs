@@ -11,6 +11,7 @@ use tokio::{
     runtime::Handle,
     time::{Instant, sleep_until, timeout},
 };
+use tracing::Instrument as _;
 
 use super::{
     batches::{Pending, PendingUser},
@@ -19,10 +20,12 @@ use super::{
 };
 use crate::{
     ask::ask,
+    figures::{Function, Stopwatch, Timed},
     group::GroupCell,
     hash::KeyedMap,
     name::{GroupName, UserId},
     roster::{Answer, Asked, Payload, SeatId},
+    spans,
     spec::{
         PresenceSpec,
         resolver::{BatchFn, Resolver, encode},
@@ -56,7 +59,12 @@ impl Hub {
         group: &GroupName,
     ) -> Option<Answer> {
         let asked = self.questions.next();
-        match spec.resolver.resolve(user, self.limits.payload_bytes) {
+        let most = self.limits.payload_bytes;
+        let stopwatch = Stopwatch::start();
+        let resolved =
+            spans::resolve(&spec.place(), user).in_scope(|| spec.resolver.resolve(user, most));
+        stopwatch.stop(Timed::Resolver);
+        match resolved {
             Ok(payload) => Some(Answer { payload, asked }),
             Err(error) => {
                 self.counters().failed.member(user, Some(group), spec.place(), &error);
@@ -235,6 +243,8 @@ async fn resolve_batch(hub: Weak<Hub>, spec: Arc<PresenceSpec>, users: Pending) 
     let (Resolver::Batch(resolver), Some(strong)) = (&spec.resolver, hub.upgrade()) else {
         return;
     };
+    #[cfg(feature = "test")]
+    let _call = strong.batches.begin_call();
     let asked = strong.questions.next();
     let ids = users.keys().cloned().collect();
     let payloads = call(&strong, &spec, resolver, ids, GIVE_UP).await;
@@ -272,8 +282,12 @@ async fn call(
     limit: Duration,
 ) -> KeyedMap<UserId, Payload> {
     let context = hub.context.clone();
-    let answer = ask(limit, || resolver(users, context)).await;
+    let span = spans::resolve_batch(&spec.place(), users.len());
+    let stopwatch = Stopwatch::start();
+    let answer = ask(limit, || resolver(users, context)).instrument(span).await;
+    stopwatch.stop(Timed::BatchResolver);
     let payloads = answer.unwrap_or_else(|error| {
+        Function::Resolver.has_failed(1);
         tracing::error!(%error, spec = %spec.place(), "the batch resolver gave no answer");
         HashMap::new()
     });

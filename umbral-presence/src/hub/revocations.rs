@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::moments::LastMoments;
-use crate::name::{GroupName, UserId};
+use crate::name::{GroupName, SessionId, UserId};
 
 /// How many users and groups share one place by chance: too many would have each other's
 /// questions asked again, which costs time and nothing else.
@@ -29,6 +29,8 @@ pub(crate) struct Outdated;
 pub(crate) enum Subject<'a> {
     /// A user's identity, or rights in whatever group.
     User(&'a UserId),
+    /// One sign-in of a user.
+    Session(&'a SessionId),
     /// Everybody's rights in a group.
     Group(&'a GroupName),
 }
@@ -78,8 +80,21 @@ impl Revocations {
     ) -> Result<(), Outdated> {
         let user = user.map(Subject::User).into_iter();
         let mut subjects = user.chain(groups.into_iter().map(Subject::Group));
-        let is_stale = |subject| self.last.last(subject) > moment.0;
-        if subjects.any(is_stale) { Err(Outdated) } else { Ok(()) }
+        if subjects.any(|subject| self.is_stale(subject, moment)) { Err(Outdated) } else { Ok(()) }
+    }
+
+    /// Whether what the identity resolver, asked at `moment`, said of a session still holds.
+    pub(crate) fn check_session(
+        &self,
+        session: Option<&SessionId>,
+        moment: Moment,
+    ) -> Result<(), Outdated> {
+        let is_stale = session.is_some_and(|it| self.is_stale(Subject::Session(it), moment));
+        if is_stale { Err(Outdated) } else { Ok(()) }
+    }
+
+    fn is_stale(&self, subject: Subject<'_>, Moment(moment): Moment) -> bool {
+        self.last.last(subject) > moment
     }
 }
 

@@ -1,17 +1,19 @@
 //! Where users are, and sending away those who may not be there.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use super::{
     connection::Connection,
     core::Hub,
     effects::Effects,
-    revocations::{Moment, Subject},
+    revocations::{Moment, Outdated, Subject},
+    sign_in::SignIn,
     users::{Grace, User, Whereabouts},
 };
 use crate::{
+    clock::now,
     connection::End,
-    name::{GroupName, UserId},
+    name::{GroupName, SessionId, UserId},
 };
 
 impl Hub {
@@ -87,17 +89,69 @@ impl Hub {
 
     /// Ends every connection of a user, who leaves all groups at once.
     pub(crate) fn disconnect(&self, user: &UserId) {
+        self.disconnect_all_of_before(user, None);
+    }
+
+    /// The same, of what was said then and is heard of late: whoever has been identified since has
+    /// signed in again.
+    pub(crate) fn disconnect_all_of_before(&self, user: &UserId, then: Option<Instant>) {
         self.revocations.revoke(Subject::User(user));
         let Some(user) = self.users.get(user) else {
             return;
         };
+        let mut is_back = false;
         for connection in self.connections_by_user(&user) {
-            self.expel(&connection, End::Disconnected);
+            if connection.is_of_before(then) {
+                self.expel(&connection, End::Disconnected);
+            } else {
+                is_back = true;
+            }
+        }
+        if is_back {
+            return;
         }
         let names: Vec<_> = user.seats().into_iter().map(|(cell, _)| cell.name.clone()).collect();
         for name in names {
             self.evict(&user, &name, Moment::END);
         }
+    }
+
+    /// Ends every connection of one session. The user stays with the connections of others.
+    pub(crate) fn end_session(&self, session: &SessionId) {
+        self.end_session_of_before(session, None);
+    }
+
+    /// The same, of what was said then and is heard of late.
+    pub(crate) fn end_session_of_before(&self, session: &SessionId, then: Option<Instant>) {
+        self.revocations.revoke(Subject::Session(session));
+        for connection in self.connections.of_session(session) {
+            if connection.is_of_before(then) {
+                self.expel(&connection, End::Disconnected);
+            }
+        }
+    }
+
+    /// Notes that the request of a connection has been found to be its user's, which the identity
+    /// resolver, asked at `asked`, said.
+    pub(crate) fn identified(
+        &self,
+        connection: &Connection,
+        sign_in: Option<&SignIn>,
+        asked: Moment,
+    ) -> Result<(), Outdated> {
+        let session = SignIn::session_of(sign_in);
+        let mut subscriptions = connection.subscriptions.lock();
+        if subscriptions.identified >= asked || subscriptions.ended {
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut subscriptions.session, session.cloned());
+        // First: whoever ends the session either finds the connection or is seen by the check.
+        self.connections.change_session(connection.id(), before.as_ref(), session);
+        self.revocations.check_session(session, asked)?;
+        subscriptions.identified = asked;
+        subscriptions.identified_at = Some(now());
+        subscriptions.until = sign_in.and_then(|it| it.until);
+        Ok(())
     }
 
     /// Takes a user out of groups at once, with every connection, since the policy, asked at

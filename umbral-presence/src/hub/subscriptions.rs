@@ -1,12 +1,12 @@
 //! The groups of one connection.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use super::revocations::Moment;
+use super::{revocations::Moment, sign_in::SignIn};
 use crate::{
     connection::FeedId,
     group::{GroupCell, SubscriberId},
-    name::GroupName,
+    name::{GroupName, SessionId},
     roster::SeatId,
 };
 
@@ -19,6 +19,12 @@ pub(super) struct Subscriptions {
     pub(super) number: u64,
     /// When the identity resolver was last asked and said that the connection is its user's.
     pub(super) identified: Moment,
+    /// When that was, by the clock.
+    pub(super) identified_at: Option<Instant>,
+    /// What it said then of the session.
+    pub(super) session: Option<SessionId>,
+    /// Until when that holds.
+    pub(super) until: Option<Instant>,
     /// Nothing may be joined any more: the goodbye has run.
     pub(super) ended: bool,
 }
@@ -36,6 +42,12 @@ pub(super) struct Subscription {
 }
 
 impl Subscriptions {
+    /// Those of a connection that has none yet.
+    pub(super) fn of(sign_in: Option<SignIn>) -> Self {
+        let (session, until) = sign_in.map(|it| (it.session, it.until)).unwrap_or_default();
+        Self { session, until, ..Self::default() }
+    }
+
     fn find(&self, name: &GroupName) -> Result<usize, usize> {
         self.list.binary_search_by(|held| held.cell.name.cmp(name))
     }
@@ -65,6 +77,10 @@ impl Subscriptions {
 
     pub(super) fn take_all(&mut self) -> Vec<Subscription> {
         std::mem::take(&mut self.list)
+    }
+
+    pub(super) fn cells(&self) -> impl Iterator<Item = &Arc<GroupCell>> {
+        self.list.iter().map(|held| &held.cell)
     }
 
     pub(super) fn names(&self) -> impl ExactSizeIterator<Item = &GroupName> {

@@ -16,8 +16,8 @@ use crate::{
 /// until they have been.
 const BY_A_TASK: usize = 2048;
 
-/// A task lets others go on when it has told so many pages of subscribers.
-const PAGES: usize = 16;
+/// A task lets others go on when it has told so many rows of subscribers.
+const ROWS: usize = 16;
 
 impl Finish for Hub {
     fn unseat(&self, user: &UserId, cell: &Arc<GroupCell>, seat: SeatId) {
@@ -88,7 +88,7 @@ impl Carried {
         let Some(delivery) = &mut self.delivery else {
             return false;
         };
-        (0..PAGES).all(|_| delivery.go_on(&self.hub.teller, &mut wakes))
+        (0..ROWS).all(|_| delivery.go_on(&self.hub.teller, &mut wakes))
     }
 }
 

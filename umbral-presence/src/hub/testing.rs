@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Hub, NotOpened, Opening, Session, Verdict};
+use super::{Hub, NotOpened, Opening, Session, SignIn, Verdict};
 use crate::{
     limits::Limits,
     name::{GroupName, UserId},
     spec::{PresenceSpec, matcher::Matcher, resolver::ResolveContext},
+    store::Nodes,
     wire::{Dialect, Transport},
 };
 
 /// A hub with these specs and limits.
 pub(super) fn hub(specs: impl IntoIterator<Item = PresenceSpec>, limits: Limits) -> Arc<Hub> {
     let (matcher, _) = Matcher::new(specs.into_iter().collect());
-    Hub::new(matcher, limits, ResolveContext::default())
+    Hub::new(matcher, limits, ResolveContext::default(), Nodes::default())
 }
 
 pub(super) fn user(id: &str) -> UserId {
@@ -45,6 +46,7 @@ pub(super) fn open(
     verdict: &Verdict,
 ) -> Result<Session, NotOpened> {
     let dialect = Dialect { transport, v1: true };
-    let opening = Opening { user: Some(user(id)), dialect, token: None, request: None };
+    let sign_in = Some(SignIn { user: user(id), session: None, until: None });
+    let opening = Opening { sign_in, dialect, token: None, request: None };
     Session::open(hub, opening, verdict, |_| None::<Value>)
 }

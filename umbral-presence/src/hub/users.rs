@@ -123,6 +123,12 @@ impl User {
         self.at.lock()
     }
 
+    /// Whether there is a connection.
+    #[cfg(feature = "redis")]
+    pub(super) fn is_connected(&self) -> bool {
+        !self.lock().connections.is_empty()
+    }
+
     /// Every connection of the user. One that has departed meanwhile cannot be found any more.
     pub(super) fn connections(&self) -> Vec<ConnectionId> {
         self.lock().connections.clone()

@@ -4,6 +4,7 @@ use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
+use super::beginning::beginning;
 use crate::invisible::{Shown, is_invisible};
 
 /// The longest group name, in bytes.
@@ -174,15 +175,14 @@ impl<G: Group + ?Sized> Group for &G {
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name:?} is not a group name: {fault}")]
 pub struct InvalidGroupName {
-    /// At most the first 200 bytes, because an error must not carry a megabyte into a log.
+    /// At most the first 200 bytes.
     name: Box<str>,
     fault: NameFault,
 }
 
 impl InvalidGroupName {
     pub(crate) fn new(name: &str, fault: NameFault) -> Self {
-        let end = name.floor_char_boundary(MAX_GROUP_NAME_BYTES);
-        Self { name: name[..end].into(), fault }
+        Self { name: beginning(name, MAX_GROUP_NAME_BYTES).into(), fault }
     }
 
     /// The text that was refused, cut to 200 bytes.

@@ -1,9 +1,10 @@
 //! User ids.
 
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
+use super::beginning::beginning;
 use crate::invisible::is_invisible;
 
 /// The longest user id, in bytes.
@@ -36,8 +37,7 @@ impl UserId {
         let id = id.as_ref();
         let is_refused = |c: char| is_invisible(c) || (c.is_whitespace() && c != ' ');
         if id.is_empty() || id.len() > MAX_USER_ID_BYTES || id.contains(is_refused) {
-            let end = id.floor_char_boundary(MAX_USER_ID_BYTES);
-            return Err(InvalidUserId(id[..end].into()));
+            return Err(InvalidUserId(beginning(id, MAX_USER_ID_BYTES).into()));
         }
         Ok(Self(id.into()))
     }
@@ -47,7 +47,47 @@ impl UserId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The id as the application's type, for a look at its tables.
+    ///
+    /// ```
+    /// use umbral_presence::UserId;
+    ///
+    /// let id = UserId::from(7);
+    /// assert_eq!(id.parse::<i64>()?, 7);
+    /// # Ok::<(), std::num::ParseIntError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of `T`.
+    pub fn parse<T: FromStr>(&self) -> Result<T, T::Err> {
+        self.0.parse()
+    }
 }
+
+/// A number is a valid id.
+macro_rules! from_numbers {
+    ($($number:ty),*) => {
+        $(
+            impl From<$number> for UserId {
+                fn from(id: $number) -> Self {
+                    Self(id.to_string().into())
+                }
+            }
+        )*
+    };
+}
+
+#[cfg(feature = "uuid")]
+impl From<uuid::Uuid> for UserId {
+    /// The id with hyphens, in lower case.
+    fn from(id: uuid::Uuid) -> Self {
+        Self(id.to_string().into())
+    }
+}
+
+from_numbers!(i32, i64, i128, u32, u64, u128);
 
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -114,6 +114,12 @@ impl Member {
         }
     }
 
+    /// Whether others see this payload.
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_shown_as(&self, payload: &Payload) -> bool {
+        self.0.payload == *payload
+    }
+
     /// When what is shown was asked for.
     pub(crate) fn asked(&self) -> Asked {
         self.0.asked

@@ -13,7 +13,7 @@ pub use self::member::Member;
 pub(crate) use self::{
     member::{Answer, Asked, Payload},
     roll::Roll,
-    seats::{Farewell, SeatId, Seats},
+    seats::{Farewell, Seat, SeatId, Seats},
     slab::{Id, Slab},
     view::{Change, PlaceId, Present, View},
 };

@@ -62,6 +62,10 @@ impl Seats {
         self.seats.values()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.seats.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.seats.is_empty()
     }

@@ -174,6 +174,10 @@ impl<T> Slab<T> {
             .flat_map(|block| block.slots.iter().filter_map(|slot| slot.value.as_ref()))
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

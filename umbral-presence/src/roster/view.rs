@@ -12,6 +12,8 @@
 
 use std::{collections::HashSet, time::Instant};
 
+#[cfg(feature = "redis")]
+use super::member::Payload;
 use super::{
     member::{Answer, Member},
     pace::Paces,
@@ -125,8 +127,15 @@ impl View {
         }
     }
 
-    /// Shows a user like this from now on.
-    pub(crate) fn replace(&mut self, place: PlaceId, answer: Answer) {
+    /// Shows a user with this payload from now on, whenever it was asked for.
+    #[cfg(feature = "redis")]
+    pub(crate) fn show_as(&mut self, place: PlaceId, payload: &Payload) {
+        if self.places.get(place.0).is_some_and(|at| !at.member.is_shown_as(payload)) {
+            self.replace(place, Answer { payload: payload.clone(), ..Answer::id_only() });
+        }
+    }
+
+    fn replace(&mut self, place: PlaceId, answer: Answer) {
         if let Some(at) = self.places.get_mut(place.0) {
             let (user, key) = (at.member.id().clone(), at.member.key());
             at.member = Member::new(user, key, answer);

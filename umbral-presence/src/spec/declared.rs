@@ -1,12 +1,12 @@
 //! The declarations that `#[presence(..)]` leaves in the binary.
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::HashMap, error::Error, fmt, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::{pattern::Pattern, resolver::ResolveContext};
-use crate::name::UserId;
+use crate::name::{GroupName, UserId};
 
 /// One `#[presence(..)]` declaration, as the attribute submits it at link time.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub struct Declaration {
     pub fields: &'static [fn(&str) -> bool],
     /// What others see of a member.
     pub resolver: DeclaredResolver,
+    /// Who may join. Where the application has a policy for all groups too, both must agree.
+    pub policy: Option<DeclaredPolicy>,
     /// How long a lost connection keeps its user present. `None` stands for
     /// [`DEFAULT_GRACE`](crate::DEFAULT_GRACE).
     pub grace: Option<Duration>,
@@ -61,6 +63,32 @@ pub enum DeclaredResolver {
 
 /// The answer that a batch resolver will give.
 pub type BatchFuture = BoxFuture<'static, HashMap<UserId, Value>>;
+
+/// Says whether a user, or an anonymous visitor, may join a group of the declaration.
+pub type DeclaredPolicy = fn(Option<&UserId>, &GroupName, &ResolveContext) -> PolicyFuture;
+
+/// The answer that a policy will give. An error stands for no answer.
+pub type PolicyFuture = BoxFuture<'static, Result<bool, Arc<dyn Error + Send + Sync>>>;
+
+/// A struct with `#[presence(..)]`.
+///
+/// ```standalone_crate
+/// use umbral_presence::{Declared, presence};
+///
+/// /// The people in a chat room.
+/// #[presence(prefix = "room:")]
+/// pub struct Room(pub u64);
+///
+/// assert_eq!(Room::DECLARATION.docs, "The people in a chat room.");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` declares no presence",
+    label = "this has no `#[presence(..)]`"
+)]
+pub trait Declared {
+    /// What the attribute says.
+    const DECLARATION: &'static Declaration;
+}
 
 impl Declaration {
     /// Where the attribute stands.

@@ -1,6 +1,7 @@
 //! Which spec owns a group.
 
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -9,8 +10,10 @@ use super::{
     MAX_GRACE, Matching, PresenceSpec, SpecSource, pattern::Pattern, problem::SpecProblem,
 };
 use crate::{
+    figures::Declarations,
     hash::KeyedMap,
     invisible::Shown,
+    journal::Panics,
     name::{GroupName, MAX_GROUP_NAME_BYTES, bad_character},
     sync::assert_unlocked,
 };
@@ -26,6 +29,22 @@ pub(crate) struct Matcher {
     /// Sorted by their texts, so that one search finds every head that a name begins with.
     heads: Vec<Head>,
     predicates: Vec<Arc<PresenceSpec>>,
+    /// Whether any of them says who may join.
+    pub(crate) has_policies: bool,
+    declarations: Declarations,
+    panics: Panics,
+}
+
+/// A declaration with a policy may own a group, and whether it does is not known, because the
+/// application's code panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Undecided;
+
+/// A name whose owner is looked for.
+struct Search<'a> {
+    name: &'a str,
+    panics: &'a Panics,
+    has_panicked: Cell<bool>,
 }
 
 /// The patterns and the prefix that begin with one text.
@@ -49,13 +68,22 @@ impl Matcher {
             SpecSource::Attribute(d) => (0, d.module_path, d.line, d.column),
             SpecSource::Builder(_) => (1, "", 0, 0),
         });
-        let mut matcher = Self::default();
+        let has_policies = specs.iter().any(|spec| spec.policy.is_some());
+        let mut matcher = Self { has_policies, ..Self::default() };
         let mut problems = Vec::new();
-        for spec in specs {
+        for mut spec in specs {
+            // A clone may be in another `Realtime`, whose figures are its own.
+            spec.figures = matcher.declarations.add(|| spec.title());
             matcher.insert(&Arc::new(spec), &mut problems);
         }
         matcher.link();
         (matcher, problems)
+    }
+
+    /// The figures of all declarations.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn declarations(&self) -> &Declarations {
+        &self.declarations
     }
 
     fn insert(&mut self, spec: &Arc<PresenceSpec>, problems: &mut Vec<SpecProblem>) {
@@ -173,21 +201,34 @@ impl Matcher {
         }
     }
 
-    /// The spec that owns `name`. A group without one has no presence.
+    /// The spec that owns `name`. A group without one has no presence, and neither has one whose
+    /// owner is not known.
     pub(crate) fn owner(&self, name: &GroupName) -> Option<Arc<PresenceSpec>> {
+        self.decide(name).unwrap_or_default()
+    }
+
+    /// The spec that owns `name`. A panic of the application's code counts as a no where no
+    /// declaration has a policy, which it could pass over.
+    pub(crate) fn decide(&self, name: &GroupName) -> Result<Option<Arc<PresenceSpec>>, Undecided> {
         let name = name.as_str();
-        self.exact
+        let search = Search { name, panics: &self.panics, has_panicked: Cell::new(false) };
+        let owner = self
+            .exact
             .get(name)
-            .or_else(|| self.longest(name))
-            .or_else(|| self.predicates.iter().find(|spec| predicate(spec, name)))
-            .cloned()
+            .or_else(|| self.longest(&search))
+            .or_else(|| self.predicates.iter().find(|spec| predicate(spec, &search)));
+        if search.has_panicked.get() && self.has_policies {
+            return Err(Undecided);
+        }
+        Ok(owner.cloned())
     }
 
     /// The spec of the longest head that the name begins with and that takes it.
     ///
     /// The search begins at the last head that is not sorted after the name. Every head that the
     /// name begins with is that one, or one that it links to.
-    fn longest(&self, name: &str) -> Option<&Arc<PresenceSpec>> {
+    fn longest(&self, search: &Search<'_>) -> Option<&Arc<PresenceSpec>> {
+        let name = search.name;
         let mut at = match self.find(name) {
             Ok(at) => Some(at),
             Err(behind) => behind.checked_sub(1),
@@ -195,7 +236,7 @@ impl Matcher {
         while let Some(i) = at {
             let head = &self.heads[i];
             let tail = name.strip_prefix(head.text.as_str());
-            if let Some(spec) = tail.and_then(|tail| head.owner(name, tail)) {
+            if let Some(spec) = tail.and_then(|tail| head.owner(search, tail)) {
                 return Some(spec);
             }
             at = head.shorter;
@@ -221,16 +262,17 @@ impl Matcher {
 }
 
 impl Head {
-    /// The spec that takes `name`. The name is this text and `tail`.
-    fn owner(&self, name: &str, tail: &str) -> Option<&Arc<PresenceSpec>> {
+    /// The spec that takes the name, which is this text and `tail`.
+    fn owner(&self, search: &Search<'_>, tail: &str) -> Option<&Arc<PresenceSpec>> {
         let fits = |pattern: &Pattern, spec: &PresenceSpec| {
             let mut fields = 0..;
-            pattern.cut(name, |part| fields.next().is_some_and(|i| spec.accepts(i, part)))
+            pattern.cut(search.name, |part| fields.next().is_some_and(|i| spec.accepts(i, part)))
         };
-        let of_a_pattern =
-            self.patterns.iter().find(|(pattern, spec)| asked(spec, name, || fits(pattern, spec)));
+        let takes =
+            |(pattern, spec): &&(_, Arc<PresenceSpec>)| search.ask(spec, || fits(pattern, spec));
+        let of_a_pattern = self.patterns.iter().find(takes);
         let of_prefix =
-            || self.prefix.as_ref().filter(|spec| asked(spec, name, || spec.accepts(0, tail)));
+            || self.prefix.as_ref().filter(|spec| search.ask(spec, || spec.accepts(0, tail)));
         of_a_pattern.map(|(_, spec)| spec).or_else(of_prefix)
     }
 }
@@ -254,20 +296,23 @@ fn beginning(text: &str) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
-fn predicate(spec: &PresenceSpec, name: &str) -> bool {
+fn predicate(spec: &PresenceSpec, search: &Search<'_>) -> bool {
     match &spec.matching {
-        Matching::Predicate(predicate) => asked(spec, name, || predicate(name)),
+        Matching::Predicate(predicate) => search.ask(spec, || predicate(search.name)),
         _ => false,
     }
 }
 
-/// Asks the application's code. A panic counts as a no.
-fn asked(spec: &PresenceSpec, group: &str, question: impl FnOnce() -> bool) -> bool {
-    assert_unlocked();
-    catch_unwind(AssertUnwindSafe(question)).unwrap_or_else(|_| {
-        tracing::error!(group, spec = %spec.place(), "matching a name panicked; taken as a no");
-        false
-    })
+impl Search<'_> {
+    /// Asks the application's code. A panic is noted.
+    fn ask(&self, spec: &PresenceSpec, question: impl FnOnce() -> bool) -> bool {
+        assert_unlocked();
+        catch_unwind(AssertUnwindSafe(question)).unwrap_or_else(|_| {
+            self.has_panicked.set(true);
+            self.panics.note(self.name, spec.place());
+            false
+        })
+    }
 }
 
 fn prefix_fault(prefix: &str) -> Option<String> {
@@ -320,6 +365,7 @@ mod tests {
             matcher,
             fields,
             resolver: DeclaredResolver::IdOnly,
+            policy: None,
             grace: Some(Duration::from_secs(9)),
             type_name: "Test",
             module_path: "test",

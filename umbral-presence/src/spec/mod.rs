@@ -13,11 +13,11 @@ use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 use serde_json::Value;
 
 use self::{
-    declared::{Declaration, DeclaredMatcher, DeclaredResolver, SourcePlace},
+    declared::{Declaration, DeclaredMatcher, DeclaredPolicy, DeclaredResolver, SourcePlace},
     pattern::Pattern,
     resolver::{ResolveContext, Resolver},
 };
-use crate::name::UserId;
+use crate::{figures::Declared, name::UserId};
 
 /// How long a lost connection keeps its user present, if the spec does not say.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(3);
@@ -46,8 +46,12 @@ pub const MAX_GRACE: Duration = Duration::from_secs(600);
 pub struct PresenceSpec {
     pub(crate) matching: Matching,
     pub(crate) resolver: Resolver,
+    /// Who may join, beside the policy for all groups.
+    pub(crate) policy: Option<DeclaredPolicy>,
     pub(crate) grace: Duration,
     pub(crate) origin: SpecSource,
+    /// Those of its `Realtime`, once it has one.
+    pub(crate) figures: Declared,
 }
 
 /// Which groups a spec is for.
@@ -83,8 +87,11 @@ impl PresenceSpec {
 
     /// Presence for every group for which `predicate` returns true.
     ///
-    /// It is called once for a group, not for every join. If it panics, the group has no presence,
-    /// and an error is logged.
+    /// It is called once for a group, not for every join. Where a declaration has a policy, it is also
+    /// called for each question about a group that is not there yet or that has no presence.
+    ///
+    /// If it panics, the group has no presence, and an error is logged. Where a declaration has a
+    /// policy, nobody may join the group then, because it is not known whose policy decides.
     #[track_caller]
     #[must_use]
     pub fn matching(predicate: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
@@ -140,8 +147,10 @@ impl PresenceSpec {
         Self {
             matching,
             resolver: Resolver::IdOnly,
+            policy: None,
             grace: DEFAULT_GRACE,
             origin: SpecSource::Builder(SourcePlace::caller()),
+            figures: Declared::default(),
         }
     }
 
@@ -160,8 +169,10 @@ impl PresenceSpec {
                 DeclaredResolver::Plain(resolver) => Resolver::custom(resolver),
                 DeclaredResolver::Batch(resolver) => Resolver::batch(resolver),
             },
+            policy: declaration.policy,
             grace: declaration.grace.unwrap_or(DEFAULT_GRACE),
             origin: SpecSource::Attribute(declaration),
+            figures: Declared::default(),
         }
     }
 
@@ -172,6 +183,17 @@ impl PresenceSpec {
                 declaration.fields.get(i).is_none_or(|is| is(part))
             }
             SpecSource::Builder(_) => true,
+        }
+    }
+
+    /// The declaration as figures name it: by its type, or by its place in the source. It says
+    /// nothing of groups.
+    pub(crate) fn title(&self) -> String {
+        match self.origin {
+            SpecSource::Attribute(Declaration { module_path, type_name, .. }) => {
+                format!("{module_path}::{type_name}")
+            }
+            SpecSource::Builder(place) => place.to_string(),
         }
     }
 

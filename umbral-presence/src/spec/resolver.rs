@@ -34,7 +34,7 @@ pub(crate) type BatchFn =
     dyn Fn(Vec<UserId>, ResolveContext) -> BoxFuture<'static, HashMap<UserId, Value>> + Send + Sync;
 
 /// The values that were given to [`with_state`](crate::RealtimePlugin::with_state), for a batch
-/// resolver. Cloning is cheap.
+/// resolver or the policy of a declaration. Cloning is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct ResolveContext(Arc<Extensions>);
 
@@ -71,7 +71,8 @@ impl ResolveContext {
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
         let value = self.0.get();
         if value.is_none() {
-            tracing::error!("a resolver wants a {}; give one by `with_state`", type_name::<T>());
+            let name = type_name::<T>();
+            tracing::error!("a resolver or a policy wants a {name}; give one by `with_state`");
         }
         value
     }

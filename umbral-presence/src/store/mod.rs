@@ -5,14 +5,23 @@
 //! ```
 //!
 //! One node has all the facts there are: its [store](local) applies each one at once, under the
-//! lock of the group.
+//! lock of the group. Several nodes have a store in common, Redis, and each fact takes its way
+//! through it.
 
+#[cfg(not(feature = "redis"))]
+mod alone;
+pub(crate) mod degraded;
 mod fact;
 mod local;
-// The rules between nodes and their scripts. Nothing but their tests uses them yet.
-#[cfg(all(test, feature = "__redis", not(feature = "__shuttle")))]
-mod redis;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
+mod roster;
 #[cfg(test)]
 mod tests;
+pub(crate) mod whom;
 
-pub(crate) use self::local::{Roster, Seated};
+#[cfg(not(feature = "redis"))]
+pub(crate) use self::alone::{Nodes, Silent, Wait};
+#[cfg(feature = "redis")]
+pub(crate) use self::redis::{Nodes, Silent, Wait};
+pub(crate) use self::roster::{Roster, Seated};

@@ -14,8 +14,8 @@ use http::{HeaderMap, StatusCode, header, request::Parts};
 
 use super::comments::without_comments;
 
-/// The place in `client.js` for the hash of the scripts that it loads: there it has the version of
-/// the npm package. Their URLs carry the hash, because an old worker survives a deployment for as
+/// The place in `client.js` and `client.mjs` for the hash of the scripts that they load: there they
+/// have the version of the npm package. Their URLs carry the hash, because an old worker survives a deployment for as
 /// long as one of its tabs is open.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -24,7 +24,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const ADDRESS: &str = "\"__ADDRESS__\"";
 
 /// The scripts that `client.js` loads: the worker always, the others if they are needed.
-static LOADED: LazyLock<[(&str, String); 6]> = LazyLock::new(|| {
+static LOADED: LazyLock<[(&str, String); 10]> = LazyLock::new(|| {
     [
         ("worker.js", without_comments(include_str!("../../client/worker.js"))),
         ("leader.js", without_comments(include_str!("../../client/leader.js"))),
@@ -32,6 +32,10 @@ static LOADED: LazyLock<[(&str, String); 6]> = LazyLock::new(|| {
         ("compare.js", without_comments(include_str!("../../client/compare.js"))),
         ("iterate.js", without_comments(include_str!("../../client/iterate.js"))),
         ("debug.js", without_comments(include_str!("../../client/debug.js"))),
+        ("port.js", without_comments(include_str!("../../client/port.js"))),
+        ("token.js", without_comments(include_str!("../../client/token.js"))),
+        ("worker-token.js", without_comments(include_str!("../../client/worker-token.js"))),
+        ("ws-token.js", without_comments(include_str!("../../client/ws-token.js"))),
     ]
 });
 
@@ -39,7 +43,7 @@ static LOADED_HASH: LazyLock<String> =
     LazyLock::new(|| hash(&LOADED.iter().map(|(_, text)| text.as_str()).collect::<String>()));
 
 /// The scripts that a page loads.
-static LOADING: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
+static LOADING: LazyLock<[(&str, String); 5]> = LazyLock::new(|| {
     [
         (
             "client.js",
@@ -48,10 +52,18 @@ static LOADING: LazyLock<[(&str, String); 4]> = LazyLock::new(|| {
         (
             "client.mjs",
             without_comments(include_str!("../../client/client.mjs"))
+                .replace(VERSION, &LOADED_HASH)
                 .replace(ADDRESS, "import.meta.url"),
         ),
         ("react.mjs", without_comments(include_str!("../../client/react.mjs"))),
         ("store.mjs", without_comments(include_str!("../../client/store.mjs"))),
+        // For the npm package, which has a version of its own.
+        (
+            "version.js",
+            without_comments(include_str!("../../client/version.js"))
+                .replace("__VERSION__", VERSION)
+                .replace("__HASH__", &LOADED_HASH),
+        ),
     ]
 });
 

@@ -6,25 +6,29 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     extract::{FromRequest, Request, State, rejection::JsonRejection},
+    response::{IntoResponse, Response},
 };
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use http::{StatusCode, header::AUTHORIZATION};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::{
-    admission::{check_origin, group_names, kept},
+    admission::{check_origin, group_names, kept, query, with_token},
+    change::{Call, change, unknown},
+    code::Code,
+    conn::Conn,
     names::Names,
     refusal::Refusal,
     site::Site,
 };
-use crate::{
-    access::{Asker, Unfit},
-    clock::now,
-    connection::End,
-    hub::{Replaced, Unchanged},
-    name::{GroupName, Token},
-};
+use crate::{access::Whose, hub::Connection, name::GroupName};
+
+/// `?auth=1`
+#[derive(Debug, Deserialize)]
+struct ControlQuery {
+    auth: Option<String>,
+}
 
 /// The body of a call. `groups` is the full set, so that a call can be repeated. `n` grows, so that a
 /// late call does not undo a newer one. Other keys are ignored, because a newer client may send more.
@@ -41,82 +45,74 @@ struct Wanted {
 /// The time in which the body must arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
-/// The answer. `n` is the number of the newest call, which may be later than this one.
-#[derive(Debug, Serialize)]
-pub(super) struct Changed {
-    n: u64,
-    joined: Vec<GroupName>,
-    /// The groups of `joined` that have no presence.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    no_presence: Vec<GroupName>,
-    left: Vec<GroupName>,
-    denied: Vec<GroupName>,
+impl Wanted {
+    fn read(&self, site: &Site) -> Result<Call, Refusal> {
+        let groups = names(site, &self.groups)?;
+        let sync = self.sync.as_ref().map_or(Ok(Vec::new()), |sync| names(site, sync))?;
+        Ok(Call { number: self.n, groups, sync })
+    }
 }
 
 pub(super) async fn replace(
     State(site): State<Arc<Site>>,
     request: Request,
-) -> Result<Json<Changed>, Refusal> {
+) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     check_origin(&site, &parts)?;
+    let ControlQuery { auth } = query(&parts.uri)?;
+    let has_token = with_token(auth.as_deref())? && parts.headers.contains_key(AUTHORIZATION);
     let request = Request::from_parts(parts.clone(), body);
     let Json(wanted) = timeout(BODY_WITHIN, Json::<Wanted>::from_request(request, &()))
         .await
         .map_err(|_| late())?
         .map_err(|rejection| unreadable(&rejection))?;
 
-    let hub = &site.door.hub;
-    let token: Option<Token> = wanted.conn.parse().ok();
-    let connection = token.and_then(|t| hub.by_token(t)).ok_or_else(unknown)?;
-    let Some(_call) = connection.begin_call(now()) else {
-        let most = hub.limits.control_per_second;
-        hub.counters().reached.note("control_per_second", most as usize, connection.user());
-        return Err(Refusal::too_fast(most));
-    };
-    let groups = names(&site, &wanted.groups)?;
-    let sync = wanted.sync.map_or(Ok(Vec::new()), |sync| names(&site, &sync))?;
-    // The client is alive even if the identity resolver gives no answer.
-    connection.liveness.prove(now());
-    let kept = kept(&site, &parts)?;
-    let head = kept.as_ref().map_or(&parts, |kept| &kept.0);
-    if !site.door.is_of(&connection, head).await? {
-        hub.expel(&connection, End::IdentityChanged);
-        let message = "the stream was opened by somebody else; it has been ended";
-        return Err(Refusal::new(StatusCode::CONFLICT, "identity_changed", message));
+    let conn: Conn = wanted.conn.parse().map_err(|()| unknown())?;
+    #[cfg(feature = "redis")]
+    if let Some(node) = conn.node.filter(|node| site.door.hub.nodes.process() != Some(*node)) {
+        let turn = site.door.hub.turn(site.address.of(&parts))?;
+        let call = wanted.read(&site)?;
+        let stream = (node, conn.token.to_string());
+        return super::nodes::forward(&site, &parts, has_token, stream, call, turn).await;
     }
-    let replaced = site.door.admit(Asker::Member(&connection), &groups, |_, verdict| {
-        hub.replace(&connection, wanted.n, verdict).map_err(|unchanged| match unchanged {
-            Unchanged::Outdated => Unfit::Outdated,
-            Unchanged::Ended => Unfit::Refused(unknown()),
-        })
-    });
-    let Replaced { number: n, joined, no_presence, left, denied } = replaced.await?;
-    hub.resync(&connection, &sync);
-    Ok(Json(Changed { n, joined, no_presence, left, denied }))
+    let is_of = async |connection: &Arc<Connection>| {
+        let kept = kept(&site, &parts)?;
+        let head = kept.as_ref().map_or(&parts, |kept| &kept.0);
+        match site.door.whose(connection, head).await? {
+            // The stream may still be its user's: the token has run out, and the next one has not come.
+            Whose::Nobodys if has_token => Err(Refusal::unauthenticated()),
+            // An anonymous stream is nobody's, as the token is.
+            Whose::Its if has_token && connection.user().is_none() => {
+                Err(Refusal::unauthenticated())
+            }
+            Whose::Its => {
+                connection.keep(kept);
+                Ok(true)
+            }
+            Whose::Nobodys | Whose::Anothers => Ok(false),
+        }
+    };
+    let changed = change(&site, Some(conn.token), || wanted.read(&site), is_of).await?;
+    Ok(Json(changed).into_response())
 }
 
 fn names(site: &Site, list: &RawValue) -> Result<Vec<GroupName>, Refusal> {
     let most = site.door.hub.limits.groups_per_connection;
     let names = Names::read(list, most)
-        .map_err(|error| Refusal::bad_request("bad_json", error.to_string()))?;
+        .map_err(|error| Refusal::bad_request(Code::BadJson, error.to_string()))?;
     group_names(site, names.iter().map(|name| &**name))
-}
-
-fn unknown() -> Refusal {
-    let message = "no open stream has this token; open a new one";
-    Refusal::new(StatusCode::NOT_FOUND, "unknown_connection", message)
 }
 
 fn late() -> Refusal {
     let message = format!("the body did not arrive within {BODY_WITHIN:?}");
-    Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message)
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, message)
 }
 
 fn unreadable(rejection: &JsonRejection) -> Refusal {
     let code = match rejection.status() {
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "not_json",
-        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
-        _ => "bad_json",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::NotJson,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
+        _ => Code::BadJson,
     };
     // axum answers `422` for a value of the wrong type. It is a bad request like any other here.
     let status = match rejection.status() {

@@ -70,6 +70,7 @@ mod tests {
         name::{GroupName, UserId},
         roster::{Answer, Asked, Member, Payload, Roll},
         spec::{matcher::Matcher, resolver::ResolveContext},
+        store::Nodes,
         wire::Snapshot,
     };
     use futures_util::StreamExt;
@@ -85,7 +86,7 @@ mod tests {
         }
         let snapshot = Arc::new(Snapshot::new(GroupName::new("room:1").unwrap(), 1, roll));
         let (matcher, _) = Matcher::new(Vec::new());
-        let hub = Hub::new(matcher, Limits::default(), ResolveContext::default());
+        let hub = Hub::new(matcher, Limits::default(), ResolveContext::default(), Nodes::default());
         let turn = hub.turn(None).unwrap();
         Listing::new(snapshot.listing(), turn)
     }

@@ -3,11 +3,16 @@
 mod address;
 mod admission;
 mod assets;
+mod change;
+mod code;
 mod comments;
+mod conn;
 mod control;
 mod listing;
 mod members;
 mod names;
+#[cfg(feature = "redis")]
+mod nodes;
 mod refusal;
 mod site;
 pub(crate) mod socket;
@@ -25,8 +30,16 @@ use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_service::Service;
 
+#[cfg(feature = "redis")]
+pub(crate) use self::nodes::answer_nodes;
 pub(crate) use self::{address::ClientAddress, site::Site};
 use crate::name::MAX_GROUP_NAME_BYTES;
+
+/// Every code that a refusal may have.
+#[cfg(feature = "metrics")]
+pub(crate) fn codes() -> impl Iterator<Item = &'static str> {
+    code::Code::ALL.iter().map(|code| code.as_str())
+}
 
 /// The most bytes of a name in the body of a `control` call. It is enough for the longest name,
 /// even if each character is escaped.
@@ -47,6 +60,12 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
             async move { routes.call(request).await }
         }),
     )
+}
+
+/// Whether something waits to be written to the stream of this name, its end included.
+#[cfg(feature = "test")]
+pub(crate) fn is_writing_to(site: &Site, conn: &str) -> bool {
+    conn.parse().is_ok_and(|conn: conn::Conn| site.door.hub.is_writing_to(conn.token))
 }
 
 fn routes(site: Arc<Site>) -> Router {
@@ -82,7 +101,9 @@ fn cors(site: Arc<Site>) -> CorsLayer {
         .allow_origin(AllowOrigin::predicate(is_allowed))
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .expose_headers([header::RETRY_AFTER])
+        // Versions of the layer differ in what they say by themselves.
+        .vary([header::ORIGIN])
         .max_age(PREFLIGHT)
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::address::ClientAddress;
 use crate::{
-    access::{Door, Gate, Recheck},
+    access::{Door, Expiry, Gate, Recheck},
     handle::AnyHandler,
 };
 
@@ -17,6 +17,7 @@ pub(crate) struct Site {
     pub(crate) handler: Option<Box<dyn AnyHandler>>,
     pub(crate) gate: Gate,
     pub(crate) recheck: Recheck,
+    pub(crate) expiry: Expiry,
     pub(crate) address: ClientAddress,
     /// The path that everything is served under.
     pub(crate) base: String,

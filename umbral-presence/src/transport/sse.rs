@@ -17,7 +17,7 @@ use http::{header, request::Parts};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::{
-    admission::admit,
+    admission::{admit, wish},
     refusal::Refusal,
     site::{HEARTBEAT, Site},
 };
@@ -30,7 +30,7 @@ use crate::{
 const PING: Bytes = Bytes::from_static(b"event: ping\ndata: {}\n\n");
 
 pub(super) async fn open(State(site): State<Arc<Site>>, parts: Parts) -> Result<Response, Refusal> {
-    let session = admit(&site, &parts, Transport::Sse).await?;
+    let session = admit(&site, &parts, &wish(&site, &parts, Transport::Sse)?).await?;
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let headers = [

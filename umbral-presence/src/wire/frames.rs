@@ -32,6 +32,16 @@ pub(crate) enum Transport {
     WebSocket,
 }
 
+impl Transport {
+    /// As spans and figures name it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Sse => "sse",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
 /// What is queued for a connection at once, shared by everybody it goes to. Each of its
 /// bytes is written as it is: a chunk of an event stream, or the text of one WebSocket
 /// message. An event stream always gets one chunk.

@@ -1,7 +1,9 @@
 //! umbral-realtime as an application has it that changes nothing: users by header, everybody
-//! may join, id-only payloads. It says where it listens, and ends with its input.
+//! may join, id-only payloads. It says where it listens, and ends with its input. The address of a
+//! Redis server as its argument makes it one of several nodes.
 
 use std::{
+    env,
     error::Error,
     io::{self, Read},
     process, thread,
@@ -24,12 +26,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let _ = io::stdin().read_to_end(&mut Vec::new());
         process::exit(0);
     });
-    let plugin = RealtimePlugin::new()
+    let mut plugin = RealtimePlugin::new()
         .with_presence(PresenceSpec::prefixes(["room:", "lasting:"]))
         .identity_resolver(|headers: HeaderMap| async move {
             headers.get("x-user")?.to_str().ok().map(str::to_owned)
         })
         .group_policy_fn(|_, _| true);
+    if let Some(store) = env::args().nth(1) {
+        plugin = plugin.redis(store);
+    }
     let mut settings = Settings::from_env()?;
     settings.database_url = DATABASE.to_owned();
     let database = connect_sqlite(DATABASE).await?;

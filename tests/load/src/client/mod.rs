@@ -30,7 +30,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub(crate) use self::stream::Stream;
+pub(crate) use self::{roster::Change, stream::Stream};
 use crate::arrivals::Part;
 
 /// So much is read at once, by whichever connection has something to read.
@@ -117,6 +117,7 @@ pub(crate) struct Seen {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) visitor: Visitor,
+    pub(crate) host: SocketAddr,
     seen: Arc<Mutex<Seen>>,
     task: JoinHandle<()>,
 }
@@ -128,7 +129,7 @@ impl Client {
         IO: AsyncRead + AsyncWrite + Unpin + Send,
         C: Future<Output = io::Result<IO>> + Send + 'static,
     {
-        let stream = Stream::new(&visitor, around.is_versioned);
+        let (host, stream) = (around.host, Stream::new(&visitor, around.is_versioned));
         let seen = Seen { stream, bytes: 0, last: None, fault: None };
         let seen = Arc::new(Mutex::new(seen));
         let task = {
@@ -141,7 +142,7 @@ impl Client {
                 seen.lock().fault.get_or_insert(end);
             })
         };
-        Self { visitor, seen, task }
+        Self { visitor, host, seen, task }
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -190,7 +191,7 @@ async fn read<IO: AsyncRead + Unpin>(
             ready!(Pin::new(&mut *io).poll_read(cx, &mut buffer))?;
             let (bytes, now) = (buffer.filled(), Instant::now());
             let mut seen = seen.lock();
-            let taken = seen.stream.take(bytes, answer, |user| part.sees(user, now));
+            let taken = seen.stream.take(bytes, answer, |change| part.sees(change, now));
             taken.map_err(io::Error::other)?;
             seen.bytes += bytes.len() as u64;
             if !bytes.is_empty() {

@@ -3,6 +3,13 @@
 
 use super::wire::{Entry, Frame, Member};
 
+/// What a roster has been told of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Join(u32),
+    Leave(u32),
+}
+
 /// Who is in the one room of a connection.
 #[derive(Debug)]
 pub(crate) struct Roster {
@@ -31,11 +38,12 @@ impl Roster {
         users
     }
 
-    /// Takes a frame in, and gives each user who joins to `joined`. A contradiction is an error.
+    /// Takes a frame in, and gives each user who joins or leaves to `each`. A contradiction is an
+    /// error.
     pub(crate) fn take(
         &mut self,
         frame: &Frame<'_>,
-        mut joined: impl FnMut(u32),
+        mut each: impl FnMut(Change),
     ) -> Result<(), String> {
         let Some(event) = frame.event.strip_prefix("presence:") else {
             return Ok(());
@@ -54,10 +62,12 @@ impl Roster {
                     match entry {
                         Entry::Join(key, Member(user)) => {
                             self.insert(key, user)?;
-                            joined(user);
+                            each(Change::Join(user));
                         }
                         Entry::Update(key, Member(user)) => self.keeps(key, user)?,
-                        Entry::Leave(key) => self.remove(key)?,
+                        Entry::Leave(key) => {
+                            self.remove(key)?.map(Change::Leave).into_iter().for_each(&mut each);
+                        }
                     }
                 }
                 return Ok(());
@@ -73,10 +83,13 @@ impl Roster {
         match event {
             "join" => {
                 self.insert(key, user)?;
-                joined(user);
+                each(Change::Join(user));
                 Ok(())
             }
-            "leave" => self.remove(key),
+            "leave" => {
+                self.remove(key)?.map(Change::Leave).into_iter().for_each(each);
+                Ok(())
+            }
             "update" => self.keeps(key, user),
             other => Err(format!("an event of the kind {other}")),
         }
@@ -127,15 +140,15 @@ impl Roster {
         }
     }
 
-    fn remove(&mut self, key: u64) -> Result<(), String> {
+    /// Gives who was under this key.
+    fn remove(&mut self, key: u64) -> Result<Option<u32>, String> {
         match self.keys.binary_search(&key) {
             Ok(at) => {
                 self.keys.remove(at);
-                self.users.remove(at);
-                Ok(())
+                Ok(Some(self.users.remove(at)))
             }
             Err(_) if self.is_versioned => Err(format!("{key} leaves and is not there")),
-            Err(_) => Ok(()),
+            Err(_) => Ok(None),
         }
     }
 
@@ -153,10 +166,10 @@ fn read<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, String> {
 mod tests {
     use super::*;
 
-    fn take(roster: &mut Roster, text: &str) -> Result<Vec<u32>, String> {
-        let mut joined = Vec::new();
-        roster.take(&read(text)?, |user| joined.push(user))?;
-        Ok(joined)
+    fn take(roster: &mut Roster, text: &str) -> Result<Vec<Change>, String> {
+        let mut changes = Vec::new();
+        roster.take(&read(text)?, |change| changes.push(change))?;
+        Ok(changes)
     }
 
     #[test]
@@ -166,9 +179,9 @@ mod tests {
             r#"{"c":"room:1","e":"presence:sync","d":[{"id":"7"},{"id":"8"}],"v":4,"k":[1,2]}"#;
         take(&mut roster, sync).unwrap();
         let diff = r#"{"channel":"room:1","event":"presence:diff","data":[["+",5,{"id":"9"}],["-",1]],"v":6}"#;
-        assert_eq!(take(&mut roster, diff).unwrap(), [9]);
+        assert_eq!(take(&mut roster, diff).unwrap(), [Change::Join(9), Change::Leave(7)]);
         let leave = r#"{"c":"room:1","e":"presence:leave","d":{"id":"8"},"v":7,"k":2}"#;
-        take(&mut roster, leave).unwrap();
+        assert_eq!(take(&mut roster, leave).unwrap(), [Change::Leave(8)]);
         assert_eq!(roster.users(), [9]);
     }
 

@@ -1,6 +1,12 @@
 //! The answer to a request, from its head to its last frame.
 
-use super::{Transport, Visitor, events::Events, frames::Frames, roster::Roster, wire::Frame};
+use super::{
+    Transport, Visitor,
+    events::Events,
+    frames::Frames,
+    roster::{Change, Roster},
+    wire::Frame,
+};
 
 /// No answer has a longer head.
 const HEAD: usize = 8 * 1024;
@@ -49,16 +55,16 @@ impl Stream {
         &mut self,
         bytes: &[u8],
         answer: &mut Vec<u8>,
-        joined: impl FnMut(u32),
+        each: impl FnMut(Change),
     ) -> Result<(), String> {
         let Some(mut head) = self.head.take() else {
-            return self.take_body(bytes, answer, joined);
+            return self.take_body(bytes, answer, each);
         };
         head.extend_from_slice(bytes);
         match head.windows(4).position(|four| four == b"\r\n\r\n") {
             Some(end) => {
                 self.check(&head[..end])?;
-                self.take_body(&head[end + 4..], answer, joined)
+                self.take_body(&head[end + 4..], answer, each)
             }
             None if head.len() < HEAD => {
                 self.head = Some(head);
@@ -84,7 +90,7 @@ impl Stream {
         &mut self,
         bytes: &[u8],
         answer: &mut Vec<u8>,
-        mut joined: impl FnMut(u32),
+        mut each: impl FnMut(Change),
     ) -> Result<(), String> {
         let Self { body, roster, is_greeted, .. } = self;
         let take = |text: &[u8]| {
@@ -95,7 +101,7 @@ impl Stream {
             let frame: Frame<'_> =
                 serde_json::from_slice(text).map_err(|error| format!("no frame: {error}"))?;
             *is_greeted = true;
-            roster.take(&frame, &mut joined)
+            roster.take(&frame, &mut each)
         };
         match body {
             Body::Events(events) => events.take(bytes, take),

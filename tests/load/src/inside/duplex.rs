@@ -75,7 +75,7 @@ fn router(subject: Subject) -> Result<Router, Failure> {
     const MOST: usize = 10_000_000;
     let limits = Limits { connections: MOST, anonymous: Some(MOST), ..Limits::default() };
     match subject {
-        Subject::Ours => ours::router(limits),
+        Subject::Ours => ours::router(limits, None),
         _ => Ok(bare::router()),
     }
 }

@@ -4,10 +4,13 @@ mod churn;
 mod fan_out;
 mod growth;
 mod idle;
+mod nodes;
 mod open;
 mod reconnect;
+mod scale;
 mod storm;
 mod stream;
+mod two_nodes;
 
 use crate::{Failure, settings::Settings, sheet::Sheet};
 
@@ -34,10 +37,16 @@ pub(crate) enum Scenario {
     Duplex,
     /// More members than that, without transports.
     Registry,
+    /// Several nodes with a store between them, without transports.
+    Nodes,
+    /// Two nodes, where users come, move and leave, and one dies.
+    TwoNodes,
+    /// One node and up to eight, each with as many members.
+    Scale,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Idle,
         Self::Open,
         Self::Storm,
@@ -48,6 +57,9 @@ impl Scenario {
         Self::Reconnect,
         Self::Duplex,
         Self::Registry,
+        Self::Nodes,
+        Self::TwoNodes,
+        Self::Scale,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -62,6 +74,9 @@ impl Scenario {
             Self::Reconnect => "reconnect",
             Self::Duplex => "duplex",
             Self::Registry => "registry",
+            Self::Nodes => "nodes",
+            Self::TwoNodes => "two-nodes",
+            Self::Scale => "scale",
         }
     }
 
@@ -86,6 +101,9 @@ impl Scenario {
             Self::Reconnect => reconnect::run(settings, sheet).await,
             Self::Duplex => growth::duplex(settings, sheet).await,
             Self::Registry => growth::registry(settings, sheet).await,
+            Self::Nodes => nodes::run(settings, sheet).await,
+            Self::TwoNodes => two_nodes::run(settings, sheet).await,
+            Self::Scale => scale::run(settings, sheet).await,
         }
     }
 }

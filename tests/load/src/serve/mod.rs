@@ -19,15 +19,15 @@ use crate::Failure;
 /// As many as the kernel lets wait to be accepted.
 const BACKLOG: u32 = 4096;
 
-/// Serves the subject of that name.
-pub(crate) async fn run(name: &str) -> Result<(), Failure> {
+/// Serves the subject of that name; with the address of a store, as one of several nodes.
+pub(crate) async fn run(name: &str, store: Option<&str>) -> Result<(), Failure> {
     thread::spawn(|| {
         // Whoever has started it is gone.
         let _ = io::stdin().read_to_end(&mut Vec::new());
         process::exit(0);
     });
     let router = match name {
-        "ours" => ours::router(Limits::default())?,
+        "ours" => ours::router(Limits::default(), store)?,
         "bare" => bare::router(),
         "writes" => return writes::serve(),
         other => return Err(format!("{other} is no server").into()),

@@ -8,8 +8,8 @@ use umbral_presence::{Limits, PresenceSpec, RealtimePlugin};
 use crate::Failure;
 
 /// Users by header, everybody may join, and id-only payloads.
-pub(crate) fn router(limits: Limits) -> Result<axum::Router, Failure> {
-    let realtime = RealtimePlugin::new()
+pub(crate) fn router(limits: Limits, store: Option<&str>) -> Result<axum::Router, Failure> {
+    let mut plugin = RealtimePlugin::new()
         .without_declared()
         .with_presence(PresenceSpec::prefixes(["room:"]).grace(Duration::ZERO))
         .with_presence(PresenceSpec::prefixes(["lasting:"]))
@@ -17,7 +17,9 @@ pub(crate) fn router(limits: Limits) -> Result<axum::Router, Failure> {
             parts.headers.get("x-user")?.to_str().ok().map(str::to_owned)
         })
         .group_policy_fn(|_, _| true)
-        .limits(limits)
-        .build()?;
-    Ok(realtime.router())
+        .limits(limits);
+    if let Some(store) = store {
+        plugin = plugin.redis(store);
+    }
+    Ok(plugin.build()?.router())
 }

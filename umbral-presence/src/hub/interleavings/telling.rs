@@ -26,7 +26,7 @@ fn messages(session: &Session) -> Vec<Value> {
 }
 
 fn send(hub: &Hub, text: &str) {
-    hub.send(&room(), |dialect| hub.encoder().message(dialect, "room:1", "chat", &text));
+    hub.send(&Whom::Group(room()), "chat", &to_raw_value(&text).expect("a string is JSON"));
 }
 
 #[test]

@@ -26,17 +26,26 @@ pub(super) fn read(bytes: &[u8]) -> Result<Message, Unreadable> {
     let at =
         Position { generation: text::generation(generation)?, version: text::version(version)? };
     let news = match kind {
-        "said" => News::Said(news.chunks(3).map(said).collect::<Result<_, _>>()?),
+        "said" => News::Said(all_said(&news)?),
         "dead" => News::Dead,
         _ => return Err(Unreadable::new("kind of message", kind)),
     };
     Ok(Message { at, before: text::version(before)?, node: text::node(node)?, news })
 }
 
-fn said(parts: &[&str]) -> Result<Said, Unreadable> {
-    let &[group, user, said] = parts else {
-        return Err(Unreadable::new("word of a user", parts.concat()));
-    };
-    let (group, user) = (text::group(group)?, text::user(user)?);
-    Ok(Said { group, user, payload: text::said(said)?, is_last: false })
+fn all_said(news: &[&str]) -> Result<Vec<Said>, Unreadable> {
+    let mut all: Vec<Said> = Vec::with_capacity(news.len() / 3);
+    for parts in news.chunks(3) {
+        let &[group, user, said] = parts else {
+            return Err(Unreadable::new("word of a user", parts.concat()));
+        };
+        // Those of one group mostly stand together.
+        let group = match all.last() {
+            Some(last) if last.group.as_str() == group => last.group.clone(),
+            _ => text::group(group)?,
+        };
+        let (user, payload) = (text::user(user)?, text::said(said)?);
+        all.push(Said { group, user, payload });
+    }
+    Ok(all)
 }

@@ -1,12 +1,15 @@
 //! What a node asks of the store, as scripts: each is carried out as a whole.
 
-use redis::{FromRedisValue, RedisError, Script, Value, aio::ConnectionLike};
+use std::time::Duration;
+
+use redis::{Cmd, FromRedisValue, RedisError, Script, Value, aio::ConnectionLike};
 
 use super::{
+    link::{LONG_PAUSE, PAUSE},
     node::{Answer, Position, Request, Said, Timing},
     text::{self, Unreadable},
 };
-use crate::name::GroupName;
+use crate::{clock::millis, name::GroupName};
 
 /// So many fields of a group are looked at, at once, for those of a dead node.
 const CLEARED: usize = 1000;
@@ -19,6 +22,8 @@ pub(super) struct Scripts {
     read: Script,
     retire: Script,
     clear: Script,
+    /// Messages of a shard go over its own server of a cluster.
+    is_sharded: bool,
 }
 
 /// Why a request has no answer.
@@ -30,19 +35,43 @@ pub(super) enum Failed {
     Strange(#[from] Unreadable),
 }
 
+impl Failed {
+    /// How long to wait before the server is asked again.
+    pub(super) fn pause(&self) -> Duration {
+        /// A server that is about to have a new master or to be one, or to give a shard to another.
+        const SOON: [&str; 7] =
+            ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "MOVED", "ASK", "TRYAGAIN"];
+        match self {
+            Self::Redis(error) if error.code().is_none_or(|code| SOON.contains(&code)) => PAUSE,
+            Self::Redis(_) | Self::Strange(_) => LONG_PAUSE,
+        }
+    }
+}
+
 impl Scripts {
-    /// `is_sharded`: messages go to one part of a cluster.
+    /// `is_sharded`: for a cluster, in which each shard is one server's.
     pub(super) fn new(is_sharded: bool) -> Self {
         let publish = if is_sharded { "SPUBLISH" } else { "PUBLISH" };
         let head = include_str!("scripts/shard.lua");
-        let script = |body| Script::new(&format!("local PUBLISH = '{publish}'\n{head}\n{body}"));
+        // A server that is full must not keep those who leave, nor lose those who are there.
+        let flags = "#!lua flags=allow-oom";
+        let script =
+            |body| Script::new(&format!("{flags}\nlocal PUBLISH = '{publish}'\n{head}\n{body}"));
         Self {
             heartbeat: script(include_str!("scripts/heartbeat.lua")),
             apply: script(include_str!("scripts/apply.lua")),
             read: script(include_str!("scripts/read.lua")),
             retire: script(include_str!("scripts/retire.lua")),
             clear: script(include_str!("scripts/clear.lua")),
+            is_sharded,
         }
+    }
+
+    /// The command to hear the messages of a shard.
+    pub(super) fn subscribe(&self, shard: &str) -> Cmd {
+        let mut subscribe = redis::cmd(if self.is_sharded { "SSUBSCRIBE" } else { "SUBSCRIBE" });
+        subscribe.arg(format!("{shard}:e"));
+        subscribe
     }
 
     /// Asks the store about a shard, whose keys begin with `shard`. `random` names a history that
@@ -73,9 +102,9 @@ impl Scripts {
             Request::Apply { node, epoch, said } => {
                 let mut call = self.apply.key(shard);
                 call.arg(history).arg(text::name(node.0)).arg(epoch.0);
-                for Said { group, user, payload, is_last } in said {
+                for Said { group, user, payload } in said {
                     call.arg(group.as_str()).arg(user.as_str());
-                    call.arg(text::said_text(payload.as_ref())).arg(u8::from(is_last));
+                    call.arg(text::said_text(payload.as_ref()));
                 }
                 let at: Option<(String, String)> = call.invoke_async(connection).await?;
                 match at {
@@ -107,10 +136,6 @@ impl Scripts {
             }
         }
     }
-}
-
-fn millis(time: std::time::Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn position(generation: &str, version: &str) -> Result<Position, Unreadable> {

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::node::{Generation, NodeId, Stored, Version};
 use crate::{
-    name::{GroupName, UserId},
+    name::{GroupName, UserId, beginning},
     roster::Payload,
 };
 
@@ -22,10 +22,8 @@ pub(super) struct Unreadable {
 }
 
 impl Unreadable {
-    pub(super) fn new(what: &'static str, text: impl Into<String>) -> Self {
-        let mut text = text.into();
-        text.truncate(text.floor_char_boundary(100));
-        Self { what, text }
+    pub(super) fn new(what: &'static str, text: impl AsRef<str>) -> Self {
+        Self { what, text: beginning(text.as_ref(), 100).to_owned() }
     }
 }
 

@@ -5,7 +5,10 @@ use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Dura
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::{admission::group_names, refusal::Refusal, site::Site};
+use super::{
+    super::{admission::group_names, refusal::Refusal, site::Site},
+    sign_in::Auth,
+};
 use crate::{
     access::{Asker, Unfit},
     ask::ask,
@@ -42,7 +45,7 @@ pub(super) struct Inbox {
     connection: Arc<Connection>,
     rate: Rate,
     /// Copies of the texts, because a part of the read buffer would keep all of it.
-    waiting: VecDeque<Box<str>>,
+    waiting: VecDeque<Arc<str>>,
     /// The bytes of the texts that wait.
     bytes: usize,
     handling: Option<Handling>,
@@ -99,15 +102,20 @@ impl Inbox {
 }
 
 /// Handles one text of the client.
-async fn handle(site: Arc<Site>, connection: Arc<Connection>, text: Box<str>) {
+async fn handle(site: Arc<Site>, connection: Arc<Connection>, text: Arc<str>) {
     if let Ok(operation) = serde_json::from_str::<Operation>(&text) {
         return operate(&site, &connection, &operation).await;
+    }
+    // No application is to see a token.
+    if serde_json::from_str::<Auth>(&text).is_ok() {
+        let refusal = Refusal::no_auth("a token comes first, on a connection with auth=1");
+        return site.door.hub.send_control(&connection, "@refused", &refusal.body());
     }
     let Some(handler) = &site.handler else {
         tracing::debug!("a message is ignored, because there is no message handler");
         return;
     };
-    let context = MessageContext::new(site.door.clone(), connection);
+    let context = MessageContext::new(site.door.clone(), connection, text.clone());
     let handled = ask(Duration::MAX, || handler.on_message(&context, &text)).await;
     if handled.is_err() {
         site.door.hub.counters().failed.handler(context.user_id());

@@ -1,11 +1,14 @@
 //! `GET {base}/ws`: a connection over a WebSocket.
 
 mod beats;
+mod closing;
 mod fragments;
 mod inbox;
 mod lean;
 mod metered;
 mod reading;
+mod sign_in;
+mod socket;
 mod upgrade;
 
 use std::{
@@ -20,27 +23,28 @@ use axum::{extract::State, response::Response};
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use http::request::Parts;
-use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::tungstenite::{
-    Error, Message,
-    error::ProtocolError,
-    protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
-};
+use tokio::time::{Instant, timeout_at};
+use tokio_tungstenite::tungstenite::{Error, Message, protocol::frame::coding::CloseCode};
+use tracing::Instrument as _;
 
 use self::{
     beats::{Beat, Beats},
+    closing::{Closing, close, closing, complaint},
     fragments::Fragments,
     inbox::Inbox,
-    lean::Lean,
-    metered::Metered,
+    sign_in::Visitor,
+    socket::{Socket, socket},
     upgrade::{Io, Upgrade},
 };
-use super::{admission::admit, refusal::Refusal, site::Site};
+use super::{
+    admission::{admit, wish},
+    refusal::Refusal,
+    site::Site,
+};
 use crate::{
     connection::End,
     counters::Counters,
     hub::{Outgoing, Session},
-    limits::Limits,
     wire::Transport,
 };
 
@@ -50,72 +54,46 @@ const SIGN_OF_LIFE: &[u8] = br#"{"channel":"@conn","event":"@ping","data":{}}"#;
 /// At most about this many bytes are written before the peer is read again.
 const BATCH: usize = 16 * 1024;
 
-/// The time in which the peer must close its side.
-const CLOSE_WITHIN: Duration = Duration::from_secs(1);
-
 /// A write that has waited for this time has waited for the peer. Shorter waits are those of tasks:
 /// HTTP/2 passes what is written on to another one.
 const WAITED: Duration = Duration::from_millis(50);
-
-/// An idle connection holds its read buffer. Frames from clients are small.
-const READ_BUFFER: usize = 1024;
-
-/// This many bytes are gathered before they are written. A connection keeps the memory.
-const WRITE_BUFFER: usize = 4 * 1024;
-
-type Socket = Lean<Io>;
 
 pub(super) async fn open(
     State(site): State<Arc<Site>>,
     mut parts: Parts,
 ) -> Result<Response, Refusal> {
     let upgrade = Upgrade::of(&mut parts).await?;
-    let session = admit(&site, &parts, Transport::WebSocket).await?;
+    let wish = wish(&site, &parts, Transport::WebSocket)?;
+    if wish.with_token {
+        let turn = site.door.hub.turn(site.address.of(&parts))?;
+        let visitor = Visitor { parts, wish, turn };
+        return Ok(upgrade.then(move |io| serve_visitor(io, visitor, site)));
+    }
+    let session = admit(&site, &parts, &wish).await?;
     // The closure owns the session, so an upgrade that fails drops both.
     Ok(upgrade.then(move |io| serve(io, session, site)))
 }
 
-fn config(limits: &Limits) -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_message_size(Some(limits.message_bytes))
-        .max_frame_size(Some(limits.message_bytes))
+async fn serve(io: Io, session: Session, site: Arc<Site>) {
+    let socket = socket(io, &site.door.hub.limits);
+    serve_session(socket, session, site).await;
 }
 
-async fn serve(io: Io, mut session: Session, site: Arc<Site>) {
-    let limits = &site.door.hub.limits;
-    let io = Metered::new(io, limits.inbound_bytes_per_second);
-    // Boxed, because a future holds an argument twice: as it was given and as it is used.
-    let mut socket = Box::new(Lean::new(io, config(limits)));
-    let end = run(&mut socket, &mut session, &site).await;
+/// Serves a connection whose first text says who it is of.
+async fn serve_visitor(io: Io, visitor: Visitor, site: Arc<Site>) {
+    let mut socket = socket(io, &site.door.hub.limits);
+    match Box::pin(visitor.sign_in(&mut socket, &site)).await {
+        Ok(session) => serve_session(socket, session, site).await,
+        Err(end) => close(socket, end).await,
+    }
+}
+
+async fn serve_session(mut socket: Box<Socket>, mut session: Session, site: Arc<Site>) {
+    let span = session.connection().span().clone();
+    let end = run(&mut socket, &mut session, &site).instrument(span).await;
     // The session ends first, so that others need not wait for the peer's answer.
     drop(session);
-    let frame = end.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
-    let _ = timeout(CLOSE_WITHIN, socket.end(frame)).await;
-}
-
-/// The code and the reason of a close frame.
-type Closing = (CloseCode, &'static str);
-
-fn closing(end: End) -> Closing {
-    match end {
-        End::Overflow | End::Lost => (CloseCode::Again, "too slow"),
-        End::Disconnected => (CloseCode::Policy, "disconnected"),
-        End::IdentityChanged => (CloseCode::Policy, "another identity"),
-        End::Draining => (CloseCode::Restart, "restart"),
-    }
-}
-
-/// What to tell a peer that has sent something that cannot be read. `None` if it is only gone.
-fn complaint(error: &Error) -> Option<Closing> {
-    match error {
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
-        Error::Protocol(_) => Some((CloseCode::Protocol, "protocol error")),
-        Error::Capacity(_) => Some((CloseCode::Size, "too long")),
-        Error::Utf8(_) => Some((CloseCode::Invalid, "not UTF-8")),
-        _ => None,
-    }
+    close(socket, end).await;
 }
 
 /// Serves the connection until one side ends it. Returns why this side does, if it does.

@@ -15,7 +15,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::super::refusal::Refusal;
+use super::super::{code::Code, refusal::Refusal};
 
 /// A request for a WebSocket, with a valid handshake.
 pub(super) struct Upgrade {
@@ -35,7 +35,7 @@ impl Upgrade {
         let pending = parts.extensions.get::<OnUpgrade>().cloned();
         let checked = WebSocketUpgrade::from_request_parts(parts, &()).await;
         checked.map(drop).map_err(|rejection| {
-            Refusal::new(rejection.status(), "no_websocket", rejection.body_text())
+            Refusal::new(rejection.status(), Code::NoWebsocket, rejection.body_text())
         })?;
         let pending = pending.expect("the check wants it");
         let key = parts.headers.get(header::SEC_WEBSOCKET_KEY);

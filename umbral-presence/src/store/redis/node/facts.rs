@@ -16,7 +16,7 @@ use super::words::{NodeId, Said, Stored, Version};
 use crate::{
     hash::{KeyedMap, KeyedSet},
     name::{GroupName, UserId},
-    roster::{Answer, Payload, PlaceId, View},
+    roster::{Answer, Asked, Payload, PlaceId, View},
 };
 
 /// What is known of one group.
@@ -30,13 +30,21 @@ pub(crate) struct Facts {
     reading: Reading,
     /// The store is out of reach: what it would confirm is not waited for.
     is_alone: bool,
+    /// Users about whom somebody [waits](Self::await_stored), and those of them about whom nothing
+    /// is waited for any more.
+    awaited: KeyedSet<UserId>,
+    settled: Vec<UserId>,
 }
 
 /// One user in one group.
 #[derive(Debug, Default)]
 struct Entry {
-    /// As the user is shown who is connected to this node.
+    /// As the user is shown who is connected to this node, and when that was asked for.
     here: Option<Payload>,
+    asked: Asked,
+    /// The user is here no more, which is to be said though the store may have no join: only when it
+    /// has answered, and all up to that was heard, is it known that no other node has the user.
+    leaves: bool,
     sending: Sending,
     nodes: SmallVec<[Known; 1]>,
     place: Option<PlaceId>,
@@ -85,6 +93,17 @@ pub(crate) struct Told {
     pub(crate) payload: Option<Payload>,
 }
 
+/// What was true of the shard when a group was read, and of this node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader {
+    pub(crate) version: Version,
+    /// The registration of this node, and its process.
+    pub(crate) us: Option<NodeId>,
+    pub(crate) process: u64,
+    /// What the store says no more is held.
+    pub(crate) holds: bool,
+}
+
 /// More is not kept while a group is read: then it is read again.
 const MOST_TOLD: usize = 10_000;
 
@@ -94,24 +113,63 @@ impl Facts {
         Self { is_alone, ..Self::default() }
     }
 
-    /// Shows a user who is connected to this node like this, or says that the user is connected no
-    /// more. Says whether the store is to be told.
-    pub(crate) fn want(
-        &mut self,
-        user: &UserId,
-        payload: Option<Payload>,
-        view: &mut View,
-    ) -> bool {
-        if payload.is_none() && !self.users.contains_key(user) {
+    /// Shows a user who is connected to this node like this, unless what is shown was asked for
+    /// later, or says that the user is connected no more. Says whether the store is to be told.
+    pub(crate) fn want(&mut self, user: &UserId, answer: Option<Answer>, view: &mut View) -> bool {
+        if answer.is_none() && !self.users.contains_key(user) {
             return false;
         }
         let entry = self.users.entry(user.clone()).or_default();
-        self.here += usize::from(payload.is_some());
+        if let Some(answer) = &answer {
+            if entry.here.is_some() && entry.asked > answer.asked {
+                return false;
+            }
+            entry.asked = answer.asked;
+        }
+        self.here += usize::from(answer.is_some());
         self.here -= usize::from(entry.here.is_some());
-        entry.here = payload;
+        entry.here = answer.map(|answer| answer.payload);
+        entry.leaves = entry.here.is_none() && entry.place.is_some() && !self.is_alone;
         self.unsaid.insert(user.clone());
         self.settle(user, view);
         self.unsaid.contains(user)
+    }
+
+    /// Whether a user who is connected to this node is shown.
+    pub(crate) fn is_here(&self, user: &UserId) -> bool {
+        self.users.get(user).is_some_and(|entry| entry.here.is_some())
+    }
+
+    /// Whether a user is shown, by the word of whatever node.
+    pub(crate) fn is_shown(&self, user: &UserId) -> bool {
+        self.users.get(user).is_some_and(|entry| entry.place.is_some())
+    }
+
+    /// Whether the store is still to confirm what this node says of a user. Then the user is among
+    /// the [settled](Self::take_settled) when it has, or when it cannot be waited for.
+    pub(crate) fn await_stored(&mut self, user: &UserId) -> bool {
+        let is_sent = |entry: &Entry| entry.sending == Sending::Sent;
+        let is_open = self.unsaid.contains(user) || self.users.get(user).is_some_and(is_sent);
+        let waits = is_open && !self.is_alone;
+        if waits {
+            self.awaited.insert(user.clone());
+        }
+        waits
+    }
+
+    /// Those who were awaited.
+    pub(crate) fn take_settled(&mut self) -> Vec<UserId> {
+        mem::take(&mut self.settled)
+    }
+
+    /// Whether what other nodes say is known.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self.reading, Reading::Read(_))
+    }
+
+    /// Whether the node goes on without the store.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.is_alone
     }
 
     /// Takes up to `most` of what the store is to be told.
@@ -123,9 +181,9 @@ impl Facts {
                 continue;
             };
             entry.sending = Sending::Sent;
+            entry.leaves = false;
             let payload = entry.here.clone();
-            let is_last = self.here == 0 && self.unsaid.is_empty();
-            into.push(Said { group: group.clone(), user, payload, is_last });
+            into.push(Said { group: group.clone(), user, payload });
         }
         if self.unsaid.is_empty() {
             self.unsaid = KeyedSet::default();
@@ -141,6 +199,9 @@ impl Facts {
     pub(crate) fn stored(&mut self, user: &UserId, by: Version) {
         if let Some(entry) = self.users.get_mut(user) {
             entry.sending = Sending::Stored(by);
+        }
+        if !self.unsaid.contains(user) && self.awaited.remove(user) {
+            self.settled.push(user.clone());
         }
     }
 
@@ -268,17 +329,9 @@ impl Facts {
         self.reading = Reading::Asked(Vec::new());
     }
 
-    /// Takes in what was read, unless something was missed meanwhile. What the store says no more is
-    /// held if `holds`.
-    pub(crate) fn read(
-        &mut self,
-        version: Version,
-        found: Vec<(UserId, Stored)>,
-        us: Option<NodeId>,
-        is_ours: impl Fn(NodeId) -> bool,
-        holds: bool,
-        view: &mut View,
-    ) {
+    /// Takes in what was read, unless something was missed meanwhile.
+    pub(crate) fn read(&mut self, found: Vec<(UserId, Stored)>, by: &Reader, view: &mut View) {
+        let &Reader { version, us, process, holds } = by;
         let Reading::Asked(meanwhile) = mem::take(&mut self.reading) else {
             return;
         };
@@ -287,7 +340,7 @@ impl Facts {
             before.insert(user.clone(), mem::take(&mut entry.nodes));
         }
         for (user, stored) in found {
-            let is_ours = is_ours(stored.node);
+            let is_ours = stored.node.process() == process;
             let known = Known { stored, is_ours, is_held: false };
             before.entry(user.clone()).or_default();
             self.users.entry(user).or_default().nodes.push(known);
@@ -318,6 +371,10 @@ impl Facts {
     /// The store is out of reach, or within it again.
     pub(crate) fn set_alone(&mut self, is_alone: bool, view: &mut View) {
         if mem::replace(&mut self.is_alone, is_alone) != is_alone {
+            self.settled.extend(mem::take(&mut self.awaited));
+            if is_alone {
+                self.users.values_mut().for_each(|entry| entry.leaves = false);
+            }
             let users: Vec<_> = self.users.keys().cloned().collect();
             for user in users {
                 self.settle(&user, view);
@@ -334,14 +391,15 @@ impl Facts {
         let is_read = matches!(self.reading, Reading::Read(_));
         match entry.shown(waits, is_read) {
             Shown::Like(payload) => {
-                let answer = Answer { payload: payload.clone(), ..Answer::id_only() };
                 let place = entry.place.or_else(|| view.show_again(user));
                 entry.place = Some(match place {
                     Some(place) => {
-                        view.replace(place, answer);
+                        view.show_as(place, payload);
                         place
                     }
-                    None => view.show(user, answer),
+                    None => {
+                        view.show(user, Answer { payload: payload.clone(), ..Answer::id_only() })
+                    }
                 });
             }
             Shown::AsBefore => {}
@@ -353,6 +411,9 @@ impl Facts {
         }
         if entry.here.is_none() && !entry.is_open() {
             self.unsaid.remove(user);
+            if self.awaited.remove(user) {
+                self.settled.push(user.clone());
+            }
             if entry.nodes.is_empty() && entry.place.is_none() {
                 self.users.remove(user);
             }
@@ -360,6 +421,7 @@ impl Facts {
     }
 
     /// What other nodes say, as far as it is known.
+    #[cfg(test)]
     pub(crate) fn of_others(&self) -> impl Iterator<Item = (&UserId, &Stored)> {
         self.users.iter().flat_map(|(user, entry)| {
             let others = entry.nodes.iter().filter(|known| !known.is_ours);
@@ -369,7 +431,9 @@ impl Facts {
 
     /// Whether nothing would be lost if the group were forgotten here.
     pub(crate) fn is_idle(&self) -> bool {
-        self.here == 0 && self.unsaid.is_empty() && !self.users.values().any(Entry::is_open)
+        let is_asked = matches!(self.reading, Reading::Asked(_)) && !self.is_alone;
+        let is_open = || self.users.values().any(Entry::is_open);
+        self.here == 0 && self.unsaid.is_empty() && !is_asked && !is_open()
     }
 }
 
@@ -396,7 +460,8 @@ impl Entry {
 
     /// Whether the store has something of this node, or may have.
     fn is_open(&self) -> bool {
-        self.sending != Sending::Nothing || self.nodes.iter().any(|known| known.is_ours)
+        let is_said = self.leaves || self.sending != Sending::Nothing;
+        is_said || self.nodes.iter().any(|known| known.is_ours)
     }
 
     /// Whether the store holds of this node what this node wants.

@@ -25,9 +25,9 @@ impl NodeId {
     /// The bits that number the registrations of a process.
     const REGISTRATIONS: u32 = 20;
 
-    /// The first registration of a process that this random number names.
-    pub(crate) fn new(random: u64) -> Self {
-        Self(random & !((1 << Self::REGISTRATIONS) - 1))
+    /// The first registration of a process.
+    pub(crate) fn first(process: u64) -> Self {
+        Self(process << Self::REGISTRATIONS)
     }
 
     /// The next registration of the same process.
@@ -46,6 +46,11 @@ impl NodeId {
     }
 }
 
+/// A name for a process, out of a random number.
+pub(crate) fn process(random: u64) -> u64 {
+    NodeId(random).process()
+}
+
 /// Names one life of a server. Another one may hold less than the one before, and not know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServerId(pub(crate) u64);
@@ -61,8 +66,6 @@ pub(crate) struct Said {
     pub(crate) user: UserId,
     /// As the user is shown; `None` where the user is not there any more.
     pub(crate) payload: Option<Payload>,
-    /// The node has nobody else in the group. The store forgets then that it had.
-    pub(crate) is_last: bool,
 }
 
 /// What the store holds of a user in a group, by the word of one node.
@@ -89,6 +92,20 @@ pub(crate) enum Request {
     Retire { node: NodeId, after: Duration },
     /// Takes away some of what a dead node has left.
     Clear { node: NodeId },
+}
+
+impl Request {
+    /// As figures name it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Subscribe => "subscribe",
+            Self::Heartbeat { .. } => "heartbeat",
+            Self::Apply { .. } => "apply",
+            Self::Read { .. } => "read",
+            Self::Retire { .. } => "retire",
+            Self::Clear { .. } => "clear",
+        }
+    }
 }
 
 /// Where a shard is.

@@ -11,7 +11,7 @@ local holds, suffix, looked = shard .. ':n:' .. node, '\31' .. node, 0
 local cursor, group = string.match(place, '^(%d+) (.*)$')
 while looked < most do
   if not group then
-    cursor, group = '0', redis.call('SRANDMEMBER', holds)
+    cursor, group = '0', redis.call('HRANDFIELD', holds)
   end
   if not group then
     redis.call('HDEL', dead, node)
@@ -27,7 +27,7 @@ while looked < most do
   looked = looked + #page[2] / 2 + 1
   cursor = page[1]
   if cursor == '0' then
-    redis.call('SREM', holds, group)
+    redis.call('HDEL', holds, group)
     group = nil
   end
 end

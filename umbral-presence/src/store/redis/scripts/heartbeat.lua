@@ -11,8 +11,13 @@ if beat + stand_still < now then
   -- Nobody was heard, so it was the store that stood still.
   local all = redis.call('ZRANGE', leases, 0, -1, 'WITHSCORES')
   for at = 1, #all, 2 do
-    if tonumber(all[at + 1]) < now + lease then
-      redis.call('ZADD', leases, text(now + lease), all[at])
+    local other, ends = all[at], tonumber(all[at + 1])
+    if redis.call('HEXISTS', meta, 'retired:' .. other) == 1 then
+      if ends < now then
+        bury(other)
+      end
+    elseif ends < now + lease then
+      redis.call('ZADD', leases, text(now + lease), other)
     end
   end
 else

@@ -2,6 +2,8 @@
 
 local found = {}
 for at = 2, #ARGV do
-  found[#found + 1] = redis.call('HGETALL', shard .. ':g:' .. ARGV[at])
+  local facts = redis.pcall('HGETALL', shard .. ':g:' .. ARGV[at])
+  -- A key that is something else is another's, and holds nobody.
+  found[#found + 1] = facts.err and {} or facts
 end
 return { generation, text(version), redis.call('ZRANGE', leases, 0, -1), found }

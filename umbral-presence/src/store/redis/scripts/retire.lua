@@ -7,6 +7,8 @@ if lease then
     bury(node)
   else
     redis.call('ZADD', leases, text(math.min(tonumber(lease), clock() + after)), node)
+    -- It will not be heard again, whoever stood still.
+    redis.call('HSET', meta, 'retired:' .. node, 1)
   end
 end
 return { generation, text(version) }

@@ -37,7 +37,7 @@ end
 
 local function bury(node)
   redis.call('ZREM', leases, node)
-  redis.call('HDEL', meta, 'epoch:' .. node)
+  redis.call('HDEL', meta, 'epoch:' .. node, 'retired:' .. node)
   redis.call('HSET', dead, node, '')
   tell(node, 'dead', {}, next_version())
 end

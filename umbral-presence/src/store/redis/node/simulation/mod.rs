@@ -1,5 +1,6 @@
 //! Many nodes, one store, and whatever may happen to them: seeded, and shrunk where it fails.
 
+mod costs;
 mod store;
 mod world;
 
@@ -7,8 +8,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-pub(crate) use self::store::Model;
 use self::world::{Weather, World};
+pub(crate) use self::{store::Model, world::Served};
 use crate::{
     name::{GroupName, UserId},
     roster::Payload,
@@ -131,7 +132,7 @@ fn play(acts: &[Act], weather: Weather, seed: u64) -> World {
 /// `SCHEDULES` says how many.
 fn schedules() -> ProptestConfig {
     let cases = std::env::var("SCHEDULES").ok().and_then(|text| text.parse().ok());
-    ProptestConfig { cases: cases.unwrap_or(2000), ..ProptestConfig::default() }
+    ProptestConfig { cases: cases.unwrap_or(400), ..ProptestConfig::default() }
 }
 
 proptest! {

@@ -26,6 +26,8 @@ pub(crate) struct Model {
     groups: BTreeMap<GroupName, BTreeMap<(UserId, NodeId), Stored>>,
     held: BTreeMap<NodeId, BTreeSet<GroupName>>,
     dead: BTreeSet<NodeId>,
+    /// Those that have said that they end.
+    retired: BTreeSet<NodeId>,
 }
 
 impl Model {
@@ -80,12 +82,16 @@ impl Model {
         let stood_still = self.beat.is_none_or(|beat| beat + timing.stand_still < now);
         self.beat = Some(now);
         if stood_still {
-            for until in self.leases.values_mut() {
-                *until = (*until).max(now + timing.lease);
+            for (node, until) in &mut self.leases {
+                if !self.retired.contains(node) {
+                    *until = (*until).max(now + timing.lease);
+                }
             }
-            return;
         }
-        let over = self.leases.iter().filter(|(_, until)| **until < now);
+        let is_over = |node: &NodeId, until: &Duration| {
+            *until < now && (!stood_still || self.retired.contains(node))
+        };
+        let over = self.leases.iter().filter(|(node, until)| is_over(node, until));
         let mut over: Vec<_> = over.map(|(node, until)| (*until, *node)).collect();
         over.sort();
         for (_, node) in over {
@@ -96,6 +102,7 @@ impl Model {
     fn die(&mut self, node: NodeId, now: Duration, told: &mut Vec<Message>) {
         self.leases.remove(&node);
         self.epochs.remove(&node);
+        self.retired.remove(&node);
         self.dead.insert(node);
         self.tell(node, News::Dead, now, told);
     }
@@ -136,7 +143,6 @@ impl Model {
             let key = (said.user.clone(), node);
             let is_news = match &said.payload {
                 Some(payload) => {
-                    self.held.entry(node).or_default().insert(said.group.clone());
                     let before = group.get(&key).map(|stored| &stored.payload);
                     let is_news = before != Some(payload);
                     if is_news {
@@ -147,13 +153,14 @@ impl Model {
                 }
                 None => group.remove(&key).is_some(),
             };
+            let held = self.held.entry(node).or_default();
+            if group.keys().any(|(_, of)| *of == node) {
+                held.insert(said.group.clone());
+            } else {
+                held.remove(&said.group);
+            }
             if group.is_empty() {
                 self.groups.remove(&said.group);
-            }
-            if said.is_last
-                && let Some(held) = self.held.get_mut(&node)
-            {
-                held.remove(&said.group);
             }
             if is_news {
                 news.push(said);
@@ -184,6 +191,7 @@ impl Model {
             self.die(node, now, told);
         } else {
             *until = (*until).min(now + after);
+            self.retired.insert(node);
         }
     }
 
@@ -208,6 +216,14 @@ impl Model {
             self.held.insert(node, held);
         }
         Answer::Cleared { is_all }
+    }
+
+    /// Whether a process that is alive has said that a user is in a group.
+    pub(crate) fn has(&self, group: &GroupName, user: &UserId, process: u64) -> bool {
+        let facts = self.groups.get(group).into_iter().flatten();
+        facts.into_iter().any(|((of, node), _)| {
+            of == user && node.process() == process && self.leases.contains_key(node)
+        })
     }
 
     /// How many facts there are, of dead nodes too.

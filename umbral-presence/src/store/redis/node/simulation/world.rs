@@ -10,13 +10,13 @@ use std::{
 use super::{
     super::{
         Chance, Facts, Groups, Shard,
-        words::{Answer, Message, Request, ServerId, Timing, Version},
+        words::{self, Answer, Message, Request, ServerId, Timing, Version},
     },
     store::Model,
 };
 use crate::{
     name::{GroupName, UserId},
-    roster::{Change, Member, Payload, View},
+    roster::{Answer as Shown, Change, Member, Payload, View},
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -76,6 +76,9 @@ pub(crate) struct World {
     events: BinaryHeap<Reverse<(Duration, u64, usize)>>,
     parcels: Vec<Option<Parcel>>,
     connections: u64,
+    /// Those who have moved to another node, where the store had the join before the leave was
+    /// wanted: nobody sees them leave, unless something else happens.
+    moved: BTreeSet<(GroupName, UserId)>,
 }
 
 enum Parcel {
@@ -85,6 +88,17 @@ enum Parcel {
     Told(usize, u64, Message),
     /// Looks at the clock.
     Woken(usize),
+}
+
+/// What a node has asked of the store, and heard from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    pub(crate) heartbeats: usize,
+    /// Batches of changes.
+    pub(crate) batches: usize,
+    pub(crate) other_requests: usize,
+    /// Messages.
+    pub(crate) heard: usize,
 }
 
 /// A process, or the one that takes its place after a crash.
@@ -114,10 +128,11 @@ pub(crate) struct Node {
     /// What this node has known of other processes, and which version had written it.
     knows: BTreeMap<((GroupName, UserId), u64), Version>,
     woken_at: Duration,
+    traffic: Traffic,
 }
 
 #[derive(Default)]
-pub(crate) struct Served(BTreeMap<GroupName, (Facts, View)>);
+pub(crate) struct Served(pub(crate) BTreeMap<GroupName, (Facts, View)>);
 
 impl Groups for Served {
     fn with<T>(
@@ -151,6 +166,7 @@ impl World {
             events: BinaryHeap::new(),
             parcels: Vec::new(),
             connections: 0,
+            moved: BTreeSet::new(),
         };
         for n in 0..nodes {
             let node = world.node(groups);
@@ -163,11 +179,12 @@ impl World {
 
     fn node(&mut self, groups: &[GroupName]) -> Node {
         let (chance, now) = (Random(self.random.next()), self.instant());
-        let mut shard = Shard::new(self.timing, chance, now);
+        let process = words::process(self.random.next());
+        let mut shard = Shard::new(self.timing, process, chance, now);
         let mut served = Served::default();
         for group in groups {
             served.0.insert(group.clone(), (Facts::new(false), View::default()));
-            shard.serve(group.clone());
+            shard.look(group, &mut served);
         }
         Node {
             shard,
@@ -186,7 +203,13 @@ impl World {
             wanted_at: BTreeMap::new(),
             knows: BTreeMap::new(),
             woken_at: Duration::MAX,
+            traffic: Traffic::default(),
         }
+    }
+
+    /// What each node has asked and heard since this was called last.
+    pub(crate) fn take_traffic(&mut self) -> Vec<Traffic> {
+        self.nodes.iter_mut().map(|node| std::mem::take(&mut node.traffic)).collect()
     }
 
     fn instant(&self) -> Instant {
@@ -201,7 +224,7 @@ impl World {
         if node.hangs_until <= self.now && !node.groups.0.contains_key(group) {
             let facts = Facts::new(node.shard.is_alone());
             node.groups.0.insert(group.clone(), (facts, View::default()));
-            node.shard.serve(group.clone());
+            node.shard.look(group, &mut node.groups);
             self.turn(n);
         }
     }
@@ -212,7 +235,7 @@ impl World {
         let is_idle = node.groups.with(group, |facts, _| facts.is_idle());
         if node.hangs_until <= self.now && is_idle == Some(true) {
             node.groups.0.remove(group);
-            node.shard.unserve(group);
+            node.shard.look(group, &mut node.groups);
             node.told.retain(|(of, _)| of != group);
             node.knows.retain(|((of, _), _), _| of != group);
         }
@@ -226,12 +249,18 @@ impl World {
         user: &UserId,
         payload: Option<Payload>,
     ) {
+        let key = (group.clone(), user.clone());
+        self.moved.remove(&key);
+        self.change(n, key, payload);
+    }
+
+    fn change(&mut self, n: usize, key: (GroupName, UserId), payload: Option<Payload>) {
         if self.nodes[n].hangs_until > self.now {
             return;
         }
+        let (group, user) = (&key.0.clone(), &key.1.clone());
         self.serve(n, group);
         let node = &mut self.nodes[n];
-        let key = (group.clone(), user.clone());
         match &payload {
             Some(payload) => {
                 node.wanted.insert(key.clone(), payload.clone());
@@ -242,9 +271,10 @@ impl World {
                 node.wanted_at.remove(&key);
             }
         }
-        let is_unsaid = node.groups.with(group, |facts, view| facts.want(user, payload, view));
+        let answer = payload.map(|payload| Shown { payload, ..Shown::id_only() });
+        let is_unsaid = node.groups.with(group, |facts, view| facts.want(user, answer, view));
         if is_unsaid == Some(true) {
-            node.shard.changed(group.clone());
+            node.shard.look(group, &mut node.groups);
         }
         self.turn(n);
     }
@@ -256,7 +286,19 @@ impl World {
             self.want(to, group, user, Some(payload));
             // A handshake waits so long for the store.
             self.run(250 * MS);
-            self.want(from, group, user, None);
+            // A node that stands still, or is cut off, lets nobody in, and what it has said before may
+            // be cleared away at any time.
+            let is_there = self.nodes[to].hangs_until <= self.now
+                && self.is_reached(to)
+                && self.nodes[to].shard.is_whole();
+            let has_moved = from != to
+                && !self.nodes[from].shard.is_alone()
+                && is_there
+                && self.store.has(group, user, self.nodes[to].shard.process());
+            if has_moved {
+                self.moved.insert(key.clone());
+            }
+            self.change(from, key, None);
         }
     }
 
@@ -264,6 +306,7 @@ impl World {
 
     /// A node is killed, and another one started in its place.
     pub(crate) fn crash(&mut self, n: usize) {
+        self.moved.clear();
         let groups: Vec<_> = self.nodes[n].groups.0.keys().cloned().collect();
         self.nodes[n] = self.node(&groups);
         self.connect(n);
@@ -274,6 +317,7 @@ impl World {
     pub(crate) fn hang(&mut self, n: usize, time: Duration) {
         let until = self.now + time;
         if self.may_be_troubled(n, time) {
+            self.moved.clear();
             self.nodes[n].hangs_until = until;
             self.wake_at(n, until);
         }
@@ -282,6 +326,7 @@ impl World {
     /// A node and the store do not reach each other.
     pub(crate) fn cut(&mut self, n: usize, time: Duration) {
         if self.may_be_troubled(n, time) {
+            self.moved.clear();
             self.nodes[n].cut_until = self.now + time;
         }
     }
@@ -311,6 +356,7 @@ impl World {
         if is_troubled || self.now < self.down_until + 4 * 1000 * MS {
             return;
         }
+        self.moved.clear();
         self.down_until = self.now + time;
         self.restarts += 1;
         match before {
@@ -329,6 +375,7 @@ impl World {
 
     /// Everything in the store is deleted, and nothing else happens.
     pub(crate) fn flush(&mut self) {
+        self.moved.clear();
         self.store = Model::default();
         self.saved.clear();
     }
@@ -460,6 +507,7 @@ impl World {
                 }
                 let now = self.instant();
                 let node = &mut self.nodes[n];
+                node.traffic.heard += 1;
                 node.shard.heard(message, now, &mut node.groups);
                 self.turn(n);
             }
@@ -534,10 +582,19 @@ impl World {
         }
         let node = &mut self.nodes[n];
         node.shard.advanced(now, &mut node.groups);
+        if node.shard.is_alone() {
+            // It cannot know who has moved.
+            self.moved.clear();
+        }
         while let Some(connection) = self.nodes[n].connection {
             let node = &mut self.nodes[n];
             let Some(request) = node.shard.next(now, &mut node.groups) else { break };
             node.waiting.push(self.now);
+            match request {
+                Request::Heartbeat { .. } => node.traffic.heartbeats += 1,
+                Request::Apply { .. } => node.traffic.batches += 1,
+                _ => node.traffic.other_requests += 1,
+            }
             let at = self.in_order(n, 0);
             self.send(at, Parcel::Asked(n, connection, request));
         }
@@ -582,6 +639,7 @@ impl World {
             }
         }
         for key in left {
+            assert!(!self.moved.contains(&key), "node {n} sees {key:?} leave, who has moved");
             let is_known = |other: &Node| {
                 let fact = (key.clone(), other.shard.process());
                 let known = self.nodes[n].knows.get(&fact);
