@@ -164,6 +164,8 @@ test("behind a balancer without stickiness a tab changes its rooms a hundred tim
     const page = await openTab(await profile(), balancer.url);
     await signIn(page, "Ada");
     const watcher = await person(two, "Ben");
+    // From here on the page has the stream that she has as Ada.
+    await shows(page, "lobby", ["Ada", "Ben"]);
     const before = balancer.opens.length;
     await page.evaluate(async () => {
       const rooms = ["room:garden", "room:kitchen", "room:library"];
