@@ -220,6 +220,40 @@ test("who signs out is shown nothing more, also where no token can be had then",
   assert.deepEqual(asked.slice(before), [], "the old token is not used");
 });
 
+test("who signs in while another tab is asked for its token is who the stream is of", async () => {
+  let answer;
+  let slow = false;
+  const first = await live(() => (slow ? new Promise((done) => (answer = done)) : "a1"));
+  const ben = tab(() => "b1");
+  await waits("denied", () => ben.page()?.status === "denied");
+  await quiet();
+  slow = true;
+  hub.plan();
+  await waits("the question", () => answer);
+  slow = false;
+  ben.say({ t: "identity" });
+  answer("a1");
+  await waits("Ben", () => ben.page()?.me === "ben" && ben.page()?.status === "live");
+  await waits("a stranger", () => first.page()?.status === "denied");
+});
+
+test("a tab that closes while it is asked is not waited for", async () => {
+  let slow = false;
+  let isAsked = false;
+  const first = await live(() => (slow ? new Promise(() => (isAsked = true)) : "a1"));
+  const second = tab(() => "a2");
+  await waits("Ann", () => second.page()?.me === "ann");
+  await quiet();
+  slow = true;
+  const before = asked.length;
+  const began = performance.now();
+  hub.plan();
+  await waits("the question", () => isAsked);
+  first.say({ t: "vanish" });
+  await waits("the call", () => asked.length > before);
+  assert.ok(performance.now() - began < 4000, "it would be given up after five seconds");
+});
+
 test("after the last tab's goodbye its token is nobody's", async () => {
   const first = await live();
   first.say({ t: "vanish" });

@@ -95,7 +95,8 @@ declare global {
 
   /** What a tab answers to the question for its token: `null` where nobody is signed in. Nothing where it
    * has not answered. */
-  type TokenAnswer = Pick<TabMessage, "token" | "error">;
+  /** `isOver`: somebody has signed in since it was asked. */
+  type TokenAnswer = Pick<TabMessage, "token" | "error"> & { isOver?: boolean };
 
   /** What a hub says to a tab. */
   type HubMessage =

@@ -97,6 +97,18 @@ export const createTokenHub = (base, create) => {
       port.postMessage({ t: "token", n, refused });
     });
 
+  /** Ends what was asked of a tab, or of all as `isOver`: what they answer may be of before a sign-in.
+   * @param {Port} [port] */
+  const withdraw = (port) => {
+    for (const question of [...questions.values()]) if (!port || question.port === port) question.end({ isOver: !port });
+  };
+
+  /** @param {Port} port which comes or goes */
+  const forgetTab = (port) => {
+    for (const kept of [tokens, failures, strangers]) kept.delete(port);
+    withdraw(port);
+  };
+
   /** The tabs that may speak for the stream, the best first. While it is live and has a tab of its user's,
    * one that has just vanished too, another user's must not.
    * @returns {Port[]} */
@@ -112,10 +124,12 @@ export const createTokenHub = (base, create) => {
   };
 
   /** The token of now. Where there is none to be had, the last one is used further, unless it is refused.
-   * @param {boolean} refused whether the server has refused the last one */
+   * @param {boolean} refused whether the server has refused the last one
+   * @returns {Promise<string | null>} */
   const current = async (refused) => {
     for (const port of speakers().slice(0, MOST_ASKED)) {
-      const { token, error } = await ask(port, refused);
+      const { token, error, isOver } = await ask(port, refused);
+      if (isOver) return current(false);
       if (token !== undefined) {
         [holder, mustProve] = [port, false];
         return (last = token);
@@ -157,7 +171,8 @@ export const createTokenHub = (base, create) => {
       carry(moment, token);
       const response = await send(url, init, token);
       if (response.status !== 401 || token === null) return response;
-      const fresh = await current(true);
+      // Nothing is refused of who has signed in since.
+      const fresh = await current(!mustProve);
       if (fresh === token) return response;
       carry(moment, fresh);
       return await send(url, init, fresh);
@@ -284,17 +299,18 @@ export const createTokenHub = (base, create) => {
       failures.clear();
       [holder, mustProve, last] = [port, true, undefined];
       identity.call(hub, port);
+      withdraw();
     },
 
     /** @type {Hub["attach"]} */
     attach(port, message) {
-      for (const kept of [tokens, failures, strangers]) kept.delete(port);
+      forgetTab(port);
       return attach.call(hub, port, message);
     },
 
     /** @type {Hub["vanish"]} */
     vanish(port) {
-      for (const kept of [tokens, failures, strangers]) kept.delete(port);
+      forgetTab(port);
       vanish.call(hub, port);
     },
 
