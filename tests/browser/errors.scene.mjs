@@ -39,7 +39,7 @@ for (const transport of ["sse", "ws"]) {
   }));
 }
 
-scenario("a server that is away is an error with words while it lasts, and one line", BOTH, (scene) => withFront(scene, async (front) => {
+scenario("a server that is away is an error with words while it lasts, and one line", CHROMIUM, (scene) => withFront(scene, async (front) => {
   const room = "patient:away";
   const { tab, lines, error } = await heardTab(await scene.profile(), front, [room, "denied:no"]);
   await tab.synced(room);

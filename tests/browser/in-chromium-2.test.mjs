@@ -1,3 +1,3 @@
 import { playIn } from "./in.mjs";
 
-await playIn("chromium", 2, 2);
+await playIn("chromium", 2, 3);

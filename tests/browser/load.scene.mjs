@@ -91,12 +91,12 @@ scenario("ten thousand subscriptions that end leave nothing behind", CHROMIUM, a
     await shared.send("HeapProfiler.collectGarbage");
     return [await heapOfPage(session), (await shared.send("Runtime.getHeapUsage")).usedSize];
   };
-  // Twenty at a time; each time the server knows them before they end.
+  // Eighty at a time; each time the server knows them before they end.
   const churn = (from, to) =>
     tab.evaluate(
       async ([from, to]) => {
-        for (let i = from; i < to; i += 20) {
-          const rooms = [...Array(20).keys()].map((k) => `room:churn-${i + k}`);
+        for (let i = from; i < to; i += 80) {
+          const rooms = [...Array(80).keys()].map((k) => `room:churn-${i + k}`);
           const open = await Promise.all(
             rooms.map((room) => new Promise((done) => {
               const presence = window.umbral.realtime.presence(room, { sync: () => done([presence, messages]) });

@@ -67,7 +67,7 @@ const IN_THE_WAY = {
 };
 
 for (const [what, answer] of Object.entries(IN_THE_WAY)) {
-  scenario(`behind a proxy that ${what}, a late tab and a room are live within seconds, and nobody sees a leave`, BOTH, async (scene) => {
+  scenario(`behind a proxy that ${what}, a late tab and a room are live within seconds, and nobody sees a leave`, what === "answers with its own page" ? BOTH : CHROMIUM, async (scene) => {
     const [room, other] = ["room:way", "room:late"];
     const watcher = await scene.person(room);
     const ada = await scene.profile("ada");
