@@ -142,6 +142,8 @@ class Tab {
   constructor(page) {
     /** Playwright's or Puppeteer's. */
     this.page = page;
+    /** Whether it shows no page of the tests any more. */
+    this.gone = false;
   }
 
   goto(url) {
@@ -171,6 +173,7 @@ class Tab {
   async goElsewhere() {
     await this.evaluate(() => void setTimeout(() => (location.href = "/elsewhere")));
     await this.page.waitForURL("**/elsewhere");
+    this.gone = true;
   }
 
   /** Goes back to the page, which must have been in the back/forward cache. */
@@ -179,6 +182,7 @@ class Tab {
     await until("the page is restored", () =>
       // While it comes back there is nothing to ask.
       this.evaluate(() => window.happened?.includes("restored")).catch(() => false));
+    this.gone = false;
   }
 
   evaluate(body, argument) {
