@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { withFront } from "./front.mjs";
 import { guide } from "./npm.mjs";
-import { CHROMIUM, scenario } from "./scene.mjs";
+import { CHROMIUM, scenario, within } from "./scene.mjs";
 import { GRACE, eventually } from "./server.mjs";
 
 const htmx = await readFile(new URL("node_modules/htmx.org/dist/htmx.min.js", import.meta.url), "utf8");
@@ -33,7 +33,7 @@ scenario("an element that htmx swaps in shows who is there, and leaves when it i
   const went = Date.now();
   await tab.evaluate(() => document.getElementById("go").click());
   const left = (await watcher.when("leave", "ada")) - went;
-  assert.ok(left < GRACE / 2, `left after ${left} ms`);
+  within(GRACE / 2, left, "the leave");
   assert.deepEqual(await shown(), []);
   ben.vanish();
   assert.deepEqual(errors, []);

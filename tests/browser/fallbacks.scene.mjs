@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { INSECURE } from "./browsers.mjs";
-import { BOTH, CHROMIUM, scenario } from "./scene.mjs";
+import { BOTH, CHROMIUM, scenario, within } from "./scene.mjs";
 
 const NO_WORKERS = "delete window.SharedWorker";
 
@@ -128,5 +128,5 @@ scenario("without Web Locks every tab has a stream, and gets the same", CHROMIUM
   const closed = Date.now();
   await tabs[2].close();
   const left = (await watcher.when("leave", "ada")) - closed;
-  assert.ok(left < 6000, `left after ${left} ms`);
+  within(6000, left, "the leave");
 });

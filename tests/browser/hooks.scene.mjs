@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { bundle } from "./npm.mjs";
-import { CHROMIUM, scenario } from "./scene.mjs";
+import { CHROMIUM, scenario, within } from "./scene.mjs";
 import { GRACE, eventually } from "./server.mjs";
 
 /** What an element shows. */
@@ -58,7 +58,7 @@ for (const [framework, entry] of [["React", "react.jsx"], ["Svelte", "svelte.js"
     await show({ second: other });
     await shows(tab, "second", "ada", "live", "1", "ada");
     const left = (await watcher.when("leave", "ada")) - moved;
-    assert.ok(left < GRACE / 2, `left after ${left} ms`);
+    within(GRACE / 2, left, "the leave");
     await show({ second: "denied:no" });
     await shows(tab, "second", "", "denied", "0", "ada");
     await show({});

@@ -1,7 +1,7 @@
 // Pages end in many ways, and some come back.
 
 import assert from "node:assert/strict";
-import { BOTH, CHROMIUM, scenario } from "./scene.mjs";
+import { BOTH, CHROMIUM, scenario, within } from "./scene.mjs";
 import { GRACE, until } from "./server.mjs";
 
 /** A page to which nothing is said of its end. */
@@ -35,7 +35,7 @@ for (const [how, end] of Object.entries(ENDS)) {
     const { rooms, watchers, tabs } = await twoTabs(scene, { second: { script: DEAF } });
     const ended = await end(tabs[1]);
     const left = (await watchers[1].when("leave", "ada")) - ended;
-    assert.ok(left < 3000, `left after ${left} ms`);
+    within(3000, left, "the leave");
     await scene.graceEnds(watchers[0], rooms[0]);
     assert.deepEqual(watchers[0].events, [["join", "ada"]]);
     await tabs[0].hears(scene.server, rooms[0]);
@@ -69,7 +69,7 @@ scenario('a tab that stays after "leave page?" is joined and live', CHROMIUM, as
   await tab.when(room, "join", "ben");
   // The tab is still counted: when it goes, this is seen.
   const [closed] = [Date.now(), await tab.close()];
-  assert.ok((await watcher.when("leave", "ada")) - closed < GRACE + 3000);
+  within(GRACE + 3000, (await watcher.when("leave", "ada")) - closed, "the leave");
 });
 
 scenario("the tab whose process held the worker is killed: the other one is live within two seconds", CHROMIUM, async (scene) => {
@@ -84,7 +84,7 @@ scenario("the tab whose process held the worker is killed: the other one is live
   assert.ok(before, "there is a worker");
   const killed = await tabs[0].crash();
   const heard = await tabs[1].hears(scene.server, rooms[1]);
-  assert.ok(heard - killed < 2000, `live again after ${heard - killed} ms`);
+  within(2000, heard - killed, "what the other tab hears");
   await until("another worker", async () => {
     const now = await workers();
     return now.length > 0 && !now.includes(before);
@@ -107,7 +107,7 @@ for (const others of [0, 1]) {
     const away = Date.now();
     await tab.goElsewhere();
     const left = (await watcher.when("leave", "ada")) - away;
-    assert.ok(left < 3000, `left after ${left} ms`);
+    within(3000, left, "the leave");
     await scene.person(room, "ben");
     const back = Date.now();
     await tab.goBack();
@@ -149,6 +149,6 @@ scenario("when the last tab closes others see the leave soon", BOTH, async (scen
   const closed = Date.now();
   await tabs[1].close();
   const left = (await watcher.when("leave", "ada")) - closed;
-  assert.ok(left < GRACE + 3000, `left after ${left} ms`);
+  within(GRACE + 3000, left, "the leave");
   await scene.streams(0);
 });

@@ -175,7 +175,7 @@ export class Browser {
 export const plain = (value) => JSON.parse(JSON.stringify(value));
 
 /** Waits until `read` gives something, within a deadline. */
-export async function until(what, read, deadline = 5000) {
+export async function until(what, read, deadline = 20000) {
   const end = Date.now() + deadline;
   for (;;) {
     const value = read();

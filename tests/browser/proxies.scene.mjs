@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { INSECURE } from "./browsers.mjs";
 import { HOSTS } from "./proxy.mjs";
-import { BOTH, CHROMIUM, scenario } from "./scene.mjs";
+import { BOTH, CHROMIUM, scenario, within } from "./scene.mjs";
 import { eventually, until } from "./server.mjs";
 
 const errorOf = (tab, as) => tab.evaluate((as) => window.open[as].presence.error, as);
@@ -77,7 +77,7 @@ for (const [what, answer] of Object.entries(IN_THE_WAY)) {
     const late = await scene.tab(ada, [room, other]);
     for (const each of [room, other]) await late.synced(each);
     const took = Date.now() - began;
-    assert.ok(took < 6000, `live after ${took} ms`);
+    within(6000, took, "the late tab");
     await scene.streams(1);
     await scene.person(room, "ben");
     for (const tab of [first, late]) {

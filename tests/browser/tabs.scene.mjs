@@ -1,7 +1,7 @@
 // Tabs of one browser share a connection, and what one does is its own affair.
 
 import assert from "node:assert/strict";
-import { BOTH, CHROMIUM, scenario } from "./scene.mjs";
+import { BOTH, CHROMIUM, scenario, within } from "./scene.mjs";
 import { GRACE, eventually } from "./server.mjs";
 
 scenario("a second tab gets a snapshot, and twenty tabs have one connection", BOTH, async (scene) => {
@@ -85,7 +85,7 @@ scenario("others see the leave at once when the last subscription ends", BOTH, a
   const left = Date.now();
   await tab.leave(room);
   const seen = (await watcher.when("leave", "ada")) - left;
-  assert.ok(seen < GRACE / 2, `the leave was seen after ${seen} ms`);
+  within(GRACE / 2, seen, "the leave");
   await eventually("nobody in the room", [], () => scene.server.members(room));
   assert.deepEqual(keeper.events, [["join", "ada"]]);
   assert.equal(scene.proxy.opens.length, 1);

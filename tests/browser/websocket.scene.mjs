@@ -1,7 +1,7 @@
 // The other transport: the same for handlers, and messages the other way.
 
 import assert from "node:assert/strict";
-import { BOTH, CHROMIUM, scenario } from "./scene.mjs";
+import { BOTH, CHROMIUM, scenario, within } from "./scene.mjs";
 import { GRACE, eventually } from "./server.mjs";
 
 const WS = { transport: "ws" };
@@ -25,7 +25,7 @@ scenario("over a WebSocket, tabs share a connection, and rooms come and go witho
   const left = Date.now();
   await tabs[1].leave(other);
   const seen = (await second.when("leave", "ada")) - left;
-  assert.ok(seen < GRACE / 2, `the leave was seen after ${seen} ms`);
+  within(GRACE / 2, seen, "the leave");
   await scene.person(room, "ben");
   for (const tab of tabs) {
     await tab.when(room, "join", "ben");
@@ -120,6 +120,6 @@ scenario("over a WebSocket, others see the leave when the last tab has closed", 
   const closed = Date.now();
   await tab.close();
   const left = (await watcher.when("leave", "ada")) - closed;
-  assert.ok(left < GRACE + 3000, `left after ${left} ms`);
+  within(GRACE + 3000, left, "the leave");
   await scene.streams(0);
 });
