@@ -87,7 +87,7 @@ async fn go_wrong(
             }
             5 | 6 => {
                 let hangs = if random.below(4) == 0 { 14_000 } else { random.below(2000) };
-                nodes[nth].signal(Signal::STOP);
+                nodes[nth].stop().await;
                 sleep(Duration::from_millis(hangs)).await;
                 nodes[nth].signal(Signal::CONT);
             }

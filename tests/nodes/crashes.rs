@@ -65,7 +65,7 @@ async fn the_users_of_a_node_that_hangs_leave_once_and_come_back() {
     let _hangs = other.open(Kind::Sse, Some("hangs"), ROOM).await;
     observer.shows(&["hangs", "stays"]).await;
     inside.shows(&["hangs", "stays"]).await;
-    other.signal(Signal::STOP);
+    other.stop().await;
     observer.shows(&["stays"]).await;
     let wakes = Instant::now();
     other.signal(Signal::CONT);
@@ -163,7 +163,7 @@ async fn a_call_for_a_node_that_hangs_is_to_be_made_again() {
     let [one, other] = [Node::start(&store.url(), 0).await, Node::start(&store.url(), 0).await];
     let mut client = other.open(Kind::SseV1, Some("7"), "").await;
     let body = json!({ "conn": client.token().await, "n": 1, "groups": [ROOM] });
-    other.signal(Signal::STOP);
+    other.stop().await;
     let call = || async {
         let url = format!("http://{}/realtime/control", one.address);
         let request = reqwest::Client::new().post(url).header(USER_HEADER, "7").json(&body);

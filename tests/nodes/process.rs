@@ -41,8 +41,17 @@ impl Node {
 
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let id = self.child.id().expect("a process that runs").try_into().expect("a small number");
-        kill_process(Pid::from_raw(id).expect("a process"), signal).expect("our process");
+        kill_process(Pid::from_raw(self.id()).expect("a process"), signal).expect("our process");
+    }
+
+    /// Stops it. On a busy machine some of its threads go on for a while after the signal.
+    pub(crate) async fn stop(&self) {
+        self.signal(Signal::STOP);
+        eventually("the node stands still", async || stands_still(self.id())).await;
+    }
+
+    fn id(&self) -> i32 {
+        self.child.id().expect("a process that runs").try_into().expect("a small number")
     }
 
     /// Waits until it has ended.
@@ -74,4 +83,16 @@ impl Node {
         })
         .await;
     }
+}
+
+/// Whether all threads of a process have been stopped.
+fn stands_still(process: i32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).expect("a process");
+    let mut states = threads.map(|thread| {
+        let path = thread.expect("a thread").path().join("stat");
+        let stat = std::fs::read_to_string(path).unwrap_or_default();
+        // The name, which may hold anything, is in brackets before the state.
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    });
+    states.all(|is_stopped| is_stopped)
 }

@@ -11,7 +11,6 @@ use std::{
     },
 };
 
-use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use umbral_presence::RedisStore;
 use uuid::Uuid;
@@ -244,17 +243,6 @@ impl Store {
     pub async fn kill(&mut self) {
         let mut process = self.process.take().expect("a server that runs");
         process.kill().await.expect("a server that runs");
-    }
-
-    /// Stops it where it stands, or lets it go on.
-    ///
-    /// # Panics
-    ///
-    /// Where it does not run.
-    pub fn stand_still(&self, stands: bool) {
-        let id = self.process.as_ref().and_then(Child::id).expect("a server that runs");
-        let pid = Pid::from_raw(id.try_into().expect("a small number")).expect("a process");
-        kill_process(pid, if stands { Signal::STOP } else { Signal::CONT }).expect("our process");
     }
 
     /// Its address.
