@@ -1,0 +1,3 @@
+import { playIn } from "./in.mjs";
+
+await playIn("chromium", 3, 3);
