@@ -97,6 +97,8 @@ pub(crate) struct Told {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader {
     pub(crate) version: Version,
+    /// Up to which version all has been told by now.
+    pub(crate) known: Version,
     /// The registration of this node, and its process.
     pub(crate) us: Option<NodeId>,
     pub(crate) process: u64,
@@ -331,7 +333,7 @@ impl Facts {
 
     /// Takes in what was read, unless something was missed meanwhile.
     pub(crate) fn read(&mut self, found: Vec<(UserId, Stored)>, by: &Reader, view: &mut View) {
-        let &Reader { version, us, process, holds } = by;
+        let &Reader { version, known, us, process, holds } = by;
         let Reading::Asked(meanwhile) = mem::take(&mut self.reading) else {
             return;
         };
@@ -365,6 +367,8 @@ impl Facts {
         }
         for user in before.into_keys() {
             self.settle(&user, view);
+            // What was stored after the reading may have been told before its answer came.
+            self.reached(&user, known, us, view);
         }
     }
 

@@ -57,7 +57,7 @@ impl<C: Chance> Shard<C> {
         } else if !reading.is_void && at.version >= reading.since {
             let holds = self.hold_until.is_some();
             let (version, process) = (at.version, self.process());
-            let by = Reader { version, us: self.us, process, holds };
+            let by = Reader { version, known: self.known, us: self.us, process, holds };
             for (group, mut users) in found {
                 users.retain(|(_, stored)| live.contains(&stored.node));
                 self.with(&group, groups, |facts, view| facts.read(users, &by, view));
