@@ -486,3 +486,48 @@ impl Entry {
         }
     }
 }
+
+#[cfg(all(test, not(feature = "__shuttle")))]
+mod tests {
+    use super::*;
+    use crate::store::redis::text;
+
+    #[test]
+    fn a_leave_that_is_told_before_an_older_reading_is_answered_is_shown() {
+        let (group, user) = (text::group("room:1").unwrap(), text::user("7").unwrap());
+        let us = NodeId::first(1);
+        let (mut facts, mut view) = (Facts::new(false), View::default());
+        let by = |version, known| Reader {
+            version: Version(version),
+            known: Version(known),
+            us: Some(us),
+            process: us.process(),
+            holds: false,
+        };
+        let told = |version, payload| Told {
+            version: Version(version),
+            node: us,
+            is_ours: true,
+            user: user.clone(),
+            payload,
+        };
+        facts.asked();
+        facts.read(Vec::new(), &by(1, 1), &mut view);
+        facts.want(&user, Some(Answer::id_only()), &mut view);
+        facts.say(&group, 1, &mut Vec::new());
+        facts.stored(&user, Version(2));
+        facts.told(told(2, Some(Payload::IdOnly)), &mut view);
+        facts.reached(&user, Version(2), Some(us), &mut view);
+        assert!(facts.is_shown(&user));
+
+        facts.asked();
+        facts.want(&user, None, &mut view);
+        facts.say(&group, 1, &mut Vec::new());
+        facts.stored(&user, Version(4));
+        facts.told(told(4, None), &mut view);
+        facts.reached(&user, Version(4), Some(us), &mut view);
+        let stored = Stored { node: us, written: Version(2), payload: Payload::IdOnly };
+        facts.read(vec![(user.clone(), stored)], &by(3, 4), &mut view);
+        assert!(!facts.is_shown(&user), "it would be shown for ever");
+    }
+}
