@@ -71,20 +71,13 @@ const ENDS = {
 for (const [how, end] of Object.entries(ENDS)) {
   scenario(`a leader that ${how} hands over within a second`, CHROMIUM, async (scene) => {
     const { room, watcher, tabs, leader } = await eightTabs(scene);
-    let rest = tabs;
-    let first;
-    let last;
-    // The machine may be busy: of three times one counts.
-    for (let times = 3; times > 0 && !(last < 1000); times -= 1) {
-      first = leader();
-      rest = rest.filter((tab) => tab !== first);
-      const before = Date.now();
-      await end(first);
-      const ended = how === "crashes" ? Date.now() : before;
-      const heard = await Promise.all(rest.map((tab) => tab.hears(scene.server, room)));
-      last = Math.max(...heard) - ended;
-    }
-    assert.ok(last < 1000, `all were live again after ${last} ms`);
+    const first = leader();
+    const rest = tabs.filter((tab) => tab !== first);
+    const before = Date.now();
+    await end(first);
+    const ended = how === "crashes" ? Date.now() : before;
+    const heard = await Promise.all(rest.map((tab) => tab.hears(scene.server, room)));
+    within(1000, Math.max(...heard) - ended, "what all others hear");
     assert.notEqual(leader(), first);
     await scene.streams(1);
     await scene.graceEnds(watcher, room);

@@ -94,8 +94,7 @@ declare global {
   }
 
   /** What a tab answers to the question for its token: `null` where nobody is signed in. Nothing where it
-   * has not answered. */
-  /** `isOver`: somebody has signed in since it was asked. */
+   * has not answered. `isOver`: somebody has signed in since it was asked. */
   type TokenAnswer = Pick<TabMessage, "token" | "error"> & { isOver?: boolean };
 
   /** What a hub says to a tab. */
