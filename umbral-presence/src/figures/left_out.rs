@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::what::{Function, Timed};
 use crate::{roster::Change, wire::Transport};
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,17 +46,6 @@ impl Traffic {
     pub(crate) fn gone(&self, _: Transport) {}
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Timed {
-    Flush,
-    Identity,
-    Policy,
-    Resolver,
-    BatchResolver,
-    #[cfg(feature = "redis")]
-    Store(#[allow(dead_code)] &'static str),
-}
-
 #[allow(clippy::unused_self)]
 impl Timed {
     pub(crate) fn took(self, _: Duration) {}
@@ -71,14 +61,6 @@ impl Stopwatch {
 
     #[allow(clippy::unused_self)]
     pub(crate) fn stop(self, _: Timed) {}
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Function {
-    Identity,
-    Policy,
-    Resolver,
-    Handler,
 }
 
 #[allow(clippy::unused_self)]

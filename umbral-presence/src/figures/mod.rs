@@ -21,15 +21,15 @@ mod timed;
 mod told;
 #[cfg(feature = "metrics")]
 mod traffic;
+mod what;
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) use self::left_out::{
-    Declarations, Declared, Function, Stopwatch, Tally, Timed, Traffic, refused,
-};
+pub(crate) use self::left_out::{Declarations, Declared, Stopwatch, Tally, Traffic, refused};
+pub(crate) use self::what::{Function, Timed};
 #[cfg(feature = "metrics")]
 pub(crate) use self::{
     declaration::{Declarations, Declared, Tally},
-    timed::{Stopwatch, Timed},
-    told::{Function, refused},
+    timed::Stopwatch,
+    told::refused,
     traffic::Traffic,
 };

@@ -4,20 +4,7 @@ use std::time::{Duration, Instant};
 
 use metrics::histogram;
 
-use super::names;
-
-/// What is timed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Timed {
-    Flush,
-    Identity,
-    Policy,
-    Resolver,
-    BatchResolver,
-    /// A request to the store between nodes.
-    #[cfg(feature = "redis")]
-    Store(&'static str),
-}
+use super::{names, what::Timed};
 
 impl Timed {
     pub(crate) fn took(self, time: Duration) {

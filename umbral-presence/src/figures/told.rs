@@ -2,16 +2,7 @@
 
 use metrics::counter;
 
-use super::names;
-
-/// What the library calls of the application.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Function {
-    Identity,
-    Policy,
-    Resolver,
-    Handler,
-}
+use super::{names, what::Function};
 
 impl Function {
     pub(crate) const ALL: [Self; 4] = [Self::Identity, Self::Policy, Self::Resolver, Self::Handler];
