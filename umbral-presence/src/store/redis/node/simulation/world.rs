@@ -52,7 +52,8 @@ impl Chance for Random {
 /// What the network does to messages.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Weather {
-    /// Of a hundred messages so many are lost, doubled, and overtaken.
+    /// Of a hundred messages so many are lost, doubled, and overtaken; of a hundred answers so many are
+    /// overtaken.
     pub(crate) lost: u64,
     pub(crate) doubled: u64,
     pub(crate) overtaken: u64,
@@ -545,7 +546,10 @@ impl World {
             }
         }
         if self.nodes[n].connection == Some(connection) {
-            let at = self.in_order(n, 1);
+            let mut at = self.in_order(n, 1);
+            if self.random.below(100) < self.weather.overtaken {
+                at += 3 * self.delay();
+            }
             self.send(at, Parcel::Answered(n, connection, answer));
         }
     }
