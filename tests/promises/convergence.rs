@@ -2,18 +2,28 @@
 
 use std::{
     collections::BTreeSet,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tests::{Client, Fold, Kind, Random, Server, Watcher, is_settled};
-use tokio::task::JoinSet;
+use tokio::{
+    task::{JoinSet, yield_now},
+    time::timeout,
+};
 
 const GROUP: &str = "room:1";
 
 /// How long the churn goes on.
 const CHURN: Duration = Duration::from_secs(4);
+
+/// How long something is waited for before others are looked at.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// One user who comes and goes with one to three connections until `end`, and then stays
 /// or not. Gives the connections of one who stays.
@@ -39,6 +49,11 @@ async fn come_and_go(server: Arc<Server>, user: String, seed: u64, end: Instant)
     if random.below(2) == 0 { open } else { Vec::new() }
 }
 
+/// Whoever does not read is cut off after a time.
+async fn read(watchers: &mut [Watcher]) {
+    join_all(watchers.iter_mut().map(|watcher| watcher.read_for(LOOK))).await;
+}
+
 async fn churn(grace: Duration, seed: u64) {
     let server = Arc::new(Server::with_rooms(grace).await);
     let end = Instant::now() + CHURN;
@@ -58,24 +73,39 @@ async fn churn(grace: Duration, seed: u64) {
         if watchers.len() < 12 {
             watchers.push(Watcher::open(&server, random.pick(&Kind::ALL), None, GROUP).await);
         }
-        for watcher in &mut watchers {
-            watcher.read_for(Duration::from_millis(20)).await;
-        }
+        read(&mut watchers).await;
     }
     let mut truth = BTreeSet::new();
-    while let Some(user) = users.join_next().await {
-        let (user, open) = user.expect("no frame contradicts the one before it");
-        if !open.is_empty() {
-            truth.insert(user);
+    while !users.is_empty() {
+        while let Ok(Some(user)) = timeout(LOOK, users.join_next()).await {
+            let (user, open) = user.expect("no frame contradicts the one before it");
+            if !open.is_empty() {
+                truth.insert(user);
+            }
+            watchers.extend(open);
         }
-        watchers.extend(open);
+        read(&mut watchers).await;
     }
     assert!(truth.len() > 20, "enough users stay to tell: {}", truth.len());
-    is_settled(&server.realtime, GROUP, &truth).await;
+    let is_over = AtomicBool::new(false);
+    let settles = async {
+        is_settled(&server.realtime, GROUP, &truth).await;
+        is_over.store(true, Ordering::Relaxed);
+    };
+    let reads = async {
+        while !is_over.load(Ordering::Relaxed) {
+            read(&mut watchers).await;
+            yield_now().await;
+        }
+    };
+    tokio::join!(settles, reads);
+    let mark = server.mark(GROUP).await;
+    join_all(watchers.iter_mut().map(|watcher| watcher.catch_up(&mark))).await;
     let mut changes = 0;
     for watcher in &mut watchers {
-        watcher.catch_up(&server).await;
-        assert!(watcher.roster.ids().iter().eq(&truth), "{:?}", watcher.roster);
+        let shown: BTreeSet<_> = watcher.roster.ids().into_iter().collect();
+        let wrong: Vec<_> = shown.symmetric_difference(&truth).collect();
+        assert!(wrong.is_empty(), "{wrong:?} of {:?}", watcher.roster);
         assert_eq!(watcher.roster.syncs, 1, "one snapshot, and deltas from there on");
         changes = changes.max(watcher.roster.changes);
     }

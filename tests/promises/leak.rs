@@ -102,7 +102,7 @@ async fn an_aborted_connection_leaves_nothing_behind() {
     }
     server.has_connections(1).await;
     is_settled(&server.realtime, GROUP, &BTreeSet::new()).await;
-    watcher.catch_up(&server).await;
+    watcher.catch_up(&server.mark(GROUP).await).await;
     assert_eq!(watcher.roster.ids(), [""; 0]);
     assert!(watcher.roster.changes > 0, "some of them were there for a while");
     drop(watcher);

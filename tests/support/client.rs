@@ -202,11 +202,16 @@ impl Client {
     ///
     /// Where the stream ends before it.
     pub async fn frames_until_now(&mut self, server: &Server, group: &str) -> Vec<Frame> {
-        // A watcher begins with the members of now, for which the tick is ended early.
-        drop(server.presence().watch(group).expect("a valid group"));
-        let mark = uuid::Uuid::new_v4().to_string();
-        let sent = server.realtime.to_group(group).send("mark", &mark).await;
-        sent.expect("a valid group");
+        let mark = server.mark(group).await;
+        self.frames_until(&mark).await
+    }
+
+    /// The frames up to a [mark](Server::mark).
+    ///
+    /// # Panics
+    ///
+    /// Where the stream ends before it.
+    pub async fn frames_until(&mut self, mark: &str) -> Vec<Frame> {
         let mut frames: Vec<_> = self.ahead.drain(..).collect();
         loop {
             match settled("the mark", self.stream.read()).await {

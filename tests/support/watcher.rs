@@ -5,7 +5,12 @@ use std::{collections::BTreeSet, time::Duration};
 use umbral_presence::Realtime;
 
 use crate::{
-    client::Client, fold::Fold, frame::Kind, routes::told, server::Server, wait::eventually,
+    client::Client,
+    fold::Fold,
+    frame::{Frame, Kind},
+    routes::{Chunks, told},
+    server::Server,
+    wait::{eventually, settled},
 };
 
 /// A stream and the roster that its frames fold to.
@@ -14,7 +19,6 @@ pub struct Watcher {
     pub client: Client,
     /// The roster of its group.
     pub roster: Fold,
-    group: String,
 }
 
 impl Watcher {
@@ -25,7 +29,7 @@ impl Watcher {
     /// Where it is refused.
     pub async fn open(server: &Server, kind: Kind, user: Option<&str>, group: &str) -> Self {
         let client = Client::open(server, kind, user, group).await;
-        Self { client, roster: Fold::of(group), group: group.to_owned() }
+        Self { client, roster: Fold::of(group) }
     }
 
     /// Folds what arrives within `time`.
@@ -35,9 +39,9 @@ impl Watcher {
         }
     }
 
-    /// Folds everything that has been sent up to now.
-    pub async fn catch_up(&mut self, server: &Server) {
-        for frame in self.client.frames_until_now(server, &self.group).await {
+    /// Folds everything up to a [mark](Server::mark) in its group.
+    pub async fn catch_up(&mut self, mark: &str) {
+        for frame in self.client.frames_until(mark).await {
             self.roster.take(&frame);
         }
     }
@@ -56,5 +60,12 @@ pub async fn is_settled(realtime: &Realtime, group: &str, truth: &BTreeSet<Strin
     })
     .await;
     // Who came and went all the time is told of at a falling pace.
-    eventually("everybody has been told", || async { told(realtime, group).await == *truth }).await;
+    eventually("what is told is true", || async { told(realtime, group).await == *truth }).await;
+    // A large room is told row by row, and whoever comes then is told last.
+    let mut newcomer = Chunks::anonymous(realtime, &format!("groups={group}")).await;
+    let is_sync = |frame: &Frame| frame.event == "presence:sync";
+    settled("everybody has been told", async {
+        while !newcomer.frames().await.expect("an open stream").iter().any(is_sync) {}
+    })
+    .await;
 }
