@@ -602,7 +602,7 @@ fn payload(user: u8, edition: u64) -> Value {
 }
 
 prop_state_machine! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn every_subscriber_ends_up_with_the_truth(sequential 1..200 => Real);
