@@ -71,6 +71,10 @@ impl Groups for Served<'_> {
         group: &GroupName,
         change: impl FnOnce(&mut Facts, &mut View) -> T,
     ) -> Option<T> {
+        // Of one that is still to be looked at everything is taken in by the look.
+        if !self.names.contains(group) {
+            return None;
+        }
         let (mut change, mut changed) = (Some(change), None);
         self.host.change(group, &mut |facts, view| {
             changed = change.take().map(|change| change(facts, view));
@@ -152,13 +156,18 @@ impl Parts {
     }
 
     /// Looks at a group. Gives the shard.
-    pub(super) fn look(&mut self, group: GroupName, link: Option<&Link>, host: &dyn Host) -> usize {
-        let at = shard_of(&group, self.all.len());
-        if self.with(at, host, |shard, groups| shard.look(&group, groups)) {
-            self.all[at].served.insert(group);
+    pub(super) fn look(
+        &mut self,
+        group: &GroupName,
+        link: Option<&Link>,
+        host: &dyn Host,
+    ) -> usize {
+        let at = shard_of(group, self.all.len());
+        self.all[at].served.insert(group.clone());
+        if self.with(at, host, |shard, groups| shard.look(group, groups)) {
             self.activate(at, link);
         } else {
-            self.all[at].served.remove(&group);
+            self.all[at].served.remove(group);
         }
         at
     }
@@ -202,3 +211,6 @@ impl Parts {
         self.alone > 0
     }
 }
+
+#[cfg(all(test, not(feature = "__shuttle")))]
+mod tests;

@@ -290,7 +290,7 @@ impl Running {
                 };
                 let is_wanted = host.serves(whom);
                 if let Whom::Group(group) = whom {
-                    touched.insert(parts.look(group.clone(), self.link.as_ref(), host));
+                    touched.insert(parts.look(group, self.link.as_ref(), host));
                 }
                 self.redis.topics.lock().want(topic, is_wanted);
             }

@@ -208,3 +208,83 @@ fn groups_are_read_in_turn() {
     }
     assert!(was_read, "one of the first that was to be read waits for 99 readings of 64 groups");
 }
+
+/// A store that takes 100 ms for an answer has lost everything; after that a room is new all the time.
+#[test]
+fn who_was_held_is_let_go_on_a_busy_node() {
+    let mut world = World::new();
+    let (room, gone) = (group(99_999), user(9));
+    world.want(&room, &user(1), true);
+    let asked = up(&mut world);
+    let (node, said) = node_of(&asked);
+    world.answer(Answer::Applied { at: at(2) });
+    // Another node has said that user 9 is there.
+    let other = NodeId::first(8);
+    let mut has = said.clone();
+    has.push(Said {
+        group: room.clone(),
+        user: gone.clone(),
+        payload: Some(crate::roster::Payload::IdOnly),
+    });
+    for request in &asked {
+        if let Request::Read { groups } = request {
+            let facts = has.iter().enumerate().map(|(n, said)| {
+                let node = if n == 0 { node } else { other };
+                let payload = said.payload.clone().unwrap();
+                (said.user.clone(), Stored { node, written: Version(1), payload })
+            });
+            let groups = vec![(groups[0].clone(), facts.collect())];
+            world.answer(Answer::Read { at: at(2), live: vec![node, other], groups });
+        }
+    }
+    assert!(world.groups.0[&room].0.is_shown(&gone));
+    // Everything in the store is deleted, and the other node is there no more.
+    let mut version = 10;
+    let (mut has, mut pending) = (Vec::<Said>::new(), Vec::<Request>::new());
+    let lost = |version| Position { generation: Generation(2), version: Version(version) };
+    let mut shown_for = Duration::ZERO;
+    for step in 0..1200_u64 {
+        world.wait(Duration::from_millis(100));
+        // A room that is new, while the answers are on their way.
+        world.want(&group(step), &user(1), true);
+        for request in std::mem::take(&mut pending) {
+            match request {
+                Request::Apply { said, node, .. } => {
+                    let before = Version(version);
+                    version += 1;
+                    has.extend(said.clone());
+                    let message =
+                        Message { at: lost(version), before, node, news: News::Said(said) };
+                    world.shard.heard(message, world.now, &mut world.groups);
+                    world.answer(Answer::Applied { at: lost(version) });
+                }
+                Request::Heartbeat { node, .. } => {
+                    world.answer(Answer::Alive { node, at: lost(version), dead: None });
+                }
+                Request::Read { groups } => {
+                    let us = world.shard.us.unwrap_or(world.shard.last);
+                    let facts = |group: &GroupName| {
+                        let of_group = has.iter().filter(|said| said.group == *group);
+                        of_group
+                            .map(|said| {
+                                let payload = said.payload.clone().unwrap();
+                                (
+                                    said.user.clone(),
+                                    Stored { node: us, written: Version(1), payload },
+                                )
+                            })
+                            .collect::<Vec<_>>()
+                    };
+                    let groups = groups.iter().map(|group| (group.clone(), facts(group))).collect();
+                    world.answer(Answer::Read { at: lost(version), live: vec![us], groups });
+                }
+                _ => {}
+            }
+        }
+        pending = world.asks();
+        if world.groups.0[&room].0.is_shown(&gone) {
+            shown_for = Duration::from_millis(100) * u32::try_from(step).unwrap();
+        }
+    }
+    assert!(shown_for < Duration::from_secs(20), "who is not there is shown for {shown_for:?}");
+}

@@ -46,6 +46,9 @@ struct Entry {
     /// has answered, and all up to that was heard, is it known that no other node has the user.
     leaves: bool,
     sending: Sending,
+    /// What was said last was not taken, though the store has answered: the group's key is somebody
+    /// else's, say. It is said again after each reading, and is no reason to read.
+    is_vain: bool,
     nodes: SmallVec<[Known; 1]>,
     place: Option<PlaceId>,
 }
@@ -241,8 +244,9 @@ impl Facts {
         }
         entry.sending = Sending::Nothing;
         let is_as_said = self.unsaid.contains(user) || entry.is_stored_as_wanted(us);
+        let was_vain = mem::replace(&mut entry.is_vain, !is_as_said);
         self.settle(user, view);
-        if !is_as_said {
+        if !is_as_said && !was_vain {
             self.missed();
         }
     }
@@ -355,6 +359,7 @@ impl Facts {
                     entry.sending = Sending::Nothing;
                 }
                 let is_wanted = entry.is_stored_as_wanted(us);
+                entry.is_vain &= !is_wanted;
                 if !is_wanted && entry.sending == Sending::Nothing {
                     self.unsaid.insert(user.clone());
                 }
@@ -452,7 +457,7 @@ impl Entry {
     /// `waits`: for what the store would confirm; `is_read`: what other nodes say is known.
     fn shown(&self, waits: bool, is_read: bool) -> Shown<'_> {
         let by_others = self.nodes.iter().any(|known| !known.is_ours);
-        let newest = self.nodes.iter().max_by_key(|known| known.stored.written);
+        let newest = self.nodes.iter().max_by_key(|known| known.stored.rank());
         match (&self.here, newest) {
             (Some(here), _) if !by_others => Shown::Like(here),
             (_, Some(newest)) if by_others => Shown::Like(&newest.stored.payload),
@@ -529,5 +534,44 @@ mod tests {
         let stored = Stored { node: us, written: Version(2), payload: Payload::IdOnly };
         facts.read(vec![(user.clone(), stored)], &by(3, 4), &mut view);
         assert!(!facts.is_shown(&user), "it would be shown for ever");
+    }
+
+    /// One node has heard all, the other has read it.
+    #[test]
+    fn who_has_heard_and_who_has_read_show_the_same() {
+        let user = text::user("7").unwrap();
+        let (mut heard, mut heard_view) = (Facts::new(false), View::default());
+        let (mut read, mut read_view) = (Facts::new(false), View::default());
+        let by = |version| Reader {
+            version: Version(version),
+            known: Version(version),
+            us: None,
+            process: 1,
+            holds: false,
+        };
+        let (old, new) = (NodeId::first(2), NodeId::first(3));
+        let told = |version, node, payload| Told {
+            version: Version(version),
+            node,
+            is_ours: false,
+            user: user.clone(),
+            payload: Some(payload),
+        };
+        let json = text::payload("{\"name\":\"A\"}").unwrap();
+        heard.asked();
+        heard.read(Vec::new(), &by(4), &mut heard_view);
+        heard.told(told(5, new, json), &mut heard_view);
+        heard.told(told(10, old, Payload::IdOnly), &mut heard_view);
+        // What `apply.lua` writes for these.
+        let found = [(new, "5 {\"name\":\"A\"}"), (old, "")].map(|(node, value)| {
+            text::fact(&format!("7\u{1f}{}", text::name(node.0)), value).unwrap()
+        });
+        read.asked();
+        read.read(found.into(), &by(10), &mut read_view);
+        let shown = |view: &View| {
+            let members = view.now().members();
+            members.iter().map(|member| member.payload().get().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&heard_view), shown(&read_view));
     }
 }

@@ -17,7 +17,8 @@ impl<C: Chance> Shard<C> {
     /// Forgets who was held, when it is time to.
     pub(super) fn release(&mut self, groups: &mut impl Groups) {
         let is_told = self.release_at.is_some_and(|version| version <= self.known);
-        if is_told && self.unread.is_empty() && self.reading.is_none() {
+        // In a group that is still to be read nobody is hidden before.
+        if is_told {
             (self.hold_until, self.release_at) = (None, None);
             groups.each(|_, facts, view| facts.release(view));
         }

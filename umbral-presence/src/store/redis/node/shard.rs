@@ -340,7 +340,9 @@ impl<C: Chance> Shard<C> {
             self.begin_again(at, now, groups);
         } else if is_greeting {
             // What was told before the subscription does not come.
-            self.missed(at.version, groups);
+            if self.known < at.version {
+                self.missed(at.version, groups);
+            }
             self.known = self.known.max(at.version);
             self.settle(groups);
         } else if self.known < self.awaited {

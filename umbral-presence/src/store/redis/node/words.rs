@@ -72,9 +72,20 @@ pub(crate) struct Said {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stored {
     pub(crate) node: NodeId,
-    /// With which change it was written.
+    /// With which change it was written. The store keeps no version beside an id alone.
     pub(crate) written: Version,
     pub(crate) payload: Payload,
+}
+
+impl Stored {
+    /// Of what several nodes say of a user, the one of the highest rank is shown. It is the same for
+    /// those who have heard it and for those who have read it.
+    pub(crate) fn rank(&self) -> Version {
+        match self.payload {
+            Payload::IdOnly => Version::default(),
+            Payload::Json(_) => self.written,
+        }
+    }
 }
 
 /// What a node asks of the store.

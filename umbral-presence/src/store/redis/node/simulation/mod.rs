@@ -126,6 +126,8 @@ fn play(acts: &[Act], weather: Weather, seed: u64) -> World {
     world.heal();
     world.run(Duration::from_secs(60));
     world.agrees();
+    world.awaits_nothing();
+    world.all_go();
     world
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Model {
     dead: BTreeSet<NodeId>,
     /// Those that have said that they end.
     retired: BTreeSet<NodeId>,
+    /// Groups whose keys are somebody else's.
+    pub(crate) foreign: BTreeSet<GroupName>,
 }
 
 impl Model {
@@ -139,6 +141,9 @@ impl Model {
         let written = self.next_version(now);
         let mut news = Vec::new();
         for said in said {
+            if self.foreign.contains(&said.group) {
+                continue;
+            }
             let group = self.groups.entry(said.group.clone()).or_default();
             let key = (said.user.clone(), node);
             let is_news = match &said.payload {

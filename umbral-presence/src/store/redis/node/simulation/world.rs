@@ -89,6 +89,8 @@ enum Parcel {
     Told(usize, u64, Message),
     /// Looks at the clock.
     Woken(usize),
+    /// The task looks at a group.
+    Looked(usize, GroupName),
 }
 
 /// What a node has asked of the store, and heard from it.
@@ -130,10 +132,22 @@ pub(crate) struct Node {
     knows: BTreeMap<((GroupName, UserId), u64), Version>,
     woken_at: Duration,
     traffic: Traffic,
+    /// About whom somebody waits until the store has answered.
+    awaits: BTreeSet<(GroupName, UserId)>,
 }
 
+/// The groups of a node, and the names of those that its task has looked at: all, where there are none.
 #[derive(Default)]
-pub(crate) struct Served(pub(crate) BTreeMap<GroupName, (Facts, View)>);
+pub(crate) struct Served(
+    pub(crate) BTreeMap<GroupName, (Facts, View)>,
+    pub(crate) Option<BTreeSet<GroupName>>,
+);
+
+impl Served {
+    fn is_looked_at(&self, group: &GroupName) -> bool {
+        self.1.as_ref().is_none_or(|looked_at| looked_at.contains(group))
+    }
+}
 
 impl Groups for Served {
     fn with<T>(
@@ -141,12 +155,18 @@ impl Groups for Served {
         group: &GroupName,
         change: impl FnOnce(&mut Facts, &mut View) -> T,
     ) -> Option<T> {
+        if !self.is_looked_at(group) {
+            return None;
+        }
         self.0.get_mut(group).map(|(facts, view)| change(facts, view))
     }
 
     fn each(&mut self, mut change: impl FnMut(&GroupName, &mut Facts, &mut View)) {
-        for (group, (facts, view)) in &mut self.0 {
-            change(group, facts, view);
+        let Self(groups, looked_at) = self;
+        for (group, (facts, view)) in groups {
+            if looked_at.as_ref().is_none_or(|looked_at| looked_at.contains(group)) {
+                change(group, facts, view);
+            }
         }
     }
 }
@@ -182,7 +202,7 @@ impl World {
         let (chance, now) = (Random(self.random.next()), self.instant());
         let process = words::process(self.random.next());
         let mut shard = Shard::new(self.timing, process, chance, now);
-        let mut served = Served::default();
+        let mut served = Served(BTreeMap::new(), Some(groups.iter().cloned().collect()));
         for group in groups {
             served.0.insert(group.clone(), (Facts::new(false), View::default()));
             shard.look(group, &mut served);
@@ -205,6 +225,7 @@ impl World {
             knows: BTreeMap::new(),
             woken_at: Duration::MAX,
             traffic: Traffic::default(),
+            awaits: BTreeSet::new(),
         }
     }
 
@@ -219,26 +240,44 @@ impl World {
 
     // What happens to groups and to users.
 
+    /// The task looks at a group, as that of a real node does.
+    fn take_look(&mut self, n: usize, group: &GroupName) {
+        let Node { shard, groups, .. } = &mut self.nodes[n];
+        let looked_at = groups.1.get_or_insert_default();
+        looked_at.insert(group.clone());
+        if !shard.look(group, groups) {
+            groups.1.get_or_insert_default().remove(group);
+        }
+    }
+
+    /// A group has changed: the task is to look at it.
+    fn has_changed(&mut self, n: usize, group: &GroupName) {
+        let slow = if self.random.below(10) == 0 { 10 } else { 1 };
+        let at = self.now + slow * self.delay();
+        self.send(at, Parcel::Looked(n, group.clone()));
+        self.look(n);
+    }
+
     /// A node serves a group, as when somebody subscribes to it.
     pub(crate) fn serve(&mut self, n: usize, group: &GroupName) {
         let node = &mut self.nodes[n];
-        if node.hangs_until <= self.now && !node.groups.0.contains_key(group) {
+        if !node.groups.0.contains_key(group) {
             let facts = Facts::new(node.shard.is_alone());
             node.groups.0.insert(group.clone(), (facts, View::default()));
-            node.shard.look(group, &mut node.groups);
-            self.turn(n);
+            self.has_changed(n, group);
         }
     }
 
     /// A node serves a group no more, if nothing is lost by it.
     pub(crate) fn unserve(&mut self, n: usize, group: &GroupName) {
         let node = &mut self.nodes[n];
-        let is_idle = node.groups.with(group, |facts, _| facts.is_idle());
+        let is_idle = node.groups.0.get(group).map(|(facts, _)| facts.is_idle());
         if node.hangs_until <= self.now && is_idle == Some(true) {
             node.groups.0.remove(group);
-            node.shard.look(group, &mut node.groups);
+            node.awaits.retain(|(of, _)| of != group);
             node.told.retain(|(of, _)| of != group);
             node.knows.retain(|((of, _), _), _| of != group);
+            self.has_changed(n, group);
         }
     }
 
@@ -256,9 +295,6 @@ impl World {
     }
 
     fn change(&mut self, n: usize, key: (GroupName, UserId), payload: Option<Payload>) {
-        if self.nodes[n].hangs_until > self.now {
-            return;
-        }
         let (group, user) = (&key.0.clone(), &key.1.clone());
         self.serve(n, group);
         let node = &mut self.nodes[n];
@@ -273,11 +309,16 @@ impl World {
             }
         }
         let answer = payload.map(|payload| Shown { payload, ..Shown::id_only() });
-        let is_unsaid = node.groups.with(group, |facts, view| facts.want(user, answer, view));
-        if is_unsaid == Some(true) {
-            node.shard.look(group, &mut node.groups);
+        let is_unsaid =
+            node.groups.0.get_mut(group).map(|(facts, view)| facts.want(user, answer, view));
+        if node.groups.0.get_mut(group).is_some_and(|(facts, _)| facts.await_stored(user)) {
+            node.awaits.insert((group.clone(), user.clone()));
         }
-        self.turn(n);
+        if is_unsaid == Some(true) {
+            self.has_changed(n, group);
+        } else {
+            self.turn(n);
+        }
     }
 
     /// Somebody moves from one node to another: the join is there when the leave comes.
@@ -470,6 +511,14 @@ impl World {
                     self.turn(n);
                 }
             }
+            Parcel::Looked(n, group) => {
+                if self.nodes[n].hangs_until > self.now {
+                    let until = self.nodes[n].hangs_until;
+                    return self.send(until, Parcel::Looked(n, group));
+                }
+                self.take_look(n, &group);
+                self.turn(n);
+            }
             Parcel::Connected(n, connection) => {
                 if connection != self.nodes[n].attempt {
                     return;
@@ -619,6 +668,11 @@ impl World {
         let now = self.instant();
         let mut left = Vec::new();
         let node = &mut self.nodes[n];
+        for (group, (facts, _)) in &mut node.groups.0 {
+            for user in facts.take_settled() {
+                node.awaits.remove(&(group.clone(), user));
+            }
+        }
         for (group, (_, view)) in &mut node.groups.0 {
             for change in view.take_changes(now) {
                 let key = (group.clone(), change.member().id().clone());
@@ -659,6 +713,34 @@ impl World {
     }
 
     // What is true.
+
+    /// Panics where somebody waits in vain.
+    pub(crate) fn awaits_nothing(&self) {
+        for (n, node) in self.nodes.iter().enumerate() {
+            assert!(node.awaits.is_empty(), "{n} awaits {:?}", node.awaits);
+        }
+    }
+
+    /// Everybody goes, and nothing is kept.
+    pub(crate) fn all_go(&mut self) {
+        for n in 0..self.nodes.len() {
+            let all: Vec<_> = self.nodes[n].wanted.keys().cloned().collect();
+            for (group, user) in all {
+                self.want(n, &group, &user, None);
+            }
+        }
+        self.run(Duration::from_secs(60));
+        self.agrees();
+        self.awaits_nothing();
+        for (facts, _) in self.nodes.iter().flat_map(|node| node.groups.0.values()) {
+            assert!(facts.is_idle(), "{facts:#?}");
+        }
+    }
+
+    /// A group's key is somebody else's.
+    pub(crate) fn set_foreign(&mut self, group: &GroupName) {
+        self.store.foreign.insert(group.clone());
+    }
 
     /// Panics where a node does not show the truth.
     pub(crate) fn agrees(&mut self) {
