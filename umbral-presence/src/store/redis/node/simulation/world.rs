@@ -116,8 +116,9 @@ pub(crate) struct Node {
     is_subscribed: bool,
     /// Requests that have no answer, with the time of the first.
     waiting: Vec<Duration>,
-    /// When what was sent last arrives: to the store, answers, messages.
-    arrives: [Duration; 3],
+    /// When what was sent last arrives: to the store, answers, messages, and what is read to the store
+    /// and back, which goes over a connection of its own.
+    arrives: [Duration; 5],
     hangs_until: Duration,
     cut_until: Duration,
     /// When the last trouble of its own ended.
@@ -215,7 +216,7 @@ impl World {
             attempt: 0,
             is_subscribed: false,
             waiting: Vec::new(),
-            arrives: [Duration::ZERO; 3],
+            arrives: [Duration::ZERO; 5],
             hangs_until: Duration::ZERO,
             cut_until: Duration::ZERO,
             troubled_until: Duration::ZERO,
@@ -485,7 +486,7 @@ impl World {
         let pause = Duration::from_millis(100 + self.random.below(400));
         (self.nodes[n].connection, self.nodes[n].attempt) = (None, connection);
         self.send(self.now + pause, Parcel::Connected(n, connection));
-        self.nodes[n].arrives = [Duration::ZERO; 3];
+        self.nodes[n].arrives = [Duration::ZERO; 5];
         self.nodes[n].waiting.clear();
         self.nodes[n].is_subscribed = false;
         self.nodes[n].woken_at = Duration::MAX;
@@ -584,6 +585,7 @@ impl World {
         {
             self.nodes[n].is_subscribed = true;
         }
+        let way = if matches!(request, Request::Read { .. }) { 4 } else { 1 };
         let random = self.random.next();
         let (answer, told) = self.store.answer(request, self.now, &self.timing, random);
         if self.saved.last().is_none_or(|(at, _)| *at + 500 * MS < self.now) {
@@ -595,7 +597,7 @@ impl World {
             }
         }
         if self.nodes[n].connection == Some(connection) {
-            let mut at = self.in_order(n, 1);
+            let mut at = self.in_order(n, way);
             if self.random.below(100) < self.weather.overtaken {
                 at += 3 * self.delay();
             }
@@ -648,7 +650,8 @@ impl World {
                 Request::Apply { .. } => node.traffic.batches += 1,
                 _ => node.traffic.other_requests += 1,
             }
-            let at = self.in_order(n, 0);
+            let way = if matches!(request, Request::Read { .. }) { 3 } else { 0 };
+            let at = self.in_order(n, way);
             self.send(at, Parcel::Asked(n, connection, request));
         }
         self.look(n);
