@@ -59,6 +59,33 @@ struct World {
 }
 
 impl World {
+    /// A node that the store knows, and its name. It serves nothing yet.
+    fn registered() -> (Self, NodeId) {
+        let settings = RedisStore::at("redis://127.0.0.1").shards(1).check().expect("settings");
+        let (_looks, looked) = mpsc::unbounded_channel();
+        let (_post, letters) = Post::new();
+        let parts = Parts::new(&settings, 1, looked, letters);
+        let mut world = Self { parts, hub: Hub::default(), now: now() };
+        world.parts.all[0].shard.connected(ServerId(1));
+        assert!(matches!(world.asks()[..], [Request::Subscribe]));
+        world.answer(Answer::Subscribed);
+        let node = world.registers(1);
+        (world, node)
+    }
+
+    /// The node asks for a name, and gets it.
+    fn registers(&mut self, version: u64) -> NodeId {
+        let asked = self.asks();
+        let [Request::Heartbeat { node, .. }] = asked[..] else { panic!("{asked:?}") };
+        self.answer(Answer::Alive { node, at: at(version), dead: None });
+        node
+    }
+
+    /// The task takes the look from its channel.
+    fn looks_at(&mut self, group: &GroupName) {
+        self.parts.look(group, None, &self.hub);
+    }
+
     fn asks(&mut self) -> Vec<Request> {
         let (now, hub) = (self.now, &self.hub);
         self.parts.with(0, hub, |shard, groups| {
@@ -102,18 +129,8 @@ impl World {
 /// `select!` takes pushes and answers first.
 #[test]
 fn a_node_that_dies_before_the_task_has_looked_at_a_new_group_is_forgotten_there() {
-    let settings = RedisStore::at("redis://127.0.0.1").shards(1).check().unwrap();
-    let (_looks, looked) = mpsc::unbounded_channel();
-    let (_post, letters) = Post::new();
-    let parts = Parts::new(&settings, 1, looked, letters);
-    let mut world = World { parts, hub: Hub::default(), now: now() };
+    let (mut world, node) = World::registered();
     let (group, user) = (text::group("room:1").unwrap(), text::user("7").unwrap());
-    world.parts.all[0].shard.connected(ServerId(1));
-    assert!(matches!(world.asks()[..], [Request::Subscribe]));
-    world.answer(Answer::Subscribed);
-    let asked = world.asks();
-    let [Request::Heartbeat { node, .. }] = asked[..] else { panic!("{asked:?}") };
-    world.answer(Answer::Alive { node, at: at(1), dead: None });
 
     // Somebody here begins to serve the group: the look is in the channel.
     world.hub.0.lock().push((group.clone(), Facts::new(false), View::default()));
@@ -134,26 +151,15 @@ fn a_node_that_dies_before_the_task_has_looked_at_a_new_group_is_forgotten_there
     }
     world.asks();
     // Now the task takes the look.
-    let World { parts, hub, .. } = &mut world;
-    parts.look(&group, None, hub);
+    world.looks_at(&group);
     world.goes_on(3, node);
     assert!(!world.hub.is_shown(&group, &user), "it would be shown for ever");
 }
 
 #[test]
 fn a_node_that_takes_a_new_name_before_it_has_looked_at_a_group_says_who_is_there() {
-    let settings = RedisStore::at("redis://127.0.0.1").shards(1).check().unwrap();
-    let (_looks, looked) = mpsc::unbounded_channel();
-    let (_post, letters) = Post::new();
-    let parts = Parts::new(&settings, 1, looked, letters);
-    let mut world = World { parts, hub: Hub::default(), now: now() };
+    let (mut world, node) = World::registered();
     let (group, user) = (text::group("room:1").unwrap(), text::user("9").unwrap());
-    world.parts.all[0].shard.connected(ServerId(1));
-    world.asks();
-    world.answer(Answer::Subscribed);
-    let asked = world.asks();
-    let [Request::Heartbeat { node, .. }] = asked[..] else { panic!("{asked:?}") };
-    world.answer(Answer::Alive { node, at: at(1), dead: None });
     let (mut facts, mut view) = (Facts::new(false), View::default());
     facts.want(&user, Some(crate::roster::Answer::id_only()), &mut view);
     world.hub.0.lock().push((group.clone(), facts, view));
@@ -176,12 +182,9 @@ fn a_node_that_takes_a_new_name_before_it_has_looked_at_a_group_says_who_is_ther
         }
     }
     world.hear(Message { at: at(4), before: Version(3), node, news: News::Dead });
-    let asked = world.asks();
-    let [Request::Heartbeat { node: next, .. }] = asked[..] else { panic!("{asked:?}") };
-    world.answer(Answer::Alive { node: next, at: at(4), dead: None });
+    let next = world.registers(4);
     let mut asked = world.asks();
-    let World { parts, hub, .. } = &mut world;
-    parts.look(&group, None, hub);
+    world.looks_at(&group);
     asked.extend(world.asks());
     let is_said = asked.iter().any(|request| {
         let Request::Apply { node, said, .. } = request else { return false };

@@ -144,10 +144,8 @@ pub(crate) struct Served(
     pub(crate) Option<BTreeSet<GroupName>>,
 );
 
-impl Served {
-    fn is_looked_at(&self, group: &GroupName) -> bool {
-        self.1.as_ref().is_none_or(|looked_at| looked_at.contains(group))
-    }
+fn has(looked_at: Option<&BTreeSet<GroupName>>, group: &GroupName) -> bool {
+    looked_at.is_none_or(|looked_at| looked_at.contains(group))
 }
 
 impl Groups for Served {
@@ -156,7 +154,7 @@ impl Groups for Served {
         group: &GroupName,
         change: impl FnOnce(&mut Facts, &mut View) -> T,
     ) -> Option<T> {
-        if !self.is_looked_at(group) {
+        if !has(self.1.as_ref(), group) {
             return None;
         }
         self.0.get_mut(group).map(|(facts, view)| change(facts, view))
@@ -165,10 +163,18 @@ impl Groups for Served {
     fn each(&mut self, mut change: impl FnMut(&GroupName, &mut Facts, &mut View)) {
         let Self(groups, looked_at) = self;
         for (group, (facts, view)) in groups {
-            if looked_at.as_ref().is_none_or(|looked_at| looked_at.contains(group)) {
+            if has(looked_at.as_ref(), group) {
                 change(group, facts, view);
             }
         }
+    }
+}
+
+/// By which ways a request goes to the store, and its answer back.
+fn ways(request: &Request) -> [usize; 2] {
+    match request {
+        Request::Read { .. } => [3, 4],
+        _ => [0, 1],
     }
 }
 
@@ -244,10 +250,11 @@ impl World {
     /// The task looks at a group, as that of a real node does.
     fn take_look(&mut self, n: usize, group: &GroupName) {
         let Node { shard, groups, .. } = &mut self.nodes[n];
-        let looked_at = groups.1.get_or_insert_default();
-        looked_at.insert(group.clone());
-        if !shard.look(group, groups) {
-            groups.1.get_or_insert_default().remove(group);
+        groups.1.get_or_insert_default().insert(group.clone());
+        if !shard.look(group, groups)
+            && let Some(looked_at) = &mut groups.1
+        {
+            looked_at.remove(group);
         }
     }
 
@@ -585,7 +592,7 @@ impl World {
         {
             self.nodes[n].is_subscribed = true;
         }
-        let way = if matches!(request, Request::Read { .. }) { 4 } else { 1 };
+        let [_, way] = ways(&request);
         let random = self.random.next();
         let (answer, told) = self.store.answer(request, self.now, &self.timing, random);
         if self.saved.last().is_none_or(|(at, _)| *at + 500 * MS < self.now) {
@@ -650,7 +657,7 @@ impl World {
                 Request::Apply { .. } => node.traffic.batches += 1,
                 _ => node.traffic.other_requests += 1,
             }
-            let way = if matches!(request, Request::Read { .. }) { 3 } else { 0 };
+            let [way, _] = ways(&request);
             let at = self.in_order(n, way);
             self.send(at, Parcel::Asked(n, connection, request));
         }
