@@ -13,7 +13,7 @@ use std::{
 
 use axum::body::Body;
 use futures_util::{FutureExt, future::join_all};
-use http::{Request, Response, request::Parts};
+use http::{Request, Response, StatusCode, request::Parts};
 use parking_lot::Mutex;
 use serde_json::json;
 use tests::{Chunks, Server, USER_HEADER, call, control, get, on_processor};
@@ -77,7 +77,11 @@ impl Policy {
         Server::plugin()
             .with_presence(PresenceSpec::prefixes(["room:"]).grace(Duration::ZERO))
             .group_policy_async_fn(move |user, group| policy.clone().ask(user, group))
-            .limits(Limits { connections_per_user: 1000, ..Limits::default() })
+            .limits(Limits {
+                connections_per_user: 1000,
+                opens_per_user: 1000,
+                ..Limits::default()
+            })
     }
 
     fn asked_again(&self) -> Realtime {
@@ -91,7 +95,9 @@ fn request(user: Option<&str>, groups: &str) -> Request<Body> {
 }
 
 async fn open(realtime: &Realtime, user: Option<&str>, groups: &str) -> Response<Body> {
-    call(realtime, request(user, groups)).await
+    let response = call(realtime, request(user, groups)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    response
 }
 
 /// Many users, each with a connection, ten of them in a room.
@@ -101,7 +107,9 @@ async fn crowd(realtime: &Realtime, users: usize) -> Vec<Response<Body>> {
         let request = request(Some(&n.to_string()), &format!("room:{}", n / 10));
         router.clone().oneshot(request).map(|response| response.expect("an answer"))
     });
-    join_all(opening).await
+    let opened = join_all(opening).await;
+    assert!(opened.iter().all(|response| response.status() == StatusCode::OK));
+    opened
 }
 
 /// How many of a crowd are in their rooms.
@@ -247,7 +255,7 @@ async fn a_room_that_turns_private_is_left_by_everybody_who_may_not_be_there() {
     // One more is at the door, with a yes from before.
     let entering = tokio::spawn({
         let realtime = realtime.clone();
-        async move { open(&realtime, Some("late"), "room:1").await.status() }
+        async move { call(&realtime, request(Some("late"), "room:1")).await.status() }
     });
     sleep(Duration::from_millis(5)).await;
     policy.turn();

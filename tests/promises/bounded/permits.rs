@@ -46,7 +46,7 @@ impl Inside {
 }
 
 fn limits(connections: usize) -> Limits {
-    Limits { connections, ..Limits::default() }
+    Limits { connections, opens_per_user: 1000, ..Limits::default() }
 }
 
 fn user_of(parts: &Parts) -> Option<String> {
