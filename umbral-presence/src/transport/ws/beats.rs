@@ -1,6 +1,11 @@
 //! The times at which a WebSocket is pinged, kept alive, or found to be lost.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -52,11 +57,6 @@ impl Beats {
         }
     }
 
-    /// When the peer counts as lost if it stays silent.
-    pub(super) fn lost_at(&self) -> Instant {
-        self.lost_at
-    }
-
     /// The peer has sent something.
     pub(super) fn heard(&mut self) {
         (self.lost_at, self.last_call) = (Instant::now() + SILENCE, false);
@@ -70,11 +70,16 @@ impl Beats {
         all.min_by_key(|(at, _)| *at).unwrap_or((self.ping, Beat::Ping))
     }
 
-    /// Waits for the next beat. No beat is lost if the future is dropped.
-    pub(super) async fn next(&mut self) -> Beat {
+    /// Waits for the next beat.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Beat> {
         loop {
-            self.timer.as_mut().await;
-            let (now, (at, beat)) = (Instant::now(), self.due());
+            let (at, beat) = self.due();
+            if self.timer.deadline() > at {
+                // A write has waited for the peer.
+                self.timer.as_mut().reset(at);
+            }
+            ready!(self.timer.as_mut().poll(cx));
+            let now = Instant::now();
             let mut is_due = at <= now;
             if is_due {
                 match beat {
@@ -89,9 +94,39 @@ impl Beats {
             let (next, _) = self.due();
             self.timer.as_mut().reset(next);
             if is_due {
-                return beat;
+                return Poll::Ready(beat);
             }
             // The peer has sent something since the timer was set, or may have.
         }
+    }
+
+    /// Waits until the peer counts as lost, which no other beat puts off.
+    pub(super) fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.timer.deadline() != self.lost_at {
+            self.timer.as_mut().reset(self.lost_at);
+        }
+        self.timer.as_mut().poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_waits_is_given_up_in_time_and_puts_no_beat_off() {
+        let (start, mut beats) = (Instant::now(), Beats::new(false));
+        let at =
+            |time: Duration| (time..time + Duration::from_millis(10)).contains(&start.elapsed());
+        assert!(poll_fn(|cx| beats.poll_lost(cx)).now_or_never().is_none());
+        assert!(matches!(poll_fn(|cx| beats.poll_next(cx)).await, Beat::Ping) && at(PING));
+        poll_fn(|cx| beats.poll_lost(cx)).await;
+        assert!(at(SILENCE));
+        beats.heard();
+        assert!(matches!(poll_fn(|cx| beats.poll_next(cx)).await, Beat::Ping) && at(2 * PING));
     }
 }

@@ -39,9 +39,13 @@ impl Fragments {
         self.pieces.push_back(Fragment { bytes, is_last });
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
     /// Whether nothing waits, so that another text would be written at once.
     pub(super) fn is_idle(&self) -> bool {
-        self.pieces.is_empty() && !self.begun
+        self.is_empty() && !self.begun
     }
 
     /// The next fragment.

@@ -55,11 +55,11 @@ impl Visitor {
     /// Opens the session of the user whose token comes first. Otherwise the peer is told why not, and
     /// the connection ends, with a reason if there is somebody to read it.
     pub(super) async fn sign_in(
-        self,
+        self: Box<Self>,
         socket: &mut Socket,
         site: &Site,
     ) -> Result<Session, Option<Closing>> {
-        let Self { mut parts, wish, turn } = self;
+        let Self { mut parts, wish, turn } = *self;
         let first = first_text(socket).await?;
         let session = match header(&first) {
             Ok(header) => {

@@ -10,6 +10,7 @@ use axum::{
     extract::{FromRequestParts, WebSocketUpgrade},
     response::Response,
 };
+use futures_util::{FutureExt, future::OptionFuture};
 use http::{HeaderValue, StatusCode, Version, header, request::Parts};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -53,13 +54,10 @@ impl Upgrade {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let pending = self.pending;
-        tokio::spawn(async move {
-            if let Ok(upgraded) = pending.await {
-                let serving = serve(TokioIo::new(upgraded));
-                serving.await;
-            }
-        });
+        // In a future of its own the wait would take memory for as long as the connection lasts.
+        tokio::spawn(self.pending.then(|upgraded| {
+            OptionFuture::from(upgraded.ok().map(|upgraded| serve(TokioIo::new(upgraded))))
+        }));
         let mut response = Response::new(Body::empty());
         if let Some(accept) = self.accept {
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
