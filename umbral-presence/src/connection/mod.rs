@@ -8,7 +8,6 @@ mod reader;
 mod window;
 
 pub(crate) use self::{
-    liveness::Liveness,
     outbox::{DueSnapshot, End, FeedId, Next, Outbox, Source},
     rate::Rate,
     reader::Reader,

@@ -34,9 +34,9 @@ pub(crate) struct Window {
 }
 
 /// A chunk on its way.
-struct Chunk {
+struct Chunk<O: AsRef<Window>> {
     bytes: Bytes,
-    window: Arc<Window>,
+    owner: Arc<O>,
 }
 
 impl Window {
@@ -54,11 +54,15 @@ impl Window {
         self.bytes.load(Ordering::SeqCst) < BYTES && self.chunks.load(Ordering::SeqCst) < CHUNKS
     }
 
-    /// Sends a chunk on its way.
-    pub(crate) fn send(self: &Arc<Self>, bytes: Bytes) -> Bytes {
-        self.bytes.fetch_add(bytes.len(), Ordering::SeqCst);
-        self.chunks.fetch_add(1, Ordering::SeqCst);
-        Bytes::from_owner(Chunk { bytes, window: self.clone() })
+    /// Sends a chunk on its way through the window of this owner.
+    pub(crate) fn send<O>(owner: &Arc<O>, bytes: Bytes) -> Bytes
+    where
+        O: AsRef<Self> + Send + Sync + 'static,
+    {
+        let window = (**owner).as_ref();
+        window.bytes.fetch_add(bytes.len(), Ordering::SeqCst);
+        window.chunks.fetch_add(1, Ordering::SeqCst);
+        Bytes::from_owner(Chunk { bytes, owner: owner.clone() })
     }
 
     /// While something is on its way, how many chunks have been written so far.
@@ -68,18 +72,25 @@ impl Window {
     }
 }
 
-impl AsRef<[u8]> for Chunk {
+impl AsRef<Self> for Window {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl<O: AsRef<Window>> AsRef<[u8]> for Chunk<O> {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Chunk {
+impl<O: AsRef<Window>> Drop for Chunk<O> {
     fn drop(&mut self) {
-        self.window.bytes.fetch_sub(self.bytes.len(), Ordering::SeqCst);
-        self.window.chunks.fetch_sub(1, Ordering::SeqCst);
-        self.window.written.fetch_add(1, Ordering::SeqCst);
-        let waiting = self.window.waiting.lock().take();
+        let window = (*self.owner).as_ref();
+        window.bytes.fetch_sub(self.bytes.len(), Ordering::SeqCst);
+        window.chunks.fetch_sub(1, Ordering::SeqCst);
+        window.written.fetch_add(1, Ordering::SeqCst);
+        let waiting = window.waiting.lock().take();
         if let Some(waiting) = waiting {
             waiting.wake();
         }
@@ -95,7 +106,7 @@ mod tests {
     #[test]
     fn a_window_is_shut_while_its_bytes_or_its_chunks_are_on_their_way() {
         let window = Arc::new(Window::default());
-        let large = window.send(Bytes::from(vec![0; BYTES]));
+        let large = Window::send(&window, Bytes::from(vec![0; BYTES]));
         assert!(!window.has_room(Waker::noop()));
         assert_eq!((large.len(), window.progress()), (BYTES, Some(0)));
         // A part of it keeps the whole.
@@ -104,7 +115,8 @@ mod tests {
         assert!(!window.has_room(Waker::noop()));
         drop(part);
         assert!(window.has_room(Waker::noop()));
-        let small: Vec<_> = (0..CHUNKS).map(|_| window.send(Bytes::from_static(b"x"))).collect();
+        let small: Vec<_> =
+            (0..CHUNKS).map(|_| Window::send(&window, Bytes::from_static(b"x"))).collect();
         assert!(!window.has_room(Waker::noop()));
         drop(small);
         assert!(window.has_room(Waker::noop()));

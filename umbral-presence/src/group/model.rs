@@ -380,13 +380,13 @@ impl Real {
     fn join(&mut self, connection: u8, user: Option<u8>, dialect: u8, edition: u64) {
         let transport = if dialect < 2 { Transport::Sse } else { Transport::WebSocket };
         self.last_connection += 1;
-        let reader = Arc::new(Reader {
-            id: ConnectionId::of(self.last_connection),
-            user: user.map(user_id),
-            dialect: Dialect { transport, v1: dialect % 2 == 1 },
-            outbox: Outbox::new(OUTBOX_BYTES, self.teller.counters.clone()),
-            span: tracing::Span::none(),
-        });
+        let reader = Arc::new(Reader::new(
+            ConnectionId::of(self.last_connection),
+            user.map(user_id),
+            Dialect { transport, v1: dialect % 2 == 1 },
+            Outbox::new(OUTBOX_BYTES, self.teller.counters.clone()),
+            tracing::Span::none(),
+        ));
         self.outside.remove(&connection);
         let (place, feed) = self.enter(&reader, user, edition);
         let client = Client {

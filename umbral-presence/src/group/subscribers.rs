@@ -142,7 +142,7 @@ mod tests {
         let outbox = Outbox::new(0, Arc::default());
         let id = ConnectionId::of(id);
         let span = tracing::Span::none();
-        let reader = Arc::new(Reader { id, user: None, dialect, outbox, span });
+        let reader = Arc::new(Reader::new(id, None, dialect, outbox, span));
         Subscriber { feed: reader.outbox.open(Arc::new(Nobody)), reader }
     }
 

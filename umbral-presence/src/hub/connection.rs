@@ -14,7 +14,7 @@ use super::{
     users::User,
 };
 use crate::{
-    connection::{Liveness, Outbox, Rate, Reader, Window},
+    connection::{Outbox, Rate, Reader},
     group::GroupCell,
     name::{ConnectionId, GroupName, Token, UserId},
     spans,
@@ -31,13 +31,10 @@ pub(crate) struct Connection {
     /// What its groups hold of it.
     pub(crate) reader: Arc<Reader>,
     pub(super) user: Option<Arc<User>>,
-    /// What has been taken from the outbox and is not written yet, on an event stream.
-    pub(crate) window: Arc<Window>,
     /// Present where the client may change its groups by `control`.
     pub(crate) token: Option<Token>,
     /// Locked before a user and before a group, never after.
     pub(super) subscriptions: Mutex<Subscriptions>,
-    pub(crate) liveness: Liveness,
     calls: Mutex<Calls>,
     /// What its user was last taken from, where that is to be asked for again.
     request: Mutex<Option<KeptRequest>>,
@@ -95,19 +92,16 @@ impl Connection {
         Opening { sign_in, dialect, token, request }: Opening,
         outbox: Outbox,
         calls: Rate,
-        now: Instant,
     ) -> Self {
         let user_id = SignIn::user_of(sign_in.as_ref()).cloned();
         let span = spans::connection(id, user_id.as_ref(), dialect.transport);
         Self {
-            reader: Arc::new(Reader { id, user: user_id, dialect, outbox, span }),
+            reader: Arc::new(Reader::new(id, user_id, dialect, outbox, span)),
             user,
-            window: Arc::default(),
             token,
             request: Mutex::new(request),
             calls: Mutex::new(Calls { rate: calls, under_way: 0 }),
             subscriptions: Mutex::new(Subscriptions::of(sign_in)),
-            liveness: Liveness::new(now),
         }
     }
 
@@ -213,9 +207,9 @@ impl Connection {
     /// Whether nobody is at the other end any more, or nobody is to be.
     pub(super) fn is_lost(&self, now: Instant) -> bool {
         let outbox = self.outbox();
-        let waiting = [outbox.progress(), self.window.progress()];
+        let waiting = [outbox.progress(), self.reader.window.progress()];
         let taken = waiting.iter().any(Option::is_some).then(|| waiting.iter().flatten().sum());
-        self.liveness.is_lost(self.token.is_some(), taken, now) || outbox.has_ended()
+        self.reader.liveness.is_lost(self.token.is_some(), taken, now) || outbox.has_ended()
     }
 
     /// Has a group's snapshot come once more, where it is in the group.

@@ -63,7 +63,6 @@ impl Hub {
             opening,
             Outbox::new(self.limits.outbox_bytes, self.counters().clone()),
             Rate::new(self.limits.control_per_second, now),
-            now,
         ));
         if let Some(hello) = hello(&without_presence(&entrances)) {
             self.send_control(&connection, "@hello", &hello);
@@ -205,7 +204,7 @@ impl Hub {
         let is_deaf = self.nodes.degraded().is_some() || self.counters().failed.is_away(AWAY_FOR);
         for connection in self.all_connections() {
             if is_deaf {
-                connection.liveness.prove(now);
+                connection.reader.liveness.prove(now);
             }
             if connection.is_lost(now) {
                 self.counters().lost.add(1);

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     clock::now,
-    connection::{End, Next, log},
+    connection::{End, Next, Reader, log},
     name::{GroupName, UserId},
     wire::{Frames, Piece, Pieces},
 };
@@ -32,6 +32,8 @@ use crate::{
 pub(crate) struct Session {
     hub: Arc<Hub>,
     connection: Arc<Connection>,
+    /// The connection's. What is written is taken from it, without a look at the connection.
+    reader: Arc<Reader>,
     goodbye: bool,
     /// Given back after the goodbye, when the transport drops the session.
     permit: Option<Permit>,
@@ -68,8 +70,8 @@ impl Session {
         hello: impl FnOnce(&[GroupName]) -> Option<H>,
     ) -> Result<Self, NotOpened> {
         let connection = hub.open(opening, verdict, hello)?;
-        let (hub, under_way) = (hub.clone(), Mutex::default());
-        Ok(Self { hub, connection, goodbye: false, permit: None, under_way })
+        let (hub, reader, under_way) = (hub.clone(), connection.reader.clone(), Mutex::default());
+        Ok(Self { hub, connection, reader, goodbye: false, permit: None, under_way })
     }
 
     /// Takes the permit that it was opened with.
@@ -79,6 +81,10 @@ impl Session {
 
     pub(crate) fn user(&self) -> Option<&UserId> {
         self.connection.user()
+    }
+
+    pub(crate) fn reader(&self) -> &Arc<Reader> {
+        &self.reader
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
@@ -92,9 +98,10 @@ impl Session {
 
     /// What to write next, or why the connection is to end.
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Outgoing, End>> {
-        let Self { hub, connection, .. } = self;
-        let (outbox, dialect) = (&connection.outbox(), connection.dialect());
-        connection.liveness.is_read(now());
+        let Self { hub, reader, .. } = self;
+        let Reader { outbox, dialect, .. } = &**reader;
+        let dialect = *dialect;
+        reader.liveness.is_read(now());
         let mut under_way = self.under_way.lock();
         if let Some(piece) = under_way.as_mut().and_then(Iterator::next) {
             if piece.is_last {
@@ -106,7 +113,7 @@ impl Session {
             let frames = match ready!(outbox.poll_next(cx))? {
                 Next::Frames(frames) => frames,
                 Next::Missed(missed) => {
-                    let user = connection.user();
+                    let user = reader.user.as_ref();
                     hub.counters().reached.note("outbox_bytes", hub.limits.outbox_bytes, user);
                     let data = json!({ "missed": missed });
                     hub.encoder().control(dialect, "@lagged", &data)
@@ -133,18 +140,18 @@ impl Session {
 
     /// The transport has written something, as far as the socket takes it.
     pub(crate) fn has_written(&self) {
-        self.connection.liveness.has_written(now());
+        self.reader.liveness.has_written(now());
     }
 
     /// Whether the connection has been ended at once, for a transport that can take nothing
     /// now.
     pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.connection.outbox().poll_cut(cx)
+        self.reader.outbox.poll_cut(cx)
     }
 
     /// Whether the connection has been ended at once.
     pub(crate) fn is_cut(&self) -> bool {
-        self.connection.outbox().is_cut()
+        self.reader.outbox.is_cut()
     }
 
     /// What to write next, or why the connection is to end. Nothing is lost where the future
@@ -162,10 +169,10 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.hub.depart(&self.connection, self.goodbye);
-        if self.connection.outbox().ended() == Some(End::Overflow) {
+        if self.reader.outbox.ended() == Some(End::Overflow) {
             let (hub, user) = (&self.hub, self.user());
             hub.counters().reached.note("outbox_bytes", hub.limits.outbox_bytes, user);
         }
-        log::closed(&self.connection.reader, self.goodbye);
+        log::closed(&self.reader, self.goodbye);
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn change(
     };
     let Call { number, groups, sync } = read()?;
     // The client is alive even if the identity resolver gives no answer.
-    connection.liveness.prove(now());
+    connection.reader.liveness.prove(now());
     if !is_of(&connection).await? {
         hub.expel(&connection, End::IdentityChanged);
         let message = "the stream was opened by somebody else; it has been ended";

@@ -53,7 +53,7 @@ impl Stream for Listing {
             let deadline = self.end.min(Instant::now() + TAKES_WITHIN);
             self.deadline.as_mut().reset(deadline);
             let piece = self.pieces.next();
-            return Poll::Ready(piece.map(|piece| Ok(self.window.send(piece.bytes))));
+            return Poll::Ready(piece.map(|piece| Ok(Window::send(&self.window, piece.bytes))));
         }
         self.deadline.as_mut().poll(cx).map(|()| Some(Err(Stuck)))
     }

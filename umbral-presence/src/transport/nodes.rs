@@ -47,7 +47,7 @@ async fn answer(site: &Arc<Site>, ask: Ask, age: Duration) -> Option<Reply> {
         }
         Ask::Alive { token } => {
             if let Some(connection) = hub.by_token(token.parse().ok()?) {
-                connection.liveness.prove(now());
+                connection.reader.liveness.prove(now());
             }
         }
         Ask::RecheckUser { user: id } => site.door.recheck_user(&user(id)?).await,

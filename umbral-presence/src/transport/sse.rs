@@ -39,10 +39,8 @@ pub(super) async fn open(State(site): State<Arc<Site>>, parts: Parts) -> Result<
         // Asks nginx not to buffer the stream.
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    let connection = session.connection();
-    let window = connection.window.clone();
-    let number = connection.dialect().is_plain_sse().then_some(0);
-    let stream = EventStream { session, heartbeat, window, number, is_inside: false, behind: None };
+    let number = session.reader().dialect.is_plain_sse().then_some(0);
+    let stream = EventStream { session, heartbeat, number, is_inside: false, behind: None };
     Ok((headers, Body::from_stream(stream)).into_response())
 }
 
@@ -50,7 +48,6 @@ pub(super) async fn open(State(site): State<Arc<Site>>, parts: Parts) -> Result<
 struct EventStream {
     session: Session,
     heartbeat: Interval,
-    window: Arc<Window>,
     /// The `id:` of the next event of a plain stream. It is counted per connection, so that it tells
     /// nothing about what others are sent.
     number: Option<u64>,
@@ -70,7 +67,7 @@ impl Stream for EventStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         // A stream may be cut off if it has no room or is in the middle of a large frame.
-        let has_room = self.window.has_room(cx.waker());
+        let has_room = self.session.reader().window.has_room(cx.waker());
         if (!has_room || self.is_inside) && self.session.poll_cut(cx).is_ready() {
             return self.end();
         }
@@ -78,7 +75,9 @@ impl Stream for EventStream {
             return Poll::Pending;
         }
         match self.poll_bytes(cx) {
-            Poll::Ready(Ok(bytes)) => Poll::Ready(Some(Ok(self.window.send(bytes)))),
+            Poll::Ready(Ok(bytes)) => {
+                Poll::Ready(Some(Ok(Window::send(self.session.reader(), bytes))))
+            }
             Poll::Ready(Err(_)) => self.end(),
             Poll::Pending => Poll::Pending,
         }
@@ -88,7 +87,7 @@ impl Stream for EventStream {
 impl EventStream {
     /// Ends the stream after what is under way has been written, or cuts it off.
     fn end(&self) -> Poll<Option<Result<Bytes, Cut>>> {
-        let is_cut = self.session.is_cut() && self.window.progress().is_some();
+        let is_cut = self.session.is_cut() && self.session.reader().window.progress().is_some();
         Poll::Ready(is_cut.then_some(Err(Cut)))
     }
 

@@ -199,3 +199,21 @@ fn hear(
     }
     ControlFlow::Continue(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many bytes the future has that a function gives.
+    fn bytes<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_holds_its_session_and_no_message() {
+        let least = size_of::<Session>() + size_of::<Inbox>() + size_of::<Beats>();
+        let (all, of_a_visitor) = (bytes(serve), bytes(serve_visitor));
+        assert!(all < 3 * least, "{all} bytes, {least} at least");
+        assert!(of_a_visitor < 3 * least + size_of::<Session>(), "{of_a_visitor} bytes");
+    }
+}
