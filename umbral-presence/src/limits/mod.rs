@@ -112,7 +112,8 @@ pub struct Limits {
     /// Changes of a group that follow one another within this time are told together. Default:
     /// 25 ms. At most a minute. The first change after a pause is told at once.
     ///
-    /// The time is longer if the last telling took long: four times as long as that.
+    /// In a large room the time is longer, because telling it may take a fifth of one core: about
+    /// 50 ms with 1,000 subscribers, and never more than 190 ms with up to 10,000.
     pub tick: Duration,
 }
 
