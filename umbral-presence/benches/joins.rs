@@ -8,10 +8,13 @@ use std::{
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Builder;
-use umbral_presence::__bench::Room;
+use umbral_presence::__bench::{Room, Visitor};
 
 /// How many come one after the other, as one iteration, before they go again.
 const WAVE: u64 = 10_000;
+
+/// Often enough that nobody is taken for lost.
+const LOOK: Duration = Duration::from_secs(5);
 
 fn joins(criterion: &mut Criterion) {
     // Its one thread waits for the ends of ticks, as a server's do.
@@ -37,9 +40,7 @@ fn joins(criterion: &mut Criterion) {
                     wave.iter().for_each(|visitor| room.join(visitor));
                     time += start.elapsed();
                     drop(wave);
-                    inside.iter().for_each(|visitor| {
-                        black_box(visitor.read());
-                    });
+                    read(&inside);
                 }
                 time
             });
@@ -47,6 +48,19 @@ fn joins(criterion: &mut Criterion) {
         assert_eq!(room.count(), inside.len());
     }
     group.finish();
+}
+
+/// All read what they have been told. A million first snapshots take longer than somebody may wait
+/// who has something to read.
+fn read(inside: &[Visitor]) {
+    let mut seen = Instant::now();
+    for visitor in inside {
+        black_box(visitor.read());
+        if seen.elapsed() > LOOK {
+            inside.iter().for_each(Visitor::is_there);
+            seen = Instant::now();
+        }
+    }
 }
 
 criterion_group!(benches, joins);
