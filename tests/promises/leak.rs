@@ -51,7 +51,8 @@ async fn abort(server: &Server, websocket: bool, when: Abort, user: &str, wait: 
         Abort::AfterRequest => sleep(wait).await,
         Abort::InHead => {
             let mut start = [0; 16];
-            socket.read_exact(&mut start).await.expect("a response");
+            let answer = settled("an answer", socket.read_exact(&mut start)).await;
+            answer.expect("a response");
             assert!(
                 start.starts_with(b"HTTP/1.1 200") || start.starts_with(b"HTTP/1.1 101"),
                 "{}",

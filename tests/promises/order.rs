@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tests::{
     Chunks, Client, Fold, Frame, Kind, Pipes, Server, USER_HEADER, call, control, get, json,
-    presence_of, read_head,
+    presence_of, read_head, settled,
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::sleep};
 use umbral_presence::Realtime;
@@ -75,12 +75,15 @@ async fn a_reconnect_begins_with_a_snapshot_whatever_was_seen_before() {
              last-event-id: {id}\r\n\r\n"
         );
         socket.write_all(request.as_bytes()).await.expect("room in the buffer");
-        let (head, mut body) = read_head(socket).await.expect("an answer");
-        assert_eq!(head.status, 200);
         let mut text = Vec::new();
-        while !text.windows(13).any(|window| window == b"presence:sync") {
-            assert_ne!(body.read(&mut text).await.expect("an open stream"), 0);
-        }
+        settled("a snapshot", async {
+            let (head, mut body) = read_head(socket).await.expect("an answer");
+            assert_eq!(head.status, 200);
+            while !text.windows(13).any(|window| window == b"presence:sync") {
+                assert_ne!(body.read(&mut text).await.expect("an open stream"), 0);
+            }
+        })
+        .await;
         let text = String::from_utf8(text).expect("text");
         assert!(!text.contains("news"), "{text}");
         let sync = text.lines().find(|line| line.contains("presence:sync"));
