@@ -1,5 +1,6 @@
 //! Imports between the files of a crate form no circle, those between a `mod.rs` and its children
-//! included. Tests may import what they like. The crate of the attribute is read here too.
+//! included, and those of the runtime point down the list of `ARCHITECTURE.md`. Tests may import what
+//! they like. The crate of the attribute is read here too.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -112,32 +113,35 @@ impl<'ast> Visit<'ast> for Imports<'_> {
     }
 }
 
-/// Reads the crate in `folder`, of which `part` is a module, and finds a circle.
-fn form_no_circle(folder: &str, part: &[&str]) {
+/// Reads the crate in `folder`, of which `part` is a module: what each module imports.
+fn imports(folder: &str, part: &[&str]) -> BTreeMap<Module, BTreeSet<Module>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files = BTreeMap::new();
     read(&Vec::new(), &folder.join("lib.rs"), &folder, &mut files);
     assert!(files.keys().any(|module| module == part), "{} is not read", folder.display());
-    let mut imports: BTreeMap<&Module, BTreeSet<Module>> = BTreeMap::new();
-    for (module, file) in &files {
+    let found = |(module, file): (&Module, _)| {
         let mut found = Imports { files: &files, module, depth: 0, found: BTreeSet::new() };
         visit_file(&mut found, file);
-        imports.insert(module, found.found);
-    }
+        (module.clone(), found.found)
+    };
+    files.iter().map(found).collect()
+}
+
+fn form_no_circle(mut imports: BTreeMap<Module, BTreeSet<Module>>) {
     // Whatever imports nothing that is left, or is imported by nothing that is left, is in no
     // circle.
     loop {
         let imported: BTreeSet<Module> = imports.values().flatten().cloned().collect();
         let left = imports.clone();
         imports.retain(|module, others| {
-            imported.contains(*module) && others.iter().any(|other| left.contains_key(other))
+            imported.contains(module) && others.iter().any(|other| left.contains_key(other))
         });
         if imports.len() == left.len() {
             break;
         }
     }
     let lines = imports.iter().map(|(module, others)| {
-        let others = others.iter().filter(|other| imports.contains_key(other));
+        let others = others.iter().filter(|other| imports.contains_key(*other));
         let others: Vec<_> = others.map(|other| other.join("::")).collect();
         format!("{} imports {}", module.join("::"), others.join(", "))
     });
@@ -146,10 +150,40 @@ fn form_no_circle(folder: &str, part: &[&str]) {
 
 #[test]
 fn imports_of_the_runtime_form_no_circle() {
-    form_no_circle("src", &["hub", "core"]);
+    form_no_circle(imports("src", &["hub", "core"]));
+}
+
+#[test]
+fn imports_of_the_runtime_point_down_the_list() {
+    let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ARCHITECTURE.md");
+    let text = fs::read_to_string(text).expect("the architecture");
+    let list =
+        text.split("umbral-presence/src/\n").nth(1).and_then(|rest| rest.split("```").next());
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for (place, line) in list.expect("the list").lines().enumerate() {
+        if let Some(line) = line.strip_prefix("  ").filter(|line| !line.starts_with(' ')) {
+            let names = line.split("  ").next().unwrap_or_default().split(", ");
+            places
+                .extend(names.map(|name| (name.trim_end_matches(".rs").trim_matches('/'), place)));
+        }
+    }
+    let place_of = |module: &Module| {
+        let name = module.first().map(|name| name.trim_start_matches('_'))?;
+        Some(*places.get(name).unwrap_or_else(|| panic!("{name} is not in the list")))
+    };
+    let mut upward = BTreeSet::new();
+    for (module, others) in imports("src", &["hub", "core"]) {
+        // The root of the crate exports from everywhere.
+        let Some(place) = place_of(&module) else { continue };
+        let above = others.iter().filter(|other| place_of(other).is_some_and(|at| at < place));
+        upward.extend(
+            above.map(|other| format!("{} imports {}", module.join("::"), other.join("::"))),
+        );
+    }
+    assert!(upward.is_empty(), "{upward:#?}");
 }
 
 #[test]
 fn imports_of_the_attribute_form_no_circle() {
-    form_no_circle("../umbral-presence-macros/src", &["validate", "shape"]);
+    form_no_circle(imports("../umbral-presence-macros/src", &["validate", "shape"]));
 }

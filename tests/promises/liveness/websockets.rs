@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures_util::{SinkExt, StreamExt};
+use parking_lot::Mutex;
 use serde_json::json;
 use tests::{Pipes, Server, fill, until_gone};
 use tokio::{
@@ -288,4 +289,71 @@ async fn who_is_sent_away_is_cut_off_however_slowly_it_reads() {
         pipe.read_exact(&mut [0; 16 * 1024]).await.expect("what was written");
         sleep(5 * SECOND).await;
     }
+}
+
+/// Keeps what it is told.
+struct Keeps(Arc<Mutex<Vec<String>>>);
+
+impl MessageHandler for Keeps {
+    async fn on_message(&self, _: &MessageContext, text: &str) {
+        self.0.lock().push(text.to_owned());
+    }
+}
+
+/// It is written in many batches, and the peer is read between them.
+const MUCH: usize = 200 * 1024;
+
+#[tokio::test(start_paused = true)]
+async fn what_a_client_says_while_much_is_written_is_all_heard() {
+    for _ in 0..10 {
+        let heard = Arc::new(Mutex::default());
+        let plugin = Server::rooms().message_handler(Keeps(heard.clone()));
+        let realtime = plugin.build().expect("a plugin that can be built");
+        let pipes = Pipes::serve(&realtime);
+        let mut socket = pipes.websocket("7", "groups=room:1").await;
+        sleep(SECOND).await;
+        realtime.to_user(7).send("chat", &"x".repeat(MUCH)).await.expect("no other node");
+        let texts: Vec<_> = (0..20).map(|n| format!("text {n}")).collect();
+        for text in &texts {
+            socket.send(Message::text(text)).await.expect("an open connection");
+        }
+        while let Ok(Some(Ok(_))) = timeout(SECOND, socket.next()).await {}
+        assert_eq!(*heard.lock(), texts);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_behind_a_text_is_heard_while_much_is_written() {
+    for _ in 0..20 {
+        let realtime = Server::rooms().build().expect("a plugin that can be built");
+        let pipes = Pipes::serve(&realtime);
+        let mut socket = pipes.websocket("7", "groups=room:1").await;
+        sleep(SECOND).await;
+        realtime.to_user(7).send("chat", &"x".repeat(MUCH)).await.expect("no other node");
+        socket.send(Message::text("the last words")).await.expect("an open connection");
+        let goodbye = CloseFrame { code: 1000.into(), reason: "".into() };
+        socket.close(Some(goodbye)).await.expect("an open connection");
+        let reading = tokio::spawn(async move { while let Some(Ok(_)) = socket.next().await {} });
+        let gone = until_gone(&realtime).await;
+        assert!(gone < SECOND, "{gone:?}");
+        reading.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_that_fell_due_while_a_write_waited_comes_at_once() {
+    let realtime = Server::rooms().build().expect("a plugin that can be built");
+    let pipes = Pipes::serve(&realtime);
+    let mut socket = pipes.websocket("7", "v=1&groups=room:1").await;
+    sleep(SECOND).await;
+    realtime.to_user(7).send("chat", &"x".repeat(MUCH)).await.expect("no other node");
+    sleep(18 * SECOND).await;
+    let start = Instant::now();
+    let mut pings = Vec::new();
+    while let Ok(message) = timeout_at(start + 40 * SECOND, socket.next()).await {
+        if let Message::Ping(_) = message.expect("an open connection").expect("a frame") {
+            pings.push(start.elapsed());
+        }
+    }
+    assert!(pings.len() == 4 && pings[0] < SECOND, "{pings:?}");
 }

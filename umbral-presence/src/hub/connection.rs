@@ -28,7 +28,7 @@ const CALLS_AT_ONCE: u32 = 4;
 
 /// One SSE or WebSocket stream.
 pub(crate) struct Connection {
-    /// What its groups hold of it.
+    /// What its groups and its transport hold of it.
     pub(crate) reader: Arc<Reader>,
     pub(super) user: Option<Arc<User>>,
     /// Present where the client may change its groups by `control`.

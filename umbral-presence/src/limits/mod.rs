@@ -112,8 +112,8 @@ pub struct Limits {
     /// Changes of a group that follow one another within this time are told together. Default:
     /// 25 ms. At most a minute. The first change after a pause is told at once.
     ///
-    /// In a large room the time is longer, because telling it may take a fifth of one core: about
-    /// 50 ms with 1,000 subscribers, and never more than 190 ms with up to 10,000.
+    /// In a large room the time is longer, because telling it may take about a fifth of one core:
+    /// some 50 ms with 1,000 subscribers, and 190 ms with 5,000 to 10,000.
     pub tick: Duration,
 }
 
