@@ -16,9 +16,9 @@ mod left_out;
 #[cfg(feature = "metrics")]
 pub(crate) mod names;
 #[cfg(feature = "metrics")]
-mod timed;
+mod recorded;
 #[cfg(feature = "metrics")]
-mod told;
+mod timed;
 #[cfg(feature = "metrics")]
 mod traffic;
 mod what;
@@ -29,7 +29,7 @@ pub(crate) use self::what::{Function, Timed};
 #[cfg(feature = "metrics")]
 pub(crate) use self::{
     declaration::{Declarations, Declared, Tally},
+    recorded::refused,
     timed::Stopwatch,
-    told::refused,
     traffic::Traffic,
 };

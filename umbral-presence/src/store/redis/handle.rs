@@ -24,8 +24,8 @@ use super::{
     letter::{self, Ask, Content, Reply},
     node,
     outgoing::Post,
-    parts::Parts,
     settings::Settings,
+    shards::Shards,
     shared::Shared,
     status::Status,
     topic::{Topic, Topics},
@@ -63,7 +63,7 @@ pub(crate) struct Redis {
     /// Whom the task serves, once that is known.
     pub(super) host: OnceLock<Weak<dyn Host>>,
     /// What the task is when it does not run: it is lost with no runtime.
-    pub(super) idle: Mutex<Option<Box<Parts>>>,
+    pub(super) idle: Mutex<Option<Box<Shards>>>,
 }
 
 impl Redis {
@@ -71,7 +71,7 @@ impl Redis {
     pub(crate) fn new(settings: Settings) -> Result<Arc<Self>, getrandom::Error> {
         let process = node::process(getrandom::u64()?);
         let ((looks, looked), (post, letters)) = (mpsc::unbounded_channel(), Post::new());
-        let parts = Parts::new(&settings, process, looked, letters);
+        let shards = Shards::new(&settings, process, looked, letters);
         let mut topics = Topics::default();
         for topic in [Topic::For(Whom::Everybody), Topic::Nodes, Topic::Node(process)] {
             topics.want(topic, true);
@@ -88,7 +88,7 @@ impl Redis {
             live: Live::default(),
             deaf_since: Mutex::new(Some(crate::clock::now())),
             looks,
-            idle: Mutex::new(Some(Box::new(parts))),
+            idle: Mutex::new(Some(Box::new(shards))),
             settings: Arc::new(settings),
         }))
     }

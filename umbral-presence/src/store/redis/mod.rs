@@ -13,7 +13,7 @@
 //! | `status` | whether the store is reached |
 //! | `nodes` | the other nodes, as the hub sees them |
 //! | `host` | what the store wants of the hub |
-//! | `parts` | the shards |
+//! | `shards` | the shards, as the task has them |
 //! | `handle` | how the rest of the crate uses the store |
 //! | `task` | the task that does all of it; `task::letters` what it does with letters |
 //! | `alone` | the scripts without all the rest, for benchmarks |
@@ -30,10 +30,10 @@ mod missed;
 mod node;
 mod nodes;
 mod outgoing;
-mod parts;
 mod scripts;
 mod server;
 mod settings;
+mod shards;
 mod shared;
 mod status;
 mod task;

@@ -40,9 +40,9 @@ use super::{
     message,
     node::{Answer, Request, Timing},
     outgoing::Outgoing,
-    parts::Parts,
     scripts::{Failed, Scripts},
     server::{ANSWER, Push},
+    shards::Shards,
     topic::{Listen, Topic},
     unusable::Unusable,
 };
@@ -75,18 +75,18 @@ impl Redis {
         let (Ok(runtime), Some(host)) = (Handle::try_current(), self.host.get().cloned()) else {
             return;
         };
-        if let Some(parts) = self.idle.lock().take() {
-            runtime.spawn(run(self.clone(), parts, host));
+        if let Some(shards) = self.idle.lock().take() {
+            runtime.spawn(run(self.clone(), shards, host));
         }
     }
 }
 
 /// Runs the task for as long as there is a host.
-async fn run(redis: Arc<Redis>, parts: Box<Parts>, host: Weak<dyn Host>) {
+async fn run(redis: Arc<Redis>, shards: Box<Shards>, host: Weak<dyn Host>) {
     let mut running = Running {
         redis,
         host,
-        parts: Some(parts),
+        shards: Some(shards),
         scripts: Arc::new(Scripts::new(false)),
         connecting: None,
         link: None,
@@ -106,7 +106,7 @@ struct Running {
     redis: Arc<Redis>,
     host: Weak<dyn Host>,
     /// Given back at the end.
-    parts: Option<Box<Parts>>,
+    shards: Option<Box<Shards>>,
     scripts: Arc<Scripts>,
     connecting: Option<BoxFuture<'static, Result<Link, Unusable>>>,
     link: Option<Link>,
@@ -140,18 +140,18 @@ enum Event {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let (Some(mut parts), Some(host)) = (self.parts.take(), self.host.upgrade()) {
-            parts.disconnected(&*host);
-            *self.redis.idle.lock() = Some(parts);
+        if let (Some(mut shards), Some(host)) = (self.shards.take(), self.host.upgrade()) {
+            shards.disconnected(&*host);
+            *self.redis.idle.lock() = Some(shards);
         }
     }
 }
 
 impl Running {
     async fn go(&mut self) {
-        if let (Some(parts), Some(host)) = (&mut self.parts, self.host.upgrade()) {
-            let active = parts.active();
-            parts.all.iter_mut().for_each(|part| part.shard.begin(now()));
+        if let (Some(shards), Some(host)) = (&mut self.shards, self.host.upgrade()) {
+            let active = shards.active();
+            shards.all.iter_mut().for_each(|one| one.shard.begin(now()));
             self.connect(Duration::ZERO);
             self.turn(active, &*host);
         }
@@ -165,8 +165,8 @@ impl Running {
             if !self.take(event, &*host, &mut touched) {
                 return;
             }
-            if let Some(parts) = &mut self.parts {
-                parts.due(now(), &mut touched);
+            if let Some(shards) = &mut self.shards {
+                shards.due(now(), &mut touched);
             }
             self.turn(touched, &*host);
         }
@@ -175,25 +175,32 @@ impl Running {
     /// Waits until something happens.
     async fn next(&mut self) -> Event {
         let Self {
-            redis, parts: Some(parts), connecting, link, requests, listening, sending, ..
+            redis,
+            shards: Some(shards),
+            connecting,
+            link,
+            requests,
+            listening,
+            sending,
+            ..
         } = self
         else {
             return Event::Look(None);
         };
-        let wakes_at = parts.wakes_at().unwrap_or_else(|| now() + Duration::from_secs(3600));
+        let wakes_at = shards.wakes_at().unwrap_or_else(|| now() + Duration::from_secs(3600));
         // While there is no connection letters wait for one, though not for long.
         let is_alone = redis.is_alone();
         let may_send = sending.is_none() && (link.is_some() || is_alone);
         let pushes = OptionFuture::from(link.as_mut().map(|link| link.pushes.next()));
         tokio::select! {
-            look = parts.looks.recv() => Event::Look(look),
+            look = shards.looks.recv() => Event::Look(look),
             Some(link) = OptionFuture::from(connecting.as_mut()) => Event::Connected(link),
             Some(answered) = requests.next() => Event::Answered(answered),
             Some(push) = pushes => Event::Pushed(push),
             Some((listen, done)) = OptionFuture::from(listening.as_mut()) => {
                 Event::Listened(listen, done)
             }
-            letter = parts.letters.recv(), if may_send => Event::Letter(letter),
+            letter = shards.letters.recv(), if may_send => Event::Letter(letter),
             Some(sent) = OptionFuture::from(sending.as_mut()) => Event::Sent(sent),
             () = sleep_until(wakes_at.into()) => Event::Time,
         }
@@ -207,7 +214,7 @@ impl Running {
                 self.look(look, host, touched);
                 for _ in 0..AT_ONCE {
                     let Some(look) =
-                        self.parts.as_mut().and_then(|parts| parts.looks.try_recv().ok())
+                        self.shards.as_mut().and_then(|shards| shards.looks.try_recv().ok())
                     else {
                         break;
                     };
@@ -228,11 +235,11 @@ impl Running {
             Event::Answered(answered) => {
                 let mut next = Some(answered);
                 while let Some((at, answer)) = next {
-                    match (answer, &mut self.parts) {
-                        (Ok(answer), Some(parts)) => {
+                    match (answer, &mut self.shards) {
+                        (Ok(answer), Some(shards)) => {
                             touched.insert(at);
                             let now = now();
-                            parts.with(at, host, |shard, groups| {
+                            shards.with(at, host, |shard, groups| {
                                 shard.answered(answer, now, groups);
                             });
                         }
@@ -280,7 +287,7 @@ impl Running {
     }
 
     fn look(&mut self, look: Look, host: &dyn Host, touched: &mut BTreeSet<usize>) {
-        let Some(parts) = &mut self.parts else {
+        let Some(shards) = &mut self.shards else {
             return;
         };
         match look {
@@ -290,7 +297,7 @@ impl Running {
                 };
                 let is_wanted = host.serves(whom);
                 if let Whom::Group(group) = whom {
-                    touched.insert(parts.look(group, self.link.as_ref(), host));
+                    touched.insert(shards.look(group, self.link.as_ref(), host));
                 }
                 self.redis.topics.lock().want(topic, is_wanted);
             }
@@ -303,7 +310,7 @@ impl Running {
                     return;
                 };
                 let (scripts, mut connection) = (self.scripts.clone(), link.first().asks.clone());
-                let (key, timing) = (parts.all[0].key.clone(), parts.timing);
+                let (key, timing) = (shards.all[0].key.clone(), shards.timing);
                 let us = self.redis.process;
                 tokio::spawn(async move {
                     let request = Request::Read { groups: Vec::new() };
@@ -316,9 +323,9 @@ impl Running {
                 });
             }
             Look::Leave(after, sender) => {
-                parts.leaving.push(sender);
-                parts.all.iter_mut().for_each(|part| part.shard.leave(after));
-                touched.extend(parts.active());
+                shards.leaving.push(sender);
+                shards.all.iter_mut().for_each(|one| one.shard.leave(after));
+                touched.extend(shards.active());
             }
         }
     }
@@ -335,10 +342,10 @@ impl Running {
     }
 
     fn connected(&mut self, link: Link, host: &dyn Host, touched: &mut BTreeSet<usize>) {
-        if let Some(parts) = &mut self.parts {
-            let active = parts.active();
+        if let Some(shards) = &mut self.shards {
+            let active = shards.active();
             for at in &active {
-                parts.all[*at].shard.connected(link.server(*at).id);
+                shards.all[*at].shard.connected(link.server(*at).id);
             }
             touched.extend(active);
         }
@@ -376,9 +383,9 @@ impl Running {
         self.redis.status.failed(&why, false);
         self.requests = FuturesUnordered::new();
         (self.listening, self.sending) = (None, None);
-        if let Some(parts) = &mut self.parts {
-            parts.disconnected(host);
-            touched.extend(parts.active());
+        if let Some(shards) = &mut self.shards {
+            shards.disconnected(host);
+            touched.extend(shards.active());
         }
         self.redis.topics.lock().begin_again();
         self.connect(pause);
@@ -386,7 +393,7 @@ impl Running {
 
     /// Takes in a message: of a shard, or a letter.
     fn pushed(&mut self, push: &Push, host: &dyn Host, touched: &mut BTreeSet<usize>) {
-        let Some(parts) = &mut self.parts else {
+        let Some(shards) = &mut self.shards else {
             return;
         };
         let (channel, body) = match push {
@@ -400,7 +407,7 @@ impl Running {
         } else if let Some(at) = self.redis.settings.shard(channel) {
             message::read(body).map(|message| {
                 touched.insert(at);
-                parts.with(at, host, |shard, groups| shard.heard(message, now(), groups));
+                shards.with(at, host, |shard, groups| shard.heard(message, now(), groups));
             })
         } else {
             return;
@@ -413,19 +420,19 @@ impl Running {
 
     /// Tells shards the time, and sends their requests.
     fn turn(&mut self, touched: impl IntoIterator<Item = usize>, host: &dyn Host) {
-        let Some(parts) = &mut self.parts else {
+        let Some(shards) = &mut self.shards else {
             return;
         };
         let now = now();
-        let alone_before = parts.is_alone();
+        let alone_before = shards.is_alone();
         for at in touched {
-            if !parts.all[at].is_active {
+            if !shards.all[at].is_active {
                 continue;
             }
-            parts.with(at, host, |shard, groups| shard.advanced(now, groups));
+            shards.with(at, host, |shard, groups| shard.advanced(now, groups));
             if let Some(link) = &self.link {
                 while let Some(request) =
-                    parts.with(at, host, |shard, groups| shard.next(now, groups))
+                    shards.with(at, host, |shard, groups| shard.next(now, groups))
                 {
                     let server = link.server(at);
                     let connection = match request {
@@ -434,21 +441,21 @@ impl Running {
                         _ => server.asks.clone(),
                     };
                     let scripts = self.scripts.clone();
-                    let (key, timing) = (parts.all[at].key.clone(), parts.timing);
+                    let (key, timing) = (shards.all[at].key.clone(), shards.timing);
                     self.requests.push(Box::pin(async move {
                         (at, ask(&scripts, connection, &key, request, &timing).await)
                     }));
                 }
             }
-            parts.turned(at);
+            shards.turned(at);
         }
-        if !parts.leaving.is_empty()
+        if !shards.leaving.is_empty()
             && self.requests.is_empty()
-            && parts.all.iter().all(|part| part.shard.has_left())
+            && shards.all.iter().all(|one| one.shard.has_left())
         {
-            parts.leaving.clear();
+            shards.leaving.clear();
         }
-        let is_alone = parts.is_alone();
+        let is_alone = shards.is_alone();
         if is_alone != alone_before {
             self.redis.is_alone.store(is_alone, Ordering::Relaxed);
             self.redis.status.set_alone(is_alone);

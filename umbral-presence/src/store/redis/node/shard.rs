@@ -49,7 +49,7 @@ pub(crate) struct Shard<C> {
     pub(super) chance: C,
     link: Link,
     /// Since when the store has been out of reach.
-    pub(super) lost: Option<Instant>,
+    pub(super) away: Option<Instant>,
     pub(super) is_alone: bool,
     pub(super) epoch: Epoch,
     /// The server of the last connection, and whether it is another one than before: what it holds
@@ -106,7 +106,7 @@ impl<C: Chance> Shard<C> {
             timing,
             chance,
             link: Link::Down,
-            lost: Some(now),
+            away: Some(now),
             is_alone: false,
             epoch: Epoch::default(),
             server: None,
@@ -134,7 +134,7 @@ impl<C: Chance> Shard<C> {
 
     /// Nobody could look after the shard before now, so the store has not been out of reach.
     pub(crate) fn begin(&mut self, now: Instant) {
-        if let Some(since) = &mut self.lost {
+        if let Some(since) = &mut self.away {
             *since = now;
         }
     }
@@ -197,7 +197,7 @@ impl<C: Chance> Shard<C> {
     /// The connection is gone, with all answers that have not come.
     pub(crate) fn disconnected(&mut self, now: Instant, groups: &mut impl Groups) {
         self.link = Link::Down;
-        self.lost.get_or_insert(now);
+        self.away.get_or_insert(now);
         if self.heartbeat.take().is_some() && !self.is_registered {
             // The store may have it, or not.
             self.give_up();
@@ -213,8 +213,8 @@ impl<C: Chance> Shard<C> {
 
     /// Time has gone by.
     pub(crate) fn advanced(&mut self, now: Instant, groups: &mut impl Groups) {
-        let is_lost = self.lost.is_some_and(|since| since + self.timing.patience <= now);
-        self.set_alone(is_lost, groups);
+        let is_given_up = self.away.is_some_and(|since| since + self.timing.patience <= now);
+        self.set_alone(is_given_up, groups);
     }
 
     pub(super) fn set_alone(&mut self, is_alone: bool, groups: &mut impl Groups) {
@@ -225,7 +225,7 @@ impl<C: Chance> Shard<C> {
 
     /// When to [advance](Self::advanced) and to look for [requests](Self::next) at the latest.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
-        let alone = self.lost.map(|since| since + self.timing.patience);
+        let alone = self.away.map(|since| since + self.timing.patience);
         let alone = alone.filter(|_| !self.is_alone);
         let goes_on = self.link == Link::Up && self.leaves.is_none();
         let heartbeat = (goes_on && self.heartbeat.is_none()).then_some(self.heartbeat_at);
@@ -333,7 +333,7 @@ impl<C: Chance> Shard<C> {
         }
         let is_greeting = mem::replace(&mut self.link, Link::Up) == Link::Greeting;
         // What is still to be said and read is waited for, and no reason to be alone.
-        self.lost = None;
+        self.away = None;
         self.set_alone(false, groups);
         let is_another_server = mem::take(&mut self.is_another_server);
         if is_another_server || self.is_another_history(at, asked) {

@@ -133,10 +133,10 @@ impl Running {
 
     /// Sends a letter, and those that wait with it.
     pub(super) fn send(&mut self, first: Outgoing, host: &dyn Host) {
-        let (redis, Some(parts)) = (&self.redis, &mut self.parts) else {
+        let (redis, Some(shards)) = (&self.redis, &mut self.shards) else {
             return;
         };
-        let letters = redis.post.together(first, &mut parts.letters);
+        let letters = redis.post.together(first, &mut shards.letters);
         let Some(link) = &self.link else {
             // They are of the moment: what has not been sent is lost.
             host.count_unsent(letters.len() as u64);

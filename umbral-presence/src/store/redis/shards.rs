@@ -23,12 +23,12 @@ use crate::{chance, clock::now, hash::KeyedSet, name::GroupName, roster::View};
 const FEW: u16 = 64;
 
 /// The shards, and what is on its way to the task.
-pub(super) struct Parts {
-    pub(super) all: Vec<Part>,
+pub(super) struct Shards {
+    pub(super) all: Vec<ShardHere>,
     pub(super) timing: Timing,
     pub(super) looks: mpsc::UnboundedReceiver<Look>,
     pub(super) letters: mpsc::UnboundedReceiver<Outgoing>,
-    /// When shards are to be turned. One that its part does not have any more counts for nothing.
+    /// When shards are to be turned. One that is not the shard's any more counts for nothing.
     wakes: BinaryHeap<Reverse<(Instant, usize)>>,
     /// How many shards go on alone.
     alone: usize,
@@ -36,8 +36,8 @@ pub(super) struct Parts {
     pub(super) leaving: Vec<oneshot::Sender<()>>,
 }
 
-/// One shard.
-pub(super) struct Part {
+/// One shard, as this node has it.
+pub(super) struct ShardHere {
     /// What the names of its keys begin with.
     pub(super) key: String,
     pub(super) shard: Shard<Dice>,
@@ -98,7 +98,7 @@ fn shard_of(group: &GroupName, shards: usize) -> usize {
     usize::try_from(hash % shards).unwrap_or_default()
 }
 
-impl Parts {
+impl Shards {
     pub(super) fn new(
         settings: &Settings,
         process: u64,
@@ -106,7 +106,7 @@ impl Parts {
         letters: mpsc::UnboundedReceiver<Outgoing>,
     ) -> Self {
         let timing = Timing::default();
-        let part = |shard| Part {
+        let here = |shard| ShardHere {
             key: settings.key(shard),
             shard: Shard::new(timing, process, Dice, now()),
             served: KeyedSet::default(),
@@ -115,7 +115,7 @@ impl Parts {
             // One tells which nodes are alive, and whether the store is reached.
             is_active: settings.shards <= FEW || shard == 0,
         };
-        let all = (0..usize::from(settings.shards)).map(part).collect();
+        let all = (0..usize::from(settings.shards)).map(here).collect();
         let wakes = BinaryHeap::new();
         Self { all, timing, looks, letters, wakes, alone: 0, leaving: Vec::new() }
     }
@@ -127,7 +127,7 @@ impl Parts {
         host: &dyn Host,
         change: impl FnOnce(&mut Shard<Dice>, &mut Served<'_>) -> T,
     ) -> T {
-        let Part { shard, served, .. } = &mut self.all[at];
+        let ShardHere { shard, served, .. } = &mut self.all[at];
         change(shard, &mut Served { host, names: served })
     }
 
@@ -141,16 +141,16 @@ impl Parts {
     /// The shards in which this node takes part.
     pub(super) fn active(&self) -> BTreeSet<usize> {
         let all = self.all.iter().enumerate();
-        all.filter(|(_, part)| part.is_active).map(|(at, _)| at).collect()
+        all.filter(|(_, here)| here.is_active).map(|(at, _)| at).collect()
     }
 
     /// Takes part in a shard from now on, over the connection if there is one.
     fn activate(&mut self, at: usize, link: Option<&Link>) {
-        let part = &mut self.all[at];
-        if !mem::replace(&mut part.is_active, true) {
-            part.shard.begin(now());
+        let here = &mut self.all[at];
+        if !mem::replace(&mut here.is_active, true) {
+            here.shard.begin(now());
             if let Some(link) = link {
-                part.shard.connected(link.server(at).id);
+                here.shard.connected(link.server(at).id);
             }
         }
     }
@@ -174,8 +174,8 @@ impl Parts {
 
     /// When the next shard is to be turned.
     pub(super) fn wakes_at(&mut self) -> Option<Instant> {
-        while let Some(Reverse((at, part))) = self.wakes.peek() {
-            if self.all[*part].wakes_at == Some(*at) {
+        while let Some(Reverse((at, shard))) = self.wakes.peek() {
+            if self.all[*shard].wakes_at == Some(*at) {
                 return Some(*at);
             }
             self.wakes.pop();
@@ -186,23 +186,23 @@ impl Parts {
     /// The shards that are to be turned by now.
     pub(super) fn due(&mut self, now: Instant, touched: &mut BTreeSet<usize>) {
         while self.wakes_at().is_some_and(|at| at <= now)
-            && let Some(Reverse((_, part))) = self.wakes.pop()
+            && let Some(Reverse((_, shard))) = self.wakes.pop()
         {
-            self.all[part].wakes_at = None;
-            touched.insert(part);
+            self.all[shard].wakes_at = None;
+            touched.insert(shard);
         }
     }
 
     /// Notes when a shard is to be turned next, and whether it goes on alone.
     pub(super) fn turned(&mut self, at: usize) {
-        let part = &mut self.all[at];
-        let wakes_at = part.shard.wake_at();
-        if let Some(time) = wakes_at.filter(|_| wakes_at != part.wakes_at) {
+        let here = &mut self.all[at];
+        let wakes_at = here.shard.wake_at();
+        if let Some(time) = wakes_at.filter(|_| wakes_at != here.wakes_at) {
             self.wakes.push(Reverse((time, at)));
         }
-        part.wakes_at = wakes_at;
-        let was_alone = mem::replace(&mut part.is_alone, part.shard.is_alone());
-        self.alone += usize::from(part.is_alone);
+        here.wakes_at = wakes_at;
+        let was_alone = mem::replace(&mut here.is_alone, here.shard.is_alone());
+        self.alone += usize::from(here.is_alone);
         self.alone -= usize::from(was_alone);
     }
 

@@ -53,7 +53,7 @@ fn at(version: u64) -> Position {
 }
 
 struct World {
-    parts: Parts,
+    shards: Shards,
     hub: Hub,
     now: Instant,
 }
@@ -64,9 +64,9 @@ impl World {
         let settings = RedisStore::at("redis://127.0.0.1").shards(1).check().expect("settings");
         let (_looks, looked) = mpsc::unbounded_channel();
         let (_post, letters) = Post::new();
-        let parts = Parts::new(&settings, 1, looked, letters);
-        let mut world = Self { parts, hub: Hub::default(), now: now() };
-        world.parts.all[0].shard.connected(ServerId(1));
+        let shards = Shards::new(&settings, 1, looked, letters);
+        let mut world = Self { shards, hub: Hub::default(), now: now() };
+        world.shards.all[0].shard.connected(ServerId(1));
         assert!(matches!(world.asks()[..], [Request::Subscribe]));
         world.answer(Answer::Subscribed);
         let node = world.registers(1);
@@ -83,12 +83,12 @@ impl World {
 
     /// The task takes the look from its channel.
     fn looks_at(&mut self, group: &GroupName) {
-        self.parts.look(group, None, &self.hub);
+        self.shards.look(group, None, &self.hub);
     }
 
     fn asks(&mut self) -> Vec<Request> {
         let (now, hub) = (self.now, &self.hub);
-        self.parts.with(0, hub, |shard, groups| {
+        self.shards.with(0, hub, |shard, groups| {
             shard.advanced(now, groups);
             std::iter::from_fn(|| shard.next(now, groups)).collect()
         })
@@ -96,12 +96,12 @@ impl World {
 
     fn answer(&mut self, answer: Answer) {
         let (now, hub) = (self.now, &self.hub);
-        self.parts.with(0, hub, |shard, groups| shard.answered(answer, now, groups));
+        self.shards.with(0, hub, |shard, groups| shard.answered(answer, now, groups));
     }
 
     fn hear(&mut self, message: Message) {
         let (now, hub) = (self.now, &self.hub);
-        self.parts.with(0, hub, |shard, groups| shard.heard(message, now, groups));
+        self.shards.with(0, hub, |shard, groups| shard.heard(message, now, groups));
     }
 
     /// Some heartbeats, and whatever is read for them: of user 7, who is there no more, nothing.
