@@ -50,8 +50,8 @@ fn joins(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// All read what they have been told. A million first snapshots take longer than somebody may wait
-/// who has something to read.
+/// Each visitor reads what it has been told. A million first snapshots take longer than the time after
+/// which a visitor that does not read is taken for lost.
 fn read(inside: &[Visitor]) {
     let mut seen = Instant::now();
     for visitor in inside {

@@ -137,7 +137,7 @@ impl Room {
 }
 
 impl Visitor {
-    /// Counts as somebody who reads. Who does not is taken for lost after a while.
+    /// Shows that the visitor reads. One that does not is taken for lost after half a minute.
     pub fn is_there(&self) {
         self.0.has_written();
     }
