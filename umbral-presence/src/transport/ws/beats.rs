@@ -74,36 +74,30 @@ impl Beats {
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Beat> {
         loop {
             let (at, beat) = self.due();
-            if self.timer.deadline() > at {
-                // A write has waited for the peer.
-                self.timer.as_mut().reset(at);
-            }
-            ready!(self.timer.as_mut().poll(cx));
+            ready!(self.poll_until(at, cx));
             let now = Instant::now();
-            let mut is_due = at <= now;
-            if is_due {
-                match beat {
-                    Beat::Ping => self.ping = now + PING,
-                    Beat::Text => self.text = Some(now + HEARTBEAT),
-                    Beat::Silence => {
-                        self.lost_at = now + LAST_CALL;
-                        is_due = std::mem::replace(&mut self.last_call, true);
+            match beat {
+                Beat::Ping => self.ping = now + PING,
+                Beat::Text => self.text = Some(now + HEARTBEAT),
+                Beat::Silence => {
+                    self.lost_at = now + LAST_CALL;
+                    if !std::mem::replace(&mut self.last_call, true) {
+                        continue;
                     }
                 }
             }
-            let (next, _) = self.due();
-            self.timer.as_mut().reset(next);
-            if is_due {
-                return Poll::Ready(beat);
-            }
-            // The peer has sent something since the timer was set, or may have.
+            return Poll::Ready(beat);
         }
     }
 
     /// Waits until the peer counts as lost, which no other beat puts off.
     pub(super) fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.timer.deadline() != self.lost_at {
-            self.timer.as_mut().reset(self.lost_at);
+        self.poll_until(self.lost_at, cx)
+    }
+
+    fn poll_until(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if self.timer.deadline() != at {
+            self.timer.as_mut().reset(at);
         }
         self.timer.as_mut().poll(cx)
     }

@@ -12,6 +12,8 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
+use crate::wire::Frames;
+
 /// The longest frame. With what may wait in front of it the buffer stays under 16 KiB, and is
 /// written by one call to the system.
 const MOST: usize = 8 * 1024;
@@ -37,6 +39,11 @@ impl Fragments {
     /// Adds a piece of a text at the end.
     pub(super) fn push(&mut self, bytes: Bytes, is_last: bool) {
         self.pieces.push_back(Fragment { bytes, is_last });
+    }
+
+    /// Adds whole texts at the end.
+    pub(super) fn push_texts(&mut self, texts: &Frames) {
+        texts.iter().for_each(|text| self.push(text.clone(), true));
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -76,7 +76,7 @@ impl Visitor {
         refusal.log();
         let frames = site.door.hub.encoder().control(wish.dialect, "@refused", &refusal.body());
         let mut fragments = Fragments::default();
-        frames.iter().for_each(|text| fragments.push(text.clone(), true));
+        fragments.push_texts(&frames);
         let tell = async {
             while let Some(fragment) = fragments.next() {
                 socket.send(fragment).await?;

@@ -55,9 +55,7 @@ impl Writer {
     ) -> Poll<Result<(), End>> {
         while self.fragments.is_empty() {
             match ready!(session.poll_next(cx))? {
-                Outgoing::Frames(texts) => {
-                    texts.iter().for_each(|text| self.fragments.push(text.clone(), true));
-                }
+                Outgoing::Frames(texts) => self.fragments.push_texts(&texts),
                 Outgoing::Piece(piece) => self.fragments.push(piece.bytes, piece.is_last),
             }
         }
